@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKC_CONN_H
+#define HAKC_CONN_H
+
+/*
+ * A connection to the daemon: one request, one reply, with a deadline. No
+ * locking: the caller sees to it that one thread at a time uses a connection.
+ */
+
+#include <stdint.h>
+
+#include "proto/wire/wire.h"
+
+struct hakc_conn {
+	int fd; /* -1: closed */
+	unsigned timeout_ms;
+	uint64_t last_id;
+};
+
+/*
+ * Connects to the socket at path. 0; -ENOENT, -ECONNREFUSED, -EACCES and the
+ * others of connect(2); conn is closed then.
+ */
+int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms);
+void hakc_conn_deinit(struct hakc_conn *conn);
+
+/*
+ * Sends request (its id is set here) and waits for its reply. Descriptors that
+ * came with it go to fds[0..*n_fds), *n_fds being the room on entry; NULL: none
+ * are wanted, and those that come are closed. Replies to earlier requests,
+ * which timed out, go to late(context, reply) if that isn't NULL.
+ *
+ * 0 and *ret_reply, to be released by hak__reply__free_unpacked(reply, NULL),
+ * also if the reply carries an error; -ETIMEDOUT: the connection is still
+ * good; -ENOTCONN: the daemon hung up; -EPROTO: it sent nonsense; the
+ * connection is closed after the last two.
+ */
+int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **ret_reply, int *fds,
+		   unsigned *n_fds, void (*late)(void *context, const Hak__Reply *reply),
+		   void *context);
+
+/*
+ * Says hello as kind and waits for the welcome. 0 and *ret_reply with a
+ * welcome; a positive enum hak_error with *ret_reply if the daemon refused (its
+ * reason is in the reply), or a negative errno.
+ */
+int hakc_conn_hello(struct hakc_conn *conn, Hak__PeerKind kind, const char *pool,
+		    Hak__Reply **ret_reply, int *fds, unsigned *n_fds);
+
+#endif

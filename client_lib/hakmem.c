@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The exported calls; what they mean is in hakmem.h, how they work in alloc.c and free.c. */
+#include "client_lib/include/hakmem.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client_lib/alloc.h"
+#include "client_lib/free.h"
+#include "proto/shm/check.h"
+
+#define ALIGNMENT_MAX (UINT64_C(1) << 21)
+
+const char *hakmem_version(void)
+{
+	return HAKMEM_VERSION;
+}
+
+int hakmem_attach(const struct hakmem_options *options)
+{
+	return hakc_thread_attach_process(options);
+}
+
+int hakmem_detach(void)
+{
+	if (hakc_self->heap)
+		hakc_free_flush_all(hakc_self);
+	return hakc_thread_detach_process();
+}
+
+void *hakmem_malloc(size_t size)
+{
+	return hakc_alloc(size);
+}
+
+void hakmem_free(void *block)
+{
+	hakc_free(block);
+}
+
+void *hakmem_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+	void *block;
+
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	block = hakc_alloc(bytes);
+	if (block)
+		memset(block, 0, bytes);
+	return block;
+}
+
+void *hakmem_aligned_alloc(size_t alignment, size_t size)
+{
+	if (alignment == 0 || (alignment & (alignment - 1)) || alignment > ALIGNMENT_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return hakc_alloc_aligned(alignment, size);
+}
+
+/* Where block is; FOREIGN if this process is not attached. */
+static struct hak_location locate(const void *block)
+{
+	const struct hakc_heap *heap = hakc_self->heap ? hakc_self->heap : NULL;
+	int error;
+
+	if (!heap) {
+		struct hakc_thread *t = hakc_thread_get(&error);
+
+		heap = t ? t->heap : NULL;
+	}
+	if (!heap)
+		return (struct hak_location){.place = HAK_PLACE_FOREIGN};
+	return hak_segment_locate(&heap->segment, (uintptr_t)block);
+}
+
+size_t hakmem_usable_size(const void *block)
+{
+	int saved = errno;
+	struct hak_location l = locate(block);
+
+	errno = saved;
+	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
+}
+
+void *hakmem_realloc(void *block, size_t size)
+{
+	size_t usable;
+	void *moved;
+
+	if (!block)
+		return hakc_alloc(size);
+	usable = hakmem_usable_size(block);
+	if (usable == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (size <= usable && size >= usable / 2)
+		return block;
+	moved = hakc_alloc(size);
+	if (!moved)
+		return NULL;
+	memcpy(moved, block, size < usable ? size : usable);
+	hakc_free(block);
+	return moved;
+}
+
+hakmem_ref_t hakmem_ref(const void *block)
+{
+	struct hak_location l = locate(block);
+
+	if (l.place != HAK_PLACE_BLOCK) {
+		errno = EINVAL;
+		return HAK_REF_NONE;
+	}
+	return hak_ref_make(l.start, hak_slab_epoch(l.word), 0);
+}
+
+void *hakmem_ptr(hakmem_ref_t ref)
+{
+	struct hak_location l;
+	struct hakc_thread *t;
+	int error;
+
+	t = hakc_thread_get(&error);
+	if (!t) {
+		errno = -error;
+		return NULL;
+	}
+	l = hak_segment_locate_offset(&t->heap->segment, hak_ref_offset(ref));
+	if (hak_ref_epoch(ref) == 0 || l.place == HAK_PLACE_FOREIGN) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (l.place != HAK_PLACE_BLOCK || hak_slab_epoch(l.word) != hak_ref_epoch(ref)) {
+		errno = ESTALE;
+		return NULL;
+	}
+	return (void *)(t->base + l.start);
+}
+
+int hakmem_is_at_base(void)
+{
+	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
+
+	if (!t)
+		return error;
+	return t->heap->is_at_base;
+}
+
+int hakmem_trim(void)
+{
+	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
+
+	if (!t)
+		return error;
+	hakc_free_flush_all(t);
+	hakc_alloc_take_hints(t);
+	hakc_free_retire_empty(t, true);
+	pthread_mutex_lock(&t->heap->lock);
+	hakc_heap_return_stock(t->heap, 0);
+	pthread_mutex_unlock(&t->heap->lock);
+	return 0;
+}
+
+static void fill_stats(struct hakc_heap *heap, struct hakmem_stats *stats)
+{
+	struct hak_census census = {0};
+	uint64_t counters[HAK_STAT_COUNT];
+
+	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
+		counters[i] = hak_load_relaxed(&heap->area->counters[i]); /* only shown */
+	for (uint32_t i = 0; i < heap->n_owned; i++)
+		hak_check_superslab(&heap->segment, heap->owned[i], &census);
+	*stats = (struct hakmem_stats){
+		.superslabs = heap->n_granted,
+		.superslab_bytes = UINT64_C(1) << heap->segment.geometry.superslab_lg,
+		.live_blocks = census.live_blocks,
+		.live_bytes = census.live_bytes,
+		.claims = counters[HAK_STAT_CLAIMS],
+		.frees = counters[HAK_STAT_FREES],
+		.refills = counters[HAK_STAT_STAGE_3],
+		.remote_frees = counters[HAK_STAT_REMOTE_FREES],
+		.refused_frees = counters[HAK_STAT_DOUBLE_FREES] +
+				 counters[HAK_STAT_INVALID_FREES] +
+				 counters[HAK_STAT_FOREIGN_FREES],
+		.out_of_memory = counters[HAK_STAT_OUT_OF_MEMORY],
+	};
+}
+
+int hakmem_stats(struct hakmem_stats *ret_stats, size_t bytes)
+{
+	struct hakc_heap *heap = hakc_heap();
+	struct hakmem_stats stats;
+	int r = 0;
+
+	pthread_mutex_lock(&heap->lock);
+	if (heap->is_attached)
+		fill_stats(heap, &stats);
+	else
+		r = -ENOTCONN;
+	pthread_mutex_unlock(&heap->lock);
+	if (r < 0)
+		return r;
+	memset(ret_stats, 0, bytes);
+	memcpy(ret_stats, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));
+	return 0;
+}

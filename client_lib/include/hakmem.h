@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+/*
+ * hakmem: malloc for cooperating processes.
+ *
+ * Processes that link this library allocate from a heap that they share. A
+ * pointer made in one is good in the others (where the pool is mapped at its
+ * own address, see hakmem_is_at_base), and any of them may free it. No call
+ * takes a lock that another process could hold; the daemon, hakmemd, is asked
+ * only for fresh memory, 1 MiB or 2 MiB at a time, and for statistics.
+ *
+ * All calls may be made by any thread at any time, except as said at
+ * hakmem_detach; none may be made from a signal handler. After fork() the
+ * child is a client of its own from its first call on; blocks that its parent
+ * had stay its parent's, the child may read and write them.
+ *
+ * Who owns a block: in this version the process that allocated it. When that
+ * process detaches or dies, all its blocks go, also those that it has passed
+ * on, so a sender must live until the receivers have finished.
+ *
+ * Errors: calls that look like malloc return NULL and set errno, the others
+ * return 0 or a negative errno:
+ *   ENOMEM        the pool's limit or the machine's memory is reached, or the
+ *                 size is larger than the pool
+ *   EINVAL        an argument is out of range
+ *   ENOENT        no socket: no daemon has been started
+ *   ECONNREFUSED  a socket, but nobody listens on it
+ *   ENOTCONN      the daemon has gone since this process attached
+ *   EACCES        the daemon refused, or the socket may not be opened
+ *   EPROTO        the daemon is of another version
+ *   ETIMEDOUT     the daemon did not answer in time
+ *
+ * Environment, read at attach:
+ *   HAKMEM_SOCKET      the daemon's socket; default: the user's
+ *                      ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one,
+ *                      else /run/hakmem/hakmemd.sock
+ *   HAKMEM_POOL        the pool, default "default"
+ *   HAKMEM_TIMEOUT_MS  longest wait for an answer, default 5000
+ *   HAKMEM_LOG         error (default), warn, info or debug, to stderr
+ *   HAKMEM_AUTOSPAWN   1: start a daemon of the user's own if none listens;
+ *                      HAKMEM_DAEMON names the binary, default: hakmemd beside
+ *                      the library or in PATH
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HAKMEM_API __attribute__((visibility("default")))
+#else
+#define HAKMEM_API
+#endif
+
+/* Names a block in every process of its pool; 0 names none. Made for messages. */
+typedef uint64_t hakmem_ref_t;
+
+/* For hakmem_attach. Zero everything you don't set: 0 and NULL mean the environment's or default. */
+struct hakmem_options {
+	const char *socket;    /* path of the daemon's socket */
+	const char *pool;      /* name of the pool */
+	unsigned timeout_ms;   /* longest wait for an answer, milliseconds */
+	unsigned offsets_only; /* 1: don't map at the pool's address even if it is free */
+};
+
+/*
+ * Attaches this process to a pool; options may be NULL. Not needed: the first
+ * allocation does it with NULL. 0; -EISCONN: it is attached already; or an
+ * error from the list above, after which nothing has changed.
+ */
+HAKMEM_API int hakmem_attach(const struct hakmem_options *options);
+
+/*
+ * Leaves the pool: what this process has allocated goes back, in use or not,
+ * and the mapping ends, so every pointer into the pool dangles. No other
+ * thread may be in a call of this library meanwhile. Attaching again is
+ * allowed. 0; -ENOTCONN: it was not attached.
+ */
+HAKMEM_API int hakmem_detach(void);
+
+/*
+ * A block of at least size bytes, aligned to 16; uninitialised. Size 0 gives a
+ * unique pointer. NULL and errno on failure.
+ */
+HAKMEM_API void *hakmem_malloc(size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_size(1), warn_unused_result))
+#endif
+	;
+
+/* count * size bytes of zeros; ENOMEM also where the product overflows. */
+HAKMEM_API void *hakmem_calloc(size_t count, size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_size(1, 2), warn_unused_result))
+#endif
+	;
+
+/*
+ * The block moved to one of at least size bytes, contents kept as far as they
+ * fit. block NULL: malloc. On failure NULL and errno, the block is untouched;
+ * EINVAL: block is no block of the pool. Size 0 is not free, it gives a block.
+ */
+HAKMEM_API void *hakmem_realloc(void *block, size_t size)
+#if defined(__GNUC__)
+	__attribute__((warn_unused_result))
+#endif
+	;
+
+/*
+ * A block aligned to alignment, a power of two from 1 to 2 MiB; size need not
+ * be a multiple of it. NULL and errno: EINVAL or as malloc.
+ */
+HAKMEM_API void *hakmem_aligned_alloc(size_t alignment, size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_size(2), warn_unused_result))
+#endif
+	;
+
+/*
+ * Frees a block of any process of the pool. NULL is allowed. An address that
+ * is not of the pool, not the begin of a block, or free already is reported
+ * on stderr with its value, counted, and otherwise ignored (a second free of
+ * a block that this thread has freed before may be noticed late). errno stays.
+ */
+HAKMEM_API void hakmem_free(void *block);
+
+/* Usable bytes of a block, at least what was asked for; 0 for what is none. */
+HAKMEM_API size_t hakmem_usable_size(const void *block);
+
+/* The ref of a block; 0 and errno EINVAL for what is no begin of a block. */
+HAKMEM_API hakmem_ref_t hakmem_ref(const void *block);
+
+/*
+ * The address of a ref's block in this process, attaching if needed. NULL and
+ * errno: EINVAL for 0 and what is no ref of this pool; ESTALE if the memory
+ * has had another owner since the ref was made. Does not make it the caller's.
+ */
+HAKMEM_API void *hakmem_ptr(hakmem_ref_t ref);
+
+/*
+ * 1: the pool is mapped at its own address, raw pointers may be shared; 0: it
+ * is mapped elsewhere, use refs. Attaches if needed; a negative errno.
+ */
+HAKMEM_API int hakmem_is_at_base(void);
+
+/*
+ * Gives back what this thread and this process hold without need: the calling
+ * thread's caches and empty slabs, then unused SuperSlabs to the daemon. Slow;
+ * for long pauses and for exact statistics. 0 or a negative errno.
+ */
+HAKMEM_API int hakmem_trim(void);
+
+/* What this process has done and holds. Counts since it attached. */
+struct hakmem_stats {
+	uint64_t superslabs;	  /* granted to this process now */
+	uint64_t superslab_bytes; /* size of one */
+	uint64_t live_blocks;	  /* in its slabs: allocated, or in a thread's cache */
+	uint64_t live_bytes;	  /* size of these, rounded up to their classes */
+	uint64_t claims;	  /* blocks taken from slabs into caches */
+	uint64_t frees;		  /* blocks given back to slabs */
+	uint64_t refills;	  /* times the daemon was asked for memory */
+	uint64_t remote_frees;	  /* frees of blocks that another thread or process claims */
+	uint64_t refused_frees;	  /* double, invalid and foreign frees */
+	uint64_t out_of_memory;	  /* allocations answered by ENOMEM */
+};
+
+/* 0; -ENOTCONN: not attached. bytes: sizeof(struct hakmem_stats), so that it may grow. */
+HAKMEM_API int hakmem_stats(struct hakmem_stats *ret_stats, size_t bytes);
+
+/* The library's version, "major.minor.patch". */
+HAKMEM_API const char *hakmem_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attaching: connect, hello, map what the daemon sent. The registry is mapped
+ * for reading, the heap at the pool's own address or, where that is taken,
+ * anywhere. A forked child finds its heap wiped but the mapping inherited; it
+ * attaches as a client of its own and keeps the mapping if it is of the same
+ * segment, so that inherited pointers stay readable.
+ */
+#include "client_lib/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client_lib/include/hakmem.h"
+#include "client_lib/log.h"
+#include "client_lib/spawn.h"
+#include "proto/error.h"
+#include "proto/wire/socket_path.h"
+
+#define HUGE_PAGE	   (UINT64_C(1) << 21)
+#define DEFAULT_TIMEOUT_MS 5000u
+
+/* What a forked child inherits; so not in wiped pages. */
+static struct mapping {
+	void *heap;
+	void *registry; /* NULL: nothing is mapped */
+	uint64_t heap_bytes;
+	uint64_t registry_bytes;
+	uint8_t uuid[HAK_UUID_BYTES];
+	uint64_t generation;
+	int socket_fd; /* + 1; 0: none */
+} mapping;
+
+static void unmap(struct mapping *m)
+{
+	if (m->heap)
+		munmap(m->heap, m->heap_bytes);
+	if (m->registry)
+		munmap(m->registry, m->registry_bytes);
+	*m = (struct mapping){0};
+}
+
+static bool is_file_of(int fd, uint64_t bytes)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_size == bytes;
+}
+
+/* Anywhere, but with the SuperSlabs aligned to 2 MiB. */
+static void *map_elsewhere(int fd, const struct hak_geometry *geometry)
+{
+	uint64_t reserved = geometry->heap_bytes + HUGE_PAGE;
+	char *room = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0);
+
+	if (room == MAP_FAILED)
+		return NULL;
+
+	uint64_t lead = (HUGE_PAGE - (uintptr_t)room % HUGE_PAGE) % HUGE_PAGE;
+	char *heap = mmap(room + lead, geometry->heap_bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+
+	if (heap == MAP_FAILED) {
+		munmap(room, reserved);
+		return NULL;
+	}
+	if (lead)
+		munmap(room, lead);
+	munmap(heap + geometry->heap_bytes, HUGE_PAGE - lead);
+	return heap;
+}
+
+static void *map_heap(int fd, const struct hak_geometry *geometry, uint64_t base, bool elsewhere)
+{
+	void *wanted = (void *)(uintptr_t)(base - geometry->data_at);
+	void *heap;
+
+	if (!elsewhere && base > geometry->data_at) {
+		heap = mmap(wanted, geometry->heap_bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
+		if (heap == wanted)
+			return heap;
+		if (heap != MAP_FAILED) /* a kernel that takes the flag for a hint */
+			munmap(heap, geometry->heap_bytes);
+		hakc_log(HAKC_LOG_WARN,
+			 "the pool's address %p is taken: mapped elsewhere, "
+			 "only refs cross processes",
+			 (void *)(uintptr_t)base);
+	}
+	return map_elsewhere(fd, geometry);
+}
+
+static int map_segment(struct mapping *m, const Hak__Welcome *welcome, const int fds[2],
+		       bool elsewhere, struct hak_geometry *geometry)
+{
+	int r;
+
+	if (welcome->uuid.len != HAK_UUID_BYTES || !is_file_of(fds[0], welcome->registry_bytes) ||
+	    !is_file_of(fds[1], welcome->heap_bytes))
+		return -EPROTO;
+	m->registry_bytes = welcome->registry_bytes;
+	m->registry = mmap(NULL, m->registry_bytes, PROT_READ, MAP_SHARED, fds[0], 0);
+	if (m->registry == MAP_FAILED) {
+		m->registry = NULL;
+		return -errno;
+	}
+	r = hak_registry_validate(m->registry, m->registry_bytes, geometry);
+	if (r == 0 && geometry->heap_bytes != welcome->heap_bytes)
+		r = -EPROTO;
+	if (r < 0)
+		return r;
+	m->heap_bytes = geometry->heap_bytes;
+	m->heap = map_heap(fds[1], geometry, ((struct hak_registry *)m->registry)->base, elsewhere);
+	if (!m->heap)
+		return -ENOMEM;
+	memcpy(m->uuid, welcome->uuid.data, HAK_UUID_BYTES);
+	m->generation = welcome->generation;
+	return 0;
+}
+
+static bool is_mapped(const Hak__Welcome *welcome)
+{
+	return mapping.registry && welcome->uuid.len == HAK_UUID_BYTES &&
+	       memcmp(mapping.uuid, welcome->uuid.data, HAK_UUID_BYTES) == 0 &&
+	       mapping.generation == welcome->generation;
+}
+
+static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, const int fds[2],
+			 bool elsewhere)
+{
+	struct hak_geometry geometry;
+	bool inherited = is_mapped(welcome);
+	int r;
+
+	if (inherited) {
+		r = hak_registry_validate(mapping.registry, mapping.registry_bytes, &geometry);
+	} else {
+		struct mapping fresh = {0};
+
+		r = map_segment(&fresh, welcome, fds, elsewhere, &geometry);
+		if (r < 0)
+			unmap(&fresh);
+		else
+			mapping = fresh; /* a parent's segment stays mapped for its pointers */
+	}
+	if (r < 0)
+		return r;
+	if (welcome->holder < HAK_HOLDER_FIRST || welcome->holder >= HAK_HOLDER_COUNT)
+		return -EPROTO;
+	hak_segment_init(&heap->segment, &geometry, mapping.registry, mapping.heap);
+	heap->is_at_base = heap->segment.base == ((struct hak_registry *)mapping.registry)->base;
+	heap->holder = welcome->holder;
+	heap->area = &heap->segment.areas[heap->holder];
+	return hakc_heap_init(heap);
+}
+
+/* Connects to the daemon; with HAKMEM_AUTOSPAWN=1 to one that it starts. */
+static int connect_daemon(struct hakc_conn *conn, const struct hakmem_options *options,
+			  unsigned timeout_ms)
+{
+	const char *autospawn = getenv("HAKMEM_AUTOSPAWN");
+	bool may_spawn = autospawn && strcmp(autospawn, "1") == 0;
+	const char *given = options ? options->socket : NULL;
+	char path[HAK_SOCKET_PATH_MAX];
+	int r = hak_socket_path(given, may_spawn, path);
+
+	if (r < 0)
+		return r;
+	r = hakc_conn_init(conn, path, timeout_ms);
+	if (may_spawn && (r == -ENOENT || r == -ECONNREFUSED)) {
+		const struct timespec pause = {.tv_nsec = 10000000};
+
+		hakc_log(HAKC_LOG_INFO, "starting a daemon that listens on %s", path);
+		int spawned = hakc_spawn_daemon(path);
+
+		/* One that another process is starting may need a moment. */
+		for (unsigned waited = 0; waited <= timeout_ms; waited += 10) {
+			r = hakc_conn_init(conn, path, timeout_ms);
+			if (r == 0 || spawned == -ENOENT)
+				break;
+			nanosleep(&pause, NULL);
+		}
+	}
+	if (r < 0)
+		hakc_log(HAKC_LOG_WARN, "no daemon at %s (%s); start hakmemd, or set HAKMEM_SOCKET",
+			 path, strerror(-r));
+	return r;
+}
+
+static unsigned timeout_of(const struct hakmem_options *options)
+{
+	const char *text = getenv("HAKMEM_TIMEOUT_MS");
+	char *end;
+
+	if (options && options->timeout_ms)
+		return options->timeout_ms;
+	if (text && *text) {
+		unsigned long value = strtoul(text, &end, 10);
+
+		if (*end == 0 && value > 0 && value <= 86400000)
+			return (unsigned)value;
+		hakc_log(HAKC_LOG_WARN, "HAKMEM_TIMEOUT_MS=%s is no number of 1 to 86400000", text);
+	}
+	return DEFAULT_TIMEOUT_MS;
+}
+
+int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
+{
+	const char *pool = options && options->pool ? options->pool : getenv("HAKMEM_POOL");
+	int fds[2] = {-1, -1};
+	unsigned n_fds = 2;
+	Hak__Reply *reply = NULL;
+	int r;
+
+	if (heap->is_attached)
+		return -EISCONN;
+	if (mapping.socket_fd) { /* we are a child of a fork: that was our parent's */
+		close(mapping.socket_fd - 1);
+		mapping.socket_fd = 0;
+	}
+	r = connect_daemon(&heap->conn, options, timeout_of(options));
+	if (r < 0)
+		return r;
+	r = hakc_conn_hello(&heap->conn, HAK__PEER_KIND__PEER_CLIENT, pool, &reply, fds, &n_fds);
+	if (r > 0) {
+		hakc_log(HAKC_LOG_WARN, "the daemon refused: %s",
+			 reply->reason ? reply->reason : hak_error_text((unsigned)r));
+		r = -hak_error_errno((unsigned)r);
+	} else if (r == 0 && n_fds != 2) {
+		r = -EPROTO;
+	}
+	if (r == 0)
+		r = enter_segment(heap, reply->welcome, fds, options && options->offsets_only);
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	for (unsigned i = 0; i < n_fds; i++)
+		close(fds[i]);
+	if (r < 0) {
+		hakc_conn_deinit(&heap->conn);
+		return r;
+	}
+	mapping.socket_fd = heap->conn.fd + 1;
+	heap->is_attached = heap->is_connected = true;
+	return 0;
+}
+
+/* Grants that come after we gave up waiting for them; not given back from in here. */
+static void take_late(void *context, const Hak__Reply *reply)
+{
+	struct hakc_heap *heap = context;
+	const uint32_t room = sizeof(heap->late) / sizeof(heap->late[0]);
+
+	if (reply->body_case != HAK__REPLY__BODY_GRANT)
+		return;
+	for (size_t i = 0; i < reply->grant->n_superslabs && heap->n_late < room; i++)
+		heap->late[heap->n_late++] = reply->grant->superslabs[i];
+}
+
+static void return_late(struct hakc_heap *heap)
+{
+	uint32_t late[sizeof(heap->late) / sizeof(heap->late[0])];
+	uint32_t n = heap->n_late;
+
+	memcpy(late, heap->late, sizeof(late));
+	heap->n_late = 0;
+	hakc_session_giveback(heap, late, n);
+}
+
+static int call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply)
+{
+	int r;
+
+	if (!heap->is_connected)
+		return -ENOTCONN;
+	r = hakc_conn_call(&heap->conn, request, ret_reply, NULL, NULL, take_late, heap);
+	if (r == -ENOTCONN || r == -EPROTO) {
+		heap->is_connected = false;
+		mapping.socket_fd = 0; /* the connection is closed already */
+		hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
+	}
+	if (heap->n_late)
+		return_late(heap);
+	return r;
+}
+
+int hakc_session_detach(struct hakc_heap *heap)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Bye bye = HAK__BYE__INIT;
+	Hak__Reply *reply;
+
+	if (!heap->is_attached)
+		return -ENOTCONN;
+	request.body_case = HAK__REQUEST__BODY_BYE;
+	request.bye = &bye;
+	if (call(heap, &request, &reply) == 0)
+		hak__reply__free_unpacked(reply, NULL);
+	hakc_conn_deinit(&heap->conn);
+	hakc_heap_deinit(heap);
+	unmap(&mapping);
+	heap->is_attached = heap->is_connected = false;
+	heap->area = NULL;
+	return 0;
+}
+
+static int ask(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *n, uint32_t *superslabs)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Reply *reply;
+	int r;
+
+	request.body_case = HAK__REQUEST__BODY_REFILL;
+	request.refill = refill;
+	r = call(heap, &request, &reply);
+	if (r < 0)
+		return r;
+	if (reply->error) {
+		r = -hak_error_errno(reply->error);
+	} else if (reply->body_case != HAK__REPLY__BODY_GRANT || reply->grant->n_superslabs == 0 ||
+		   reply->grant->n_superslabs > *n) {
+		r = -EPROTO;
+	} else {
+		*n = (uint32_t)reply->grant->n_superslabs;
+		for (uint32_t i = 0; i < *n && r == 0; i++) {
+			superslabs[i] = reply->grant->superslabs[i];
+			if (superslabs[i] >= heap->segment.geometry.n_superslabs)
+				r = -EPROTO;
+		}
+	}
+	hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int hakc_session_refill(struct hakc_heap *heap, uint32_t *n, uint32_t *superslabs)
+{
+	Hak__Refill refill = HAK__REFILL__INIT;
+
+	refill.count = *n;
+	return ask(heap, &refill, n, superslabs);
+}
+
+int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
+			     uint32_t *ret_superslab)
+{
+	Hak__Refill refill = HAK__REFILL__INIT;
+	uint32_t one = 1;
+
+	refill.count = n;
+	refill.huge = 1;
+	refill.alignment = alignment;
+	return ask(heap, &refill, &one, ret_superslab);
+}
+
+void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
+	Hak__Reply *reply;
+
+	if (n == 0)
+		return;
+	giveback.n_superslabs = n;
+	giveback.superslabs = (uint32_t *)(uintptr_t)superslabs;
+	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
+	request.giveback = &giveback;
+	if (call(heap, &request, &reply) < 0)
+		return;
+	if (reply->error)
+		hakc_log(HAKC_LOG_WARN, "the daemon did not take memory back: %s",
+			 reply->reason ? reply->reason : hak_error_text(reply->error));
+	else
+		hakc_count(heap, HAK_STAT_RETURNS, n);
+	hak__reply__free_unpacked(reply, NULL);
+}

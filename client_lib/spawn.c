@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HAKMEM_AUTOSPAWN: runs hakmemd, which puts itself into the background and
+ * whose first process ends when the socket listens. Two processes may do this
+ * at once: one of the daemons refuses to start, and both find the other.
+ */
+#include "client_lib/spawn.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* bin/hakmemd beside the directory of the object that we are linked into. */
+static void find_daemon(char *path, size_t bytes)
+{
+	static const char *const places[] = {"hakmemd", "../bin/hakmemd"};
+	const char *given = getenv("HAKMEM_DAEMON");
+	char self[4096];
+	Dl_info info;
+
+	if (given && *given) {
+		snprintf(path, bytes, "%s", given);
+		return;
+	}
+	ssize_t n = -1;
+
+	if (dladdr((void *)&hakc_spawn_daemon, &info) && strchr(info.dli_fname, '/')) {
+		snprintf(self, sizeof(self), "%s", info.dli_fname);
+		n = (ssize_t)strlen(self);
+	} else {
+		n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	}
+	for (unsigned i = 0; n > 0 && i < sizeof(places) / sizeof(places[0]); i++) {
+		self[n] = 0;
+		char *slash = strrchr(self, '/');
+
+		if (!slash)
+			break;
+		snprintf(path, bytes, "%.*s/%s", (int)(slash - self), self, places[i]);
+		if (access(path, X_OK) == 0)
+			return;
+	}
+	snprintf(path, bytes, "hakmemd");
+}
+
+int hakc_spawn_daemon(const char *path)
+{
+	char daemon[8192];
+	char socket_option[] = "--socket", idle_option[] = "--idle-exit", idle[] = "60";
+	char socket[128];
+	char *arguments[] = {daemon, socket_option, socket, idle_option, idle, NULL};
+	int status = 0;
+	pid_t pid;
+	int r;
+
+	find_daemon(daemon, sizeof(daemon));
+	snprintf(socket, sizeof(socket), "%s", path);
+	r = posix_spawnp(&pid, daemon, NULL, NULL, arguments, environ);
+	if (r != 0)
+		return -r;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 0; /* the program reaps its children itself: connecting will tell */
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECONNREFUSED;
+}

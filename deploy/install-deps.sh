@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs every Debian package that building, testing and benchmarking need.
+# Does nothing, and needs no network, where all are installed.
+set -euo pipefail
+
+packages=(build-essential clang clang-format cmake git jq libclang-rt-14-dev libcmocka-dev
+	libinih-dev libprotobuf-c-dev libuv1-dev ninja-build pkg-config procps
+	protobuf-c-compiler)
+
+missing=()
+for package in "${packages[@]}"; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "install-deps: run as root, or install by hand: ${missing[*]}" >&2
+	exit 1
+fi
+echo "install-deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAK_ERROR_H
+#define HAK_ERROR_H
+
+/*
+ * What the daemon can answer instead of doing what it was asked; on the wire
+ * as Reply.error. X(NAME, code, errno that a client reports, text)
+ */
+#define HAK_ERRORS(X)                                                                    \
+	X(NONE, 0, 0, "done")                                                            \
+	X(PROTOCOL, 1, EPROTO, "the request breaks the protocol")                        \
+	X(VERSION, 2, EPROTO, "another version of the protocol or of the memory layout") \
+	X(NO_MEMORY, 3, ENOMEM, "the pool's limit or the machine's memory is reached")   \
+	X(NO_SLOT, 4, EUSERS, "all client slots of the daemon are taken")                \
+	X(NO_POOL, 5, ENOENT, "there is no pool of that name")                           \
+	X(DENIED, 6, EACCES, "not permitted")                                            \
+	X(NOT_YOURS, 7, EPERM, "that memory is not granted to the client that asked")    \
+	X(STOPPING, 8, ESHUTDOWN, "the daemon is stopping")                              \
+	X(INTERNAL, 9, EIO, "the daemon failed; its log says how")
+
+enum hak_error {
+#define X(name, code, number, text) HAK_E_##name = (code),
+	HAK_ERRORS(X)
+#undef X
+};
+
+/* The errno of an error (positive); EPROTO for a code that this side doesn't know. */
+int hak_error_errno(unsigned error);
+
+/* Its text; never NULL. */
+const char *hak_error_text(unsigned error);
+
+#endif

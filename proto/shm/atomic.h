@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAK_SHM_ATOMIC_H
+#define HAK_SHM_ATOMIC_H
+
+/*
+ * The only place where the project touches <stdatomic.h>.
+ *
+ * Each operation carries its order in its name, so that a reader of a call
+ * sees the order, and a reader of this page sees which orders exist. There is
+ * no seq_cst here; who needs one adds it together with its Dekker argument.
+ * Each use of a release, an acquire or both names its partner by a comment
+ * [order:tag]; docs/memory-model.md lists the tags, tests/arch checks both.
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Words in shared memory, and private ones that threads share. */
+typedef _Atomic uint64_t hak_u64;
+typedef _Atomic uint32_t hak_u32;
+
+/* A word that isn't lock-free would take a lock that a dead process keeps. */
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+	       "shared words must be lock-free");
+_Static_assert(sizeof(hak_u64) == 8 && sizeof(hak_u32) == 4, "shared words must have no padding");
+
+#define hak_load_relaxed(p)	atomic_load_explicit((p), memory_order_relaxed)
+#define hak_load_acquire(p)	atomic_load_explicit((p), memory_order_acquire)
+#define hak_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define hak_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+
+/* Compare and swap: *expected is refreshed on failure (relaxed). Strong. */
+#define hak_cas_acq_rel(p, expected, v)                                                     \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
+						memory_order_relaxed)
+
+/* Read-modify-write; each returns the value from before. */
+#define hak_or_release(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_release)
+#define hak_or_acq_rel(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
+#define hak_and_acquire(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acquire)
+#define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAK_SHM_SLAB_H
+#define HAK_SHM_SLAB_H
+
+/*
+ * The slab word and the free bits: all that is true about a slab.
+ *
+ *   63    58 57            34 33     26 25       14 13      4   3    2    0
+ *  +--------+----------------+---------+-----------+---------+-----+--------+
+ *  | unused | arg (24)       | class 8 | owner 12  | epoch10 | TAG | state 3|
+ *  +--------+----------------+---------+-----------+---------+-----+--------+
+ *
+ * arg: ACTIVE the claiming thread (0: nobody), SPAN its length in slots,
+ * BODY the distance to the head of its slab or span in slots.
+ *
+ *               cut                     retire (head first)
+ *   UNUSED ------------> ACTIVE --------------------------> UNUSED
+ *   UNUSED ------------> SPAN   --------------------------> UNUSED
+ *   UNUSED ------------> BODY (before its head) ----------> UNUSED
+ *   any    --- collect (daemon) --> UNUSED, owner 0
+ *   any    --- grant (daemon) ----> UNUSED, owner X, epoch + 1
+ *
+ * | operation       | who may                           | killed half way          |
+ * |-----------------|-----------------------------------|--------------------------|
+ * | cut             | a thread of the owner, to which   | bodies without a head:   |
+ * |                 | its process gave the slots        | dead weight of the dead  |
+ * | claim bits      | the thread in W only              | bits stay 1, or are lost |
+ * |                 |                                   | with their owner         |
+ * | free bits       | anybody                           | not freed                |
+ * | release, adopt  | the thread in W; a thread of the  | one CAS                  |
+ * |                 | owner when W names nobody         |                          |
+ * | retire          | the thread in W; a span: a thread | bits are claimed, W says |
+ * |                 | of the owner                      | ACTIVE: the scan's       |
+ * | grant, collect  | the daemon                        | done again               |
+ *
+ * What a dead owner leaves half done is collected whole, so nobody repairs it.
+ *
+ * Counting equation of an ACTIVE slab: n_blocks = bits that are 1
+ *   + blocks in magazines and outgoing buffers + blocks that callers hold.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/shm/atomic.h"
+#include "proto/shm/ref.h"
+#include "proto/shm/size_class.h"
+
+enum hak_slab_state {
+	HAK_SLAB_UNUSED = 0,	 /* a fresh, sparse segment is all UNUSED */
+	HAK_SLAB_ACTIVE = 1,	 /* the head of a slab cut into blocks of a class */
+	HAK_SLAB_SPAN = 2,	 /* the head of a run that is one block */
+	HAK_SLAB_BODY = 3,	 /* another slot of a slab or span */
+	HAK_SLAB_RECLAIMING = 4, /* reserved for the scan */
+	HAK_SLAB_ORPHAN = 5,	 /* reserved for the scan */
+};
+
+#define HAK_SLAB_STATE_MASK  UINT64_C(0x7)
+#define HAK_SLAB_TAGGED	     UINT64_C(0x8)
+#define HAK_SLAB_EPOCH_SHIFT 4
+#define HAK_SLAB_OWNER_SHIFT 14
+#define HAK_SLAB_CLASS_SHIFT 26
+#define HAK_SLAB_ARG_SHIFT   34
+#define HAK_SLAB_OWNER_BITS  12
+#define HAK_SLAB_ARG_BITS    24
+#define HAK_SLAB_ARG_MAX     ((UINT64_C(1) << HAK_SLAB_ARG_BITS) - 1)
+
+/* Everything of W but its class and epoch: what "mine, untagged" compares. */
+#define HAK_SLAB_MINE_MASK                                                                   \
+	(HAK_SLAB_STATE_MASK | HAK_SLAB_TAGGED | (UINT64_C(0xfff) << HAK_SLAB_OWNER_SHIFT) | \
+	 (HAK_SLAB_ARG_MAX << HAK_SLAB_ARG_SHIFT))
+
+#define HAK_SLAB_BITS_WORDS 64 /* words of free bits a slot: 4096 bits */
+
+static inline uint64_t hak_slab_pack(enum hak_slab_state state, unsigned epoch, unsigned owner,
+				     unsigned cls, uint64_t arg)
+{
+	return (uint64_t)state | (uint64_t)epoch << HAK_SLAB_EPOCH_SHIFT |
+	       (uint64_t)owner << HAK_SLAB_OWNER_SHIFT | (uint64_t)cls << HAK_SLAB_CLASS_SHIFT |
+	       arg << HAK_SLAB_ARG_SHIFT;
+}
+
+static inline enum hak_slab_state hak_slab_state(uint64_t w)
+{
+	return (enum hak_slab_state)(w & HAK_SLAB_STATE_MASK);
+}
+
+static inline unsigned hak_slab_epoch(uint64_t w)
+{
+	return (unsigned)(w >> HAK_SLAB_EPOCH_SHIFT) & HAK_REF_EPOCH_MAX;
+}
+
+static inline unsigned hak_slab_owner(uint64_t w)
+{
+	return (unsigned)(w >> HAK_SLAB_OWNER_SHIFT) & 0xfff;
+}
+
+static inline unsigned hak_slab_class(uint64_t w)
+{
+	return (unsigned)(w >> HAK_SLAB_CLASS_SHIFT) & 0xff;
+}
+
+static inline uint32_t hak_slab_arg(uint64_t w)
+{
+	return (uint32_t)(w >> HAK_SLAB_ARG_SHIFT) & HAK_SLAB_ARG_MAX;
+}
+
+/* What W & HAK_SLAB_MINE_MASK is for an untagged slab of this thread. */
+static inline uint64_t hak_slab_mine(unsigned owner, uint32_t thread)
+{
+	return hak_slab_pack(HAK_SLAB_ACTIVE, 0, owner, 0, thread);
+}
+
+/* [order:cut] Sees the bits and bodies that were written before the head. */
+static inline uint64_t hak_slab_load(const hak_u64 *word)
+{
+	return hak_load_acquire(word);
+}
+
+/* The bits of word i that a slab of n_blocks has. */
+static inline uint64_t hak_slab_bits_mask(unsigned n_blocks, unsigned i)
+{
+	unsigned from = i * 64;
+
+	if (n_blocks <= from)
+		return 0;
+	return n_blocks - from >= 64 ? UINT64_MAX : (UINT64_C(1) << (n_blocks - from)) - 1;
+}
+
+static inline unsigned hak_slab_bits_words(unsigned n_blocks)
+{
+	return (n_blocks + 63) / 64;
+}
+
+/*
+ * Claims the bits of mask in one word; only the thread in W may. Returns those
+ * that were free and are the caller's from now on.
+ * [order:free] What a freeing thread did to the blocks before is visible.
+ */
+static inline uint64_t hak_slab_claim(hak_u64 *bits, uint64_t mask)
+{
+	return hak_and_acquire(bits, ~mask) & mask;
+}
+
+/*
+ * Frees the blocks of mask in one word; anybody who holds them may. Returns
+ * those that were free before: each is a double free, and nothing changed.
+ * [order:free] Our last uses of the blocks come before; killed before: they
+ * are not freed, killed after: they are.
+ */
+static inline uint64_t hak_slab_free(hak_u64 *bits, uint64_t mask)
+{
+	return hak_or_release(bits, mask) & mask;
+}
+
+/* All blocks free? Certain only for who may claim, otherwise a glimpse. */
+bool hak_slab_is_empty(const hak_u64 *bits, unsigned n_blocks);
+
+/*
+ * Cuts n_slots of class cls out of UNUSED slots of owner; word and bits are
+ * the first slot's. All blocks are free afterwards and thread may claim them.
+ * False, and nothing is cut, where a slot is not an UNUSED one of owner.
+ */
+bool hak_slab_cut(hak_u64 *word, hak_u64 *bits, unsigned owner, unsigned cls, uint32_t thread);
+
+/* The same for a span of n_slots, whose one block is allocated afterwards. */
+bool hak_slab_cut_span(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t n_slots);
+
+/*
+ * Makes an EMPTY slab of (owner, thread) UNUSED again by claiming all its
+ * blocks. False, and everything as before, where one of them is not free.
+ */
+bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t thread);
+
+/* The same for a span whose block is free; exclusion within the owner is the caller's. */
+bool hak_slab_retire_span(hak_u64 *word, hak_u64 *bits, unsigned owner);
+
+/* Hands a slab of the owner on: thread 0 is nobody. False: it was not `from`'s. */
+bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to);
+
+/* The daemon: a slot of a SuperSlab is granted to owner, or collected. */
+void hak_slab_grant(hak_u64 *word, unsigned owner);
+void hak_slab_collect(hak_u64 *word);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAK_SHM_STATS_H
+#define HAK_SHM_STATS_H
+
+/*
+ * Counters of a client, in its area of the heap segment. The client adds to
+ * them on slow paths, whoever may read the pool can read them. They decide
+ * nothing, so they may be lost with their client, and lie if it does.
+ *
+ * This table is the only place that names them: enum, the wire, JSON and the
+ * text of hakmemctl come from it. X(NAME, text name, description)
+ */
+#define HAK_STATS(X)                                                                              \
+	X(CLAIMS, "claims", "blocks claimed from free bits")                                      \
+	X(FREES, "frees", "blocks whose free bit was set")                                        \
+	X(STAGE_0, "stage_0", "times the thread's current slab served")                           \
+	X(STAGE_0_PARTIAL, "stage_0_partial", "times another partial slab of the process served") \
+	X(STAGE_1, "stage_1", "times an empty slab was cut again")                                \
+	X(STAGE_2, "stage_2", "times an unused slot was cut")                                     \
+	X(STAGE_3, "stage_3", "times the daemon was asked for memory")                            \
+	X(FLUSHES, "flushes", "batches of blocks given back to free bits")                        \
+	X(REMOTE_FREES, "remote_frees", "blocks freed that another thread or process claims")     \
+	X(LOST_FREES, "lost_frees", "remote frees dropped: the owner had gone")                   \
+	X(ADOPTIONS, "adoptions", "slabs taken over from threads that ended")                     \
+	X(SPANS, "spans", "spans of slots allocated")                                             \
+	X(HUGE, "huge", "runs of SuperSlabs allocated")                                           \
+	X(RETURNS, "returns", "SuperSlabs given back to the daemon")                              \
+	X(OUT_OF_MEMORY, "out_of_memory", "allocations answered by ENOMEM")                       \
+	X(DOUBLE_FREES, "double_frees", "double frees refused")                                   \
+	X(INVALID_FREES, "invalid_frees", "frees of what is no block refused")                    \
+	X(FOREIGN_FREES, "foreign_frees", "frees of addresses outside the pool refused")          \
+	X(THREADS, "threads", "threads that started to allocate")
+
+enum hak_stat {
+#define X(name, text, description) HAK_STAT_##name,
+	HAK_STATS(X)
+#undef X
+		HAK_STAT_COUNT
+};
+
+#include "proto/shm/atomic.h"
+
+#define HAK_CLIENT_AREA_BYTES UINT64_C(65536) /* an area a holder slot */
+
+/*
+ * | bytes        | field     | written by            | meaning                    |
+ * |--------------|-----------|-----------------------|----------------------------|
+ * |    0..4095   | counters  | any thread of client  | the table above, in order  |
+ * | 4096..65535  | crossings | a line a thread       | reserved for recovery      |
+ */
+struct hak_client_area {
+	hak_u64 counters[512];
+	hak_u64 crossings[7680];
+};
+
+_Static_assert(sizeof(struct hak_client_area) == HAK_CLIENT_AREA_BYTES, "areas are an array");
+_Static_assert((int)HAK_STAT_COUNT <= 512, "counters fit their page");
+
+extern const char *const hak_stat_names[HAK_STAT_COUNT];
+extern const char *const hak_stat_descriptions[HAK_STAT_COUNT];
+
+#endif

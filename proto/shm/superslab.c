@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The moves of a SuperSlab's word, all the daemon's. They assert what the
+ * daemon itself guarantees: nobody else can write the registry.
+ */
+#include "proto/shm/superslab.h"
+
+#include <assert.h>
+
+/* [order:registry] A client that reads GRANTED sees all that was prepared before. */
+static void move(hak_u64 *word, enum hak_superslab_state state, bool huge, unsigned owner,
+		 uint32_t length, uint32_t grant)
+{
+	hak_store_release(word, hak_superslab_pack(state, huge, owner, length,
+						   grant & HAK_SUPERSLAB_GRANT_MAX));
+}
+
+/* Relaxed below: the daemon's loop is the only writer and reads its own stores. */
+void hak_superslab_grant_run(hak_u64 *head, unsigned owner, bool huge, uint32_t n)
+{
+	uint64_t before = hak_load_relaxed(head);
+
+	assert(n >= 1 && (huge || n == 1));
+	for (uint32_t i = n; i-- > 0;) {
+		uint64_t s = hak_load_relaxed(&head[i]);
+
+		assert(hak_superslab_state(s) == HAK_SUPERSLAB_FREE);
+		if (i > 0)
+			move(&head[i], HAK_SUPERSLAB_BODY, huge, owner, i, hak_superslab_grant(s));
+	}
+	move(head, HAK_SUPERSLAB_GRANTED, huge, owner, n, hak_superslab_grant(before) + 1);
+}
+
+void hak_superslab_begin_collect(hak_u64 *head)
+{
+	uint64_t s = hak_load_relaxed(head);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED);
+	move(head, HAK_SUPERSLAB_RECLAIMING, hak_superslab_is_huge(s), hak_superslab_owner(s),
+	     hak_superslab_length(s), hak_superslab_grant(s));
+}
+
+void hak_superslab_end_collect(hak_u64 *head)
+{
+	uint64_t s = hak_load_relaxed(head);
+	uint32_t n = hak_superslab_length(s);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_RECLAIMING);
+	for (uint32_t i = 0; i < n; i++)
+		move(&head[i], HAK_SUPERSLAB_FREE, false, 0, 0,
+		     hak_superslab_grant(hak_load_relaxed(&head[i])));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAK_SHM_SUPERSLAB_H
+#define HAK_SHM_SUPERSLAB_H
+
+/*
+ * The registry's word for a SuperSlab. Only the daemon writes it; clients map
+ * it for reading. It alone decides who owns a SuperSlab.
+ *
+ *   63          40 39            16 15       4   3    2      0
+ *  +--------------+----------------+----------+------+--------+
+ *  | grant        | length (24)    | owner 12 | huge | state 3|
+ *  | generation 24|                |          |      |        |
+ *  +--------------+----------------+----------+------+--------+
+ *
+ * length: GRANTED the SuperSlabs of the run (1 unless huge), BODY the distance
+ * to the head of the run.
+ *
+ *   FREE --grant--> GRANTED --collect--> RECLAIMING --done--> FREE
+ *   FREE --grant--> BODY (before its head) ---done----------> FREE
+ *
+ * A run counts from its head: bodies whose head is FREE are free too, so a
+ * daemon that dies between the bodies and the head has granted nothing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/shm/atomic.h"
+
+enum hak_superslab_state {
+	HAK_SUPERSLAB_FREE = 0,
+	HAK_SUPERSLAB_GRANTED = 1,
+	HAK_SUPERSLAB_BODY = 2,
+	HAK_SUPERSLAB_RECLAIMING = 3,
+};
+
+#define HAK_SUPERSLAB_LG_MIN 20u
+#define HAK_SUPERSLAB_LG_MAX 21u
+
+#define HAK_SUPERSLAB_HUGE	   UINT64_C(0x8)
+#define HAK_SUPERSLAB_OWNER_SHIFT  4
+#define HAK_SUPERSLAB_LENGTH_SHIFT 16
+#define HAK_SUPERSLAB_GRANT_SHIFT  40
+#define HAK_SUPERSLAB_LENGTH_MAX   UINT32_C(0xffffff)
+#define HAK_SUPERSLAB_GRANT_MAX	   UINT32_C(0xffffff)
+
+static inline uint64_t hak_superslab_pack(enum hak_superslab_state state, bool huge, unsigned owner,
+					  uint32_t length, uint32_t grant)
+{
+	return (uint64_t)state | (huge ? HAK_SUPERSLAB_HUGE : 0) |
+	       (uint64_t)owner << HAK_SUPERSLAB_OWNER_SHIFT |
+	       (uint64_t)length << HAK_SUPERSLAB_LENGTH_SHIFT |
+	       (uint64_t)grant << HAK_SUPERSLAB_GRANT_SHIFT;
+}
+
+static inline enum hak_superslab_state hak_superslab_state(uint64_t s)
+{
+	return (enum hak_superslab_state)(s & 7);
+}
+
+static inline bool hak_superslab_is_huge(uint64_t s)
+{
+	return s & HAK_SUPERSLAB_HUGE;
+}
+
+static inline unsigned hak_superslab_owner(uint64_t s)
+{
+	return (unsigned)(s >> HAK_SUPERSLAB_OWNER_SHIFT) & 0xfff;
+}
+
+static inline uint32_t hak_superslab_length(uint64_t s)
+{
+	return (uint32_t)(s >> HAK_SUPERSLAB_LENGTH_SHIFT) & HAK_SUPERSLAB_LENGTH_MAX;
+}
+
+static inline uint32_t hak_superslab_grant(uint64_t s)
+{
+	return (uint32_t)(s >> HAK_SUPERSLAB_GRANT_SHIFT);
+}
+
+/*
+ * The moves of a run of n SuperSlabs from its head's word on, for the daemon
+ * alone. Each is done again from the start by a daemon that died in it.
+ */
+
+/* FREE -> GRANTED: bodies first, the head's word commits; the generation of the head goes on by 1. */
+void hak_superslab_grant_run(hak_u64 *head, unsigned owner, bool huge, uint32_t n);
+
+/* GRANTED -> RECLAIMING: no one may use it, its slab words are being reset. */
+void hak_superslab_begin_collect(hak_u64 *head);
+
+/* RECLAIMING -> FREE: the head first, then the bodies. */
+void hak_superslab_end_collect(hak_u64 *head);
+
+#endif

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds and runs all tests. --quick: the release build only, no sanitizers.
+# Ends with "N passed, N failed, N skipped" over stages and test programs.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+quick=0
+[ "${1:-}" = --quick ] && quick=1
+passed=0 failed=0 skipped=0
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# stage NAME COMMAND...: counts it, shows its output if it fails.
+stage() {
+	local name=$1 start=$SECONDS
+	shift
+	if "$@" >"$logs/log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok      $name ($((SECONDS - start)) s)"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $name ($((SECONDS - start)) s)"
+		tail -n 200 "$logs/log"
+		return 1
+	fi
+}
+
+# programs PRESET [CTEST ARGUMENT...]: runs a built preset's tests, counting each program.
+programs() {
+	local preset=$1 start=$SECONDS ok bad
+	shift
+	ctest --preset "$preset" --no-tests=error -j2 "$@" >"$logs/log" 2>&1
+	ok=$(grep -cE ' +Passed +' "$logs/log")
+	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*|Exception)' "$logs/log")
+	grep -qE 'No tests were found|Errors while running' "$logs/log" && [ "$bad" -eq 0 ] && bad=1
+	passed=$((passed + ok)) failed=$((failed + bad))
+	echo "tests   $preset: $ok passed, $bad failed ($((SECONDS - start)) s)"
+	[ "$bad" -eq 0 ] || tail -n 200 "$logs/log"
+}
+
+formatted() {
+	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' |
+		xargs -0 clang-format --dry-run -Werror
+}
+
+build() { cmake --preset "$1" && cmake --build --preset "$1"; }
+
+build_with_clang() {
+	cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang &&
+		cmake --build build/clang
+}
+
+bash deploy/install-deps.sh || exit 1
+export ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
+stage "formatting" formatted
+stage "build release, gcc" build release && programs release
+if [ $quick -eq 0 ]; then
+	stage "build release, clang" build_with_clang
+	stage "build asan" build asan && programs asan
+	stage "build tsan" build tsan && programs tsan
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]

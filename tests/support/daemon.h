@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKT_DAEMON_H
+#define HAKT_DAEMON_H
+
+/* A real hakmemd for a test, in a directory of its own; all calls fail the test on error. */
+
+#include <sys/types.h>
+
+struct hakt_daemon {
+	pid_t pid;
+	char directory[64];
+	char socket[96];
+};
+
+/* Starts hakmemd with these further options (NULL-terminated; NULL: none), waits until it
+ * answers, and sets HAKMEM_SOCKET. */
+void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options);
+
+/* SIGTERM; the exit code must be 0. Removes the directory. */
+void hakt_daemon_stop(struct hakt_daemon *daemon);
+
+struct hakt_status {
+	unsigned clients;
+	unsigned long long granted_superslabs;
+	unsigned long long live_blocks;
+	unsigned long long resident_bytes;
+	unsigned long long anomalies;
+};
+
+/* What hakmemd says of its pool. */
+struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon);
+
+/* Waits, 10 s at most, until nothing is granted and nobody attached. */
+void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);
+
+#endif
