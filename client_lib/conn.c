@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,9 @@ static int64_t now_ms(void)
 int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	/* A daemon that hangs lets its backlog fill: connect would block for ever. */
+	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
+				      .tv_usec = (timeout_ms % 1000) * 1000};
 	int r;
 
 	*conn = (struct hakc_conn){.fd = -1, .timeout_ms = timeout_ms};
@@ -37,11 +41,12 @@ int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms
 	conn->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (conn->fd < 0)
 		return -errno;
+	setsockopt(conn->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	do {
 		r = connect(conn->fd, (struct sockaddr *)&address, sizeof(address));
 	} while (r < 0 && errno == EINTR);
 	if (r < 0) {
-		r = -errno;
+		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		hakc_conn_deinit(conn);
 		return r;
 	}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKC_CTL_JSON_H
+#define HAKC_CTL_JSON_H
+
+/*
+ * Writes one JSON text to a stream as it is told. Every call names the member
+ * that it writes; in an array and for the text itself name is NULL.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define HAKC_JSON_DEPTH_MAX 8
+
+struct hakc_json {
+	FILE *file;
+	unsigned depth;
+	bool has_members[HAKC_JSON_DEPTH_MAX];
+};
+
+void hakc_json_init(struct hakc_json *json, FILE *file);
+
+void hakc_json_begin_object(struct hakc_json *json, const char *name);
+void hakc_json_end_object(struct hakc_json *json);
+void hakc_json_begin_array(struct hakc_json *json, const char *name);
+void hakc_json_end_array(struct hakc_json *json);
+
+void hakc_json_string(struct hakc_json *json, const char *name, const char *value);
+void hakc_json_unsigned(struct hakc_json *json, const char *name, uint64_t value);
+void hakc_json_signed(struct hakc_json *json, const char *name, int64_t value);
+void hakc_json_hex(struct hakc_json *json, const char *name, uint64_t value);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakmemctl: options, the verb, and what a failure means to the caller. Exit
+ * codes are a promise to scripts, see enum exit_code; every error line says
+ * what to do next.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_lib/ctl/query.h"
+#include "client_lib/ctl/verb.h"
+#include "proto/error.h"
+#include "proto/wire/socket_path.h"
+
+#define DEFAULT_TIMEOUT_MS 5000u
+#define TIMEOUT_MS_MAX	   86400000ul
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_REACHABLE = 3,
+	EXIT_NOT_PERMITTED = 4,
+	EXIT_OTHER_VERSION = 5,
+};
+
+struct arguments {
+	const char *socket;
+	unsigned timeout_ms;
+	bool as_json;
+	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
+};
+
+static void print_help(void)
+{
+	printf("usage: hakmemctl [OPTION...] VERB\n"
+	       "Asks hakmemd, the daemon of the shared heap.\n\nverbs:\n");
+	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
+		printf("  %-16s %s\n", verb->name, verb->description);
+	printf("\noptions:\n"
+	       "  --socket PATH    the daemon's socket; default: HAKMEM_SOCKET, else the user's\n"
+	       "                   ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one, else\n"
+	       "                   " HAK_SOCKET_SYSTEM "\n"
+	       "  --json           print JSON\n"
+	       "  --timeout MS     longest wait for an answer, default %u\n"
+	       "  --help           print this\n"
+	       "  --version        print the version\n"
+	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
+	       "4 not permitted, 5 daemon of another version\n",
+	       DEFAULT_TIMEOUT_MS);
+}
+
+static int parse_timeout(const char *text, unsigned *ret_timeout_ms)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || value == 0 || value > TIMEOUT_MS_MAX)
+		return -EINVAL;
+	*ret_timeout_ms = (unsigned)value;
+	return 0;
+}
+
+static int usage_error(const char *what, const char *which)
+{
+	fprintf(stderr, "hakmemctl: %s%s; hakmemctl --help lists verbs and options\n", what, which);
+	return -EINVAL;
+}
+
+/* 0 or -EINVAL, which has been reported. */
+static int parse(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
+		{"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},	   {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	*arguments = (struct arguments){.timeout_ms = DEFAULT_TIMEOUT_MS};
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			arguments->socket = optarg;
+			break;
+		case 'j':
+			arguments->as_json = true;
+			break;
+		case 't':
+			if (parse_timeout(optarg, &arguments->timeout_ms) < 0)
+				return usage_error("--timeout takes 1 to 86400000 milliseconds, "
+						   "not ",
+						   optarg);
+			break;
+		case 'h':
+			print_help();
+			return 0;
+		case 'v':
+			printf("hakmemctl %s\n", HAKMEM_VERSION);
+			return 0;
+		default: /* getopt_long has said what is wrong */
+			return usage_error("wrong option", "");
+		}
+	}
+	if (optind == argc)
+		return usage_error("a verb is missing", "");
+	if (optind + 1 < argc)
+		return usage_error("one verb only, not also ", argv[optind + 1]);
+	arguments->verb = hakc_verb_lookup(argv[optind]);
+	if (!arguments->verb)
+		return usage_error("no such verb: ", argv[optind]);
+	return 0;
+}
+
+/* Says what went wrong and what to do about it; r as hakc_query_* return it. */
+static enum exit_code report(int r, const char *path, const char *reason)
+{
+	int number = r > 0 ? hak_error_errno((unsigned)r) : -r;
+
+	if (r == HAK_E_VERSION) {
+		fprintf(stderr,
+			"hakmemctl: the daemon at %s is of another version (%s); use the hakmemctl "
+			"of its installation\n",
+			path, reason);
+		return EXIT_OTHER_VERSION;
+	}
+	if (number == EACCES || number == EPERM) {
+		fprintf(stderr,
+			"hakmemctl: not permitted at %s (%s); run as the daemon's user or join its "
+			"group\n",
+			path, reason);
+		return EXIT_NOT_PERMITTED;
+	}
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		fprintf(stderr,
+			"hakmemctl: no daemon listens on %s (%s); start hakmemd or name its socket "
+			"with --socket\n",
+			path, reason);
+		return EXIT_NOT_REACHABLE;
+	}
+	if (r == -ENOTCONN || r == -ETIMEDOUT) {
+		fprintf(stderr,
+			"hakmemctl: the daemon at %s did not answer (%s); see its log, or wait "
+			"longer with --timeout\n",
+			path, reason);
+		return EXIT_NOT_REACHABLE;
+	}
+	fprintf(stderr, "hakmemctl: the daemon at %s can't be asked (%s); see its log\n", path,
+		reason);
+	return EXIT_FAILED;
+}
+
+static enum exit_code flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_DONE;
+	fprintf(stderr, "hakmemctl: can't write the output (%s)\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	char path[HAK_SOCKET_PATH_MAX];
+	struct arguments arguments;
+	struct hakc_query query;
+	int r;
+
+	if (parse(argc, argv, &arguments) < 0)
+		return EXIT_USAGE;
+	if (!arguments.verb)
+		return (int)flush_output();
+	if (hak_socket_path(arguments.socket, false, path) < 0) {
+		usage_error("the socket's path is longer than 107 bytes", "");
+		return EXIT_USAGE;
+	}
+	r = hakc_query_init(&query, path, arguments.timeout_ms);
+	if (r == 0)
+		r = arguments.verb->run(&query, arguments.as_json);
+	hakc_query_deinit(&query);
+	return (int)(r == 0 ? flush_output() : report(r, path, query.reason));
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking the daemon as a tool: hello once, then a request and its reply. A
+ * reply of the wrong kind is -EPROTO. The pages of the table of clients are
+ * joined; since the daemon may be of another version, a page that doesn't lead
+ * onwards ends the paging with -EPROTO instead of looping.
+ */
+#include "client_lib/ctl/query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/error.h"
+
+static void note_reason(struct hakc_query *query, int r, const char *from_daemon)
+{
+	const char *text = strerror(-r);
+
+	if (r > 0)
+		text = from_daemon && *from_daemon ? from_daemon : hak_error_text((unsigned)r);
+	snprintf(query->reason, sizeof(query->reason), "%s", text);
+}
+
+int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms)
+{
+	Hak__Reply *reply = NULL;
+	int r;
+
+	*query = (struct hakc_query){.conn.fd = -1};
+	r = hakc_conn_init(&query->conn, path, timeout_ms);
+	if (r == 0)
+		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL,
+				    NULL);
+	if (r != 0) {
+		note_reason(query, r, reply ? reply->reason : NULL);
+		hakc_conn_deinit(&query->conn);
+	}
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+void hakc_query_deinit(struct hakc_query *query)
+{
+	hakc_conn_deinit(&query->conn);
+}
+
+static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__BodyCase expected,
+	       Hak__Reply **ret_reply)
+{
+	Hak__Reply *reply = NULL;
+	int r = hakc_conn_call(&query->conn, request, &reply, NULL, NULL, NULL, NULL);
+
+	if (r == 0 && reply->error)
+		r = (int)reply->error;
+	else if (r == 0 && reply->body_case != expected)
+		r = -EPROTO;
+	if (r == 0) {
+		*ret_reply = reply;
+		return 0;
+	}
+	note_reason(query, r, reply ? reply->reason : NULL);
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__StatusQuery status = HAK__STATUS_QUERY__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_STATUS;
+	request.status = &status;
+	return ask(query, &request, HAK__REPLY__BODY_STATUS, ret_reply);
+}
+
+int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__StatsQuery stats = HAK__STATS_QUERY__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_STATS;
+	request.stats = &stats;
+	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
+}
+
+/* Takes over page, also on failure; 0 or -ENOMEM. */
+static int add_page(struct hakc_query_clients *all, Hak__Reply *page)
+{
+	size_t n = page->clients->n_clients;
+	Hak__Reply **pages = realloc(all->pages, (all->n_pages + 1) * sizeof(*pages));
+	Hak__Client **clients;
+
+	if (!pages) {
+		hak__reply__free_unpacked(page, NULL);
+		return -ENOMEM;
+	}
+	all->pages = pages;
+	all->pages[all->n_pages++] = page;
+	if (n == 0)
+		return 0;
+	clients = realloc(all->clients, (all->n_clients + n) * sizeof(*clients));
+	if (!clients)
+		return -ENOMEM;
+	all->clients = clients;
+	memcpy(all->clients + all->n_clients, page->clients->clients, n * sizeof(*clients));
+	all->n_clients += n;
+	return 0;
+}
+
+int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients)
+{
+	struct hakc_query_clients all = {0};
+	uint32_t from = 0;
+	int r;
+
+	do {
+		Hak__Request request = HAK__REQUEST__INIT;
+		Hak__ClientsQuery clients = HAK__CLIENTS_QUERY__INIT;
+		Hak__Reply *page;
+		uint32_t next;
+
+		clients.from_holder = from;
+		request.body_case = HAK__REQUEST__BODY_CLIENTS;
+		request.clients = &clients;
+		r = ask(query, &request, HAK__REPLY__BODY_CLIENTS, &page);
+		if (r != 0)
+			break;
+		next = page->clients->next_holder;
+		r = add_page(&all, page);
+		if (r == 0 && next != 0 && next <= from)
+			r = -EPROTO;
+		if (r != 0)
+			note_reason(query, r, NULL);
+		from = next;
+	} while (r == 0 && from != 0);
+	if (r != 0)
+		hakc_query_clients_deinit(&all);
+	else
+		*ret_clients = all;
+	return r;
+}
+
+void hakc_query_clients_deinit(struct hakc_query_clients *clients)
+{
+	for (size_t i = 0; i < clients->n_pages; i++)
+		hak__reply__free_unpacked(clients->pages[i], NULL);
+	free(clients->pages);
+	free(clients->clients);
+	*clients = (struct hakc_query_clients){0};
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKC_CTL_QUERY_H
+#define HAKC_CTL_QUERY_H
+
+/*
+ * Questions to the daemon, as a tool. All calls return 0, a negative errno, or
+ * a positive enum hak_error if the daemon refused; `reason` then says why.
+ */
+
+#include <stddef.h>
+
+#include "client_lib/conn.h"
+
+struct hakc_query {
+	struct hakc_conn conn;
+	char reason[256]; /* of the last call that failed, for people */
+};
+
+/* All pages of the table of clients; the clients live in the pages. */
+struct hakc_query_clients {
+	Hak__Reply **pages;
+	size_t n_pages;
+	Hak__Client **clients;
+	size_t n_clients;
+};
+
+int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms);
+void hakc_query_deinit(struct hakc_query *query);
+
+/* *ret_reply carries a status, or stats; released by hak__reply__free_unpacked(reply, NULL). */
+int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply);
+int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
+
+int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
+void hakc_query_clients_deinit(struct hakc_query_clients *clients);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs: each asks, then prints either a table or JSON. The members of the
+ * JSON are a promise to scripts; schema_version changes when one changes its
+ * meaning or goes. Strings that other processes chose lose what a terminal
+ * would obey.
+ */
+#include "client_lib/ctl/verb.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "client_lib/ctl/json.h"
+
+#define SCHEMA_VERSION 1
+#define TEXT_BYTES     64
+
+static const char *bytes_text(uint64_t bytes, char text[TEXT_BYTES])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	unsigned unit = 0;
+	double value = (double)bytes;
+
+	while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, TEXT_BYTES, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return text;
+}
+
+static const char *safe_text(const char *from, char text[TEXT_BYTES])
+{
+	unsigned n = 0;
+
+	for (; from && *from && n < TEXT_BYTES - 1; from++)
+		text[n++] = *from >= 0x20 && *from < 0x7f ? *from : '?';
+	text[n] = 0;
+	return text;
+}
+
+static const char *duration_text(uint64_t seconds, char text[TEXT_BYTES])
+{
+	uint64_t days = seconds / 86400;
+	unsigned rest = (unsigned)(seconds % 86400);
+	int n = days ? snprintf(text, TEXT_BYTES, "%" PRIu64 " d ", days) : 0;
+
+	snprintf(text + n, TEXT_BYTES - (size_t)n, "%u:%02u:%02u", rest / 3600, rest / 60 % 60,
+		 rest % 60);
+	return text;
+}
+
+static void status_json(const Hak__Status *status)
+{
+	struct hakc_json json;
+
+	hakc_json_init(&json, stdout);
+	hakc_json_begin_object(&json, NULL);
+	hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+	hakc_json_string(&json, "version", status->version);
+	hakc_json_unsigned(&json, "layout_version", status->layout_version);
+	hakc_json_unsigned(&json, "generation", status->generation);
+	hakc_json_signed(&json, "pid", status->pid);
+	hakc_json_unsigned(&json, "uptime_seconds", status->uptime_seconds);
+	hakc_json_begin_array(&json, "pools");
+	for (size_t i = 0; i < status->n_pools; i++) {
+		const Hak__PoolStatus *pool = status->pools[i];
+
+		hakc_json_begin_object(&json, NULL);
+		hakc_json_string(&json, "name", pool->name);
+		hakc_json_unsigned(&json, "capacity_bytes", pool->capacity_bytes);
+		hakc_json_unsigned(&json, "limit_bytes", pool->limit_bytes);
+		hakc_json_unsigned(&json, "granted_superslabs", pool->granted_superslabs);
+		hakc_json_unsigned(&json, "superslab_bytes", pool->superslab_bytes);
+		hakc_json_unsigned(&json, "clients", pool->clients);
+		hakc_json_unsigned(&json, "live_blocks", pool->live_blocks);
+		hakc_json_unsigned(&json, "allocated_bytes", pool->allocated_bytes);
+		hakc_json_unsigned(&json, "resident_bytes", pool->resident_bytes);
+		hakc_json_unsigned(&json, "anomalies", pool->anomalies);
+		hakc_json_hex(&json, "base", pool->base_address);
+		hakc_json_end_object(&json);
+	}
+	hakc_json_end_array(&json);
+	hakc_json_end_object(&json);
+}
+
+static void print_bytes(const char *label, uint64_t bytes)
+{
+	char text[TEXT_BYTES];
+
+	printf("  %-20s %s\n", label, bytes_text(bytes, text));
+}
+
+static void print_pool(const Hak__PoolStatus *pool)
+{
+	char text[TEXT_BYTES];
+
+	printf("\npool %s\n", safe_text(pool->name, text));
+	print_bytes("capacity", pool->capacity_bytes);
+	print_bytes("limit", pool->limit_bytes);
+	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
+	       bytes_text(pool->superslab_bytes, text));
+	printf("  %-20s %" PRIu32 "\n", "clients", pool->clients);
+	printf("  %-20s %" PRIu64 "\n", "live blocks", pool->live_blocks);
+	print_bytes("allocated", pool->allocated_bytes);
+	print_bytes("resident", pool->resident_bytes);
+	printf("  %-20s %" PRIu64 "\n", "anomalies", pool->anomalies);
+	printf("  %-20s 0x%" PRIx64 "\n", "base", pool->base_address);
+}
+
+static int run_status(struct hakc_query *query, bool as_json)
+{
+	char text[TEXT_BYTES];
+	Hak__Reply *reply;
+	int r = hakc_query_status(query, &reply);
+
+	if (r != 0)
+		return r;
+	if (as_json) {
+		status_json(reply->status);
+	} else {
+		const Hak__Status *status = reply->status;
+
+		printf("hakmemd %s\n", safe_text(status->version, text));
+		printf("  %-20s %" PRId32 "\n", "pid", status->pid);
+		printf("  %-20s %s\n", "up", duration_text(status->uptime_seconds, text));
+		printf("  %-20s %" PRIu32 "\n", "memory layout", status->layout_version);
+		printf("  %-20s %" PRIu64 "\n", "generation", status->generation);
+		for (size_t i = 0; i < status->n_pools; i++)
+			print_pool(status->pools[i]);
+	}
+	hak__reply__free_unpacked(reply, NULL);
+	return 0;
+}
+
+static void counters_json(struct hakc_json *json, const char *name, Hak__Counter **counters,
+			  size_t n)
+{
+	hakc_json_begin_object(json, name);
+	for (size_t i = 0; i < n; i++)
+		hakc_json_unsigned(json, counters[i]->name, counters[i]->value);
+	hakc_json_end_object(json);
+}
+
+static void print_counters(const char *title, Hak__Counter **counters, size_t n)
+{
+	char name[TEXT_BYTES], description[TEXT_BYTES];
+
+	printf("%s\n", title);
+	for (size_t i = 0; i < n; i++)
+		printf("  %-28s %20" PRIu64 "  %s\n", safe_text(counters[i]->name, name),
+		       counters[i]->value, safe_text(counters[i]->description, description));
+}
+
+static int run_stats(struct hakc_query *query, bool as_json)
+{
+	struct hakc_json json;
+	Hak__Reply *reply;
+	int r = hakc_query_stats(query, &reply);
+
+	if (r != 0)
+		return r;
+	if (as_json) {
+		hakc_json_init(&json, stdout);
+		hakc_json_begin_object(&json, NULL);
+		hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+		counters_json(&json, "clients", reply->stats->clients, reply->stats->n_clients);
+		counters_json(&json, "daemon", reply->stats->daemon, reply->stats->n_daemon);
+		hakc_json_end_object(&json);
+	} else {
+		print_counters("clients, those that have left included", reply->stats->clients,
+			       reply->stats->n_clients);
+		print_counters("\ndaemon", reply->stats->daemon, reply->stats->n_daemon);
+	}
+	hak__reply__free_unpacked(reply, NULL);
+	return 0;
+}
+
+static void client_json(struct hakc_json *json, const Hak__Client *client)
+{
+	hakc_json_begin_object(json, NULL);
+	hakc_json_unsigned(json, "holder", client->holder);
+	hakc_json_unsigned(json, "generation", client->generation);
+	hakc_json_signed(json, "pid", client->pid);
+	hakc_json_unsigned(json, "uid", client->uid);
+	hakc_json_string(json, "name", client->name);
+	hakc_json_string(json, "pool", client->pool);
+	hakc_json_string(json, "state", client->state);
+	hakc_json_unsigned(json, "granted_superslabs", client->granted_superslabs);
+	hakc_json_unsigned(json, "live_blocks", client->live_blocks);
+	hakc_json_unsigned(json, "allocated_bytes", client->allocated_bytes);
+	hakc_json_signed(json, "attached_at", client->attached_at);
+	hakc_json_end_object(json);
+}
+
+static void print_client(const Hak__Client *client)
+{
+	char name[TEXT_BYTES], pool[TEXT_BYTES], state[TEXT_BYTES], bytes[TEXT_BYTES];
+	char attached[TEXT_BYTES] = "-";
+	time_t at = (time_t)client->attached_at;
+	struct tm tm;
+
+	if (localtime_r(&at, &tm))
+		strftime(attached, sizeof(attached), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%6" PRIu32 " %8" PRId32 " %8" PRIu32 " %-16s %-12s %-12s %10" PRIu64 " %10" PRIu64
+	       " %12s  %s\n",
+	       client->holder, client->pid, client->uid, safe_text(client->name, name),
+	       safe_text(client->pool, pool), safe_text(client->state, state),
+	       client->granted_superslabs, client->live_blocks,
+	       bytes_text(client->allocated_bytes, bytes), attached);
+}
+
+static int run_clients(struct hakc_query *query, bool as_json)
+{
+	struct hakc_query_clients all;
+	struct hakc_json json;
+	int r = hakc_query_clients(query, &all);
+
+	if (r != 0)
+		return r;
+	if (as_json) {
+		hakc_json_init(&json, stdout);
+		hakc_json_begin_object(&json, NULL);
+		hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+		hakc_json_begin_array(&json, "clients");
+		for (size_t i = 0; i < all.n_clients; i++)
+			client_json(&json, all.clients[i]);
+		hakc_json_end_array(&json);
+		hakc_json_end_object(&json);
+	} else {
+		printf("%6s %8s %8s %-16s %-12s %-12s %10s %10s %12s  %s\n", "HOLDER", "PID", "UID",
+		       "NAME", "POOL", "STATE", "SUPERSLABS", "BLOCKS", "ALLOCATED", "ATTACHED");
+		for (size_t i = 0; i < all.n_clients; i++)
+			print_client(all.clients[i]);
+	}
+	hakc_query_clients_deinit(&all);
+	return 0;
+}
+
+const struct hakc_verb hakc_verbs[] = {
+	{"status", "the daemon and its pools", run_status},
+	{"stats", "counters of the clients and of the daemon", run_stats},
+	{"clients", "the attached processes and what they hold", run_clients},
+	{NULL, NULL, NULL},
+};
+
+const struct hakc_verb *hakc_verb_lookup(const char *name)
+{
+	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKC_CTL_VERB_H
+#define HAKC_CTL_VERB_H
+
+/* What hakmemctl can be asked: one verb, one question, printed for people or as JSON. */
+
+#include <stdbool.h>
+
+#include "client_lib/ctl/query.h"
+
+struct hakc_verb {
+	const char *name;
+	const char *description;
+	/* Returns as hakc_query_* do; prints to stdout only on success. */
+	int (*run)(struct hakc_query *query, bool as_json);
+};
+
+/* Ends with a verb whose name is NULL. */
+extern const struct hakc_verb hakc_verbs[];
+
+/* NULL: there is none of that name. */
+const struct hakc_verb *hakc_verb_lookup(const char *name);
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One table of settings serves flags and file: a name, where in the file it
+ * stands, and what it does to the configuration.
+ */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "daemon/util/log.h"
+#include "proto/shm/registry.h"
+
+#define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
+
+static const char help[] =
+	"usage: hakmemd [OPTION]...\n"
+	"Owns a heap that processes share, and grants them memory of it.\n\n"
+	"  --socket PATH         listen there (default: HAKMEM_SOCKET, else the user's, else\n"
+	"                        " HAK_SOCKET_SYSTEM ")\n"
+	"  --capacity SIZE       address space of the pool (64G)\n"
+	"  --limit SIZE          memory that it may use (half of the machine's)\n"
+	"  --superslab-lg 20|21  SuperSlabs of 1 or 2 MiB (21)\n"
+	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
+	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
+	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
+	"  --config FILE         settings ([daemon] and [pool default]; default " DEFAULT_FILE ")\n"
+	"  --foreground          don't go into the background\n"
+	"  --help, --version\n"
+	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n";
+
+enum setting {
+	SOCKET,
+	CAPACITY,
+	LIMIT,
+	SUPERSLAB_LG,
+	SOCKET_MODE,
+	IDLE_EXIT,
+	LOG_LEVEL,
+	N_SETTINGS
+};
+
+static const struct {
+	const char *flag;
+	const char *section;
+	const char *name;
+	const char *allowed;
+} settings[N_SETTINGS] = {
+	[SOCKET] = {"socket", "daemon", "socket", "a path of 1 to 107 bytes"},
+	[CAPACITY] = {"capacity", "pool default", "capacity", "2M to 1T, a multiple of 2M"},
+	[LIMIT] = {"limit", "pool default", "limit", "2M to the capacity"},
+	[SUPERSLAB_LG] = {"superslab-lg", "pool default", "superslab_lg", "20 or 21"},
+	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
+	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
+	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
+};
+
+int hakd_config_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned long long value;
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno)
+		return -EINVAL;
+	if (*end) {
+		const char *unit = strchr(units, *end);
+
+		if (!unit || end[1])
+			return -EINVAL;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (value << shift >> shift != value)
+		return -EINVAL;
+	*ret_bytes = value << shift;
+	return 0;
+}
+
+static int number(const char *text, int base, unsigned long least, unsigned long most,
+		  unsigned *ret_value)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, base);
+
+	if (*text < '0' || *text > '9' || *end || value < least || value > most)
+		return -EINVAL;
+	*ret_value = (unsigned)value;
+	return 0;
+}
+
+static int apply(struct hakd_config *config, enum setting setting, const char *text)
+{
+	switch (setting) {
+	case SOCKET:
+		if (!*text || strlen(text) >= sizeof(config->socket))
+			return -EINVAL;
+		strcpy(config->socket, text);
+		return 0;
+	case CAPACITY:
+		return hakd_config_size(text, &config->capacity);
+	case LIMIT:
+		if (hakd_config_size(text, &config->limit) < 0 || config->limit < 1u << 21)
+			return -EINVAL;
+		return 0;
+	case SUPERSLAB_LG:
+		return number(text, 10, HAK_SUPERSLAB_LG_MIN, HAK_SUPERSLAB_LG_MAX,
+			      &config->superslab_lg);
+	case SOCKET_MODE:
+		return number(text, 8, 0600, 0777, &config->socket_mode);
+	case IDLE_EXIT:
+		return number(text, 10, 0, 31536000, &config->idle_exit);
+	case LOG_LEVEL:
+		config->log_level = hakd_log_level_of(text);
+		return config->log_level < 0 ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+struct file {
+	struct hakd_config *config;
+	const char *path;
+	bool failed;
+};
+
+static int on_line(void *context, const char *section, const char *name, const char *value)
+{
+	struct file *file = context;
+
+	for (unsigned i = 0; i < N_SETTINGS; i++) {
+		if (strcmp(section, settings[i].section) || strcmp(name, settings[i].name))
+			continue;
+		if (apply(file->config, (enum setting)i, value) == 0)
+			return 1;
+		fprintf(stderr, "hakmemd: %s: [%s] %s = %s: must be %s\n", file->path, section,
+			name, value, settings[i].allowed);
+		file->failed = true;
+		return 0;
+	}
+	fprintf(stderr, "hakmemd: %s: there is no setting %s in [%s]\n", file->path, name, section);
+	file->failed = true;
+	return 0;
+}
+
+static int read_file(struct hakd_config *config, const char *path, bool must_exist)
+{
+	struct file file = {config, path, false};
+	int r;
+
+	if (!must_exist && access(path, F_OK) != 0)
+		return 0;
+	r = ini_parse(path, on_line, &file);
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		fprintf(stderr, "hakmemd: cannot read %s: %s\n", path, strerror(errno));
+	else
+		fprintf(stderr, "hakmemd: %s:%d: %s\n", path, r,
+			file.failed ? "not accepted" : "neither [section] nor name = value");
+	return -EINVAL;
+}
+
+static int check(struct hakd_config *config)
+{
+	struct hak_geometry geometry;
+	struct sysinfo machine;
+
+	if (hak_geometry_init(&geometry, config->capacity, config->superslab_lg) < 0) {
+		fprintf(stderr, "hakmemd: capacity %llu: must be %s\n",
+			(unsigned long long)config->capacity, settings[CAPACITY].allowed);
+		return -EINVAL;
+	}
+	if (config->limit == 0) { /* as tmpfs does */
+		config->limit = config->capacity;
+		if (sysinfo(&machine) == 0 &&
+		    (uint64_t)machine.totalram * machine.mem_unit / 2 < config->limit)
+			config->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
+	}
+	if (config->limit > config->capacity) {
+		fprintf(stderr, "hakmemd: limit %llu: must be %s\n",
+			(unsigned long long)config->limit, settings[LIMIT].allowed);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+enum { OPTION_CONFIG = N_SETTINGS + 1, OPTION_FOREGROUND, OPTION_HELP, OPTION_VERSION };
+
+static const struct option flags[] = {
+	{"socket", required_argument, NULL, SOCKET + 256},
+	{"capacity", required_argument, NULL, CAPACITY + 256},
+	{"limit", required_argument, NULL, LIMIT + 256},
+	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
+	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
+	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
+	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
+	{"config", required_argument, NULL, OPTION_CONFIG},
+	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+static int read_flags(struct hakd_config *config, int argc, char **argv, const char **given)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", flags, NULL)) != -1) {
+		switch (option) {
+		case OPTION_CONFIG:
+			given[N_SETTINGS] = optarg;
+			break;
+		case OPTION_FOREGROUND:
+			config->foreground = true;
+			break;
+		case OPTION_HELP:
+			fputs(help, stdout);
+			return 1;
+		case OPTION_VERSION:
+			puts("hakmemd " HAKMEM_VERSION);
+			return 1;
+		default:
+			if (option < 256) {
+				fputs("hakmemd: see hakmemd --help\n", stderr);
+				return -EINVAL;
+			}
+			given[option - 256] = optarg;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "hakmemd: what is %s? See hakmemd --help\n", argv[optind]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int hakd_config_init(struct hakd_config *config, int argc, char **argv)
+{
+	const char *given[N_SETTINGS + 1] = {NULL};
+	const char *level = getenv("HAKMEM_LOG");
+	int r;
+
+	*config = (struct hakd_config){.capacity = UINT64_C(64) << 30,
+				       .superslab_lg = HAK_SUPERSLAB_LG_MAX,
+				       .socket_mode = 0660,
+				       .log_level = HAKD_LOG_INFO};
+	if (level && hakd_log_level_of(level) >= 0)
+		config->log_level = hakd_log_level_of(level);
+	r = read_flags(config, argc, argv, given);
+	if (r != 0)
+		return r;
+	r = read_file(config, given[N_SETTINGS] ? given[N_SETTINGS] : DEFAULT_FILE,
+		      given[N_SETTINGS] != NULL);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < N_SETTINGS; i++) {
+		if (!given[i] || apply(config, (enum setting)i, given[i]) == 0)
+			continue;
+		fprintf(stderr, "hakmemd: --%s %s: must be %s\n", settings[i].flag, given[i],
+			settings[i].allowed);
+		return -EINVAL;
+	}
+	if (!*config->socket && hak_socket_path(NULL, false, config->socket) < 0) {
+		fputs("hakmemd: HAKMEM_SOCKET is too long for a socket\n", stderr);
+		return -EINVAL;
+	}
+	return check(config);
+}

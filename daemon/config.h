@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKD_CONFIG_H
+#define HAKD_CONFIG_H
+
+/* What the daemon was told: defaults, then an INI file, then flags. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/wire/socket_path.h"
+
+struct hakd_config {
+	char socket[HAK_SOCKET_PATH_MAX];
+	uint64_t capacity; /* bytes */
+	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
+	unsigned superslab_lg;
+	unsigned idle_exit; /* seconds; 0: never */
+	unsigned socket_mode;
+	int log_level; /* enum hakd_log_level */
+	bool foreground;
+};
+
+/* 0: go on; 1: --help or --version was answered; -EINVAL: said what is wrong on stderr. */
+int hakd_config_init(struct hakd_config *config, int argc, char **argv);
+
+/* "64G", "512M", "4096": bytes. 0 or -EINVAL. */
+int hakd_config_size(const char *text, uint64_t *ret_bytes);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Setting up and taking down; see daemon.h for the parts. */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/net/peer.h"
+#include "daemon/util/crash.h"
+#include "daemon/util/log.h"
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct hakd_daemon *daemon = handle->data;
+
+	hakd_log(HAKD_LOG_INFO, "%s: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	uv_stop(&daemon->loop);
+}
+
+static void on_idle(uv_timer_t *handle)
+{
+	struct hakd_daemon *daemon = handle->data;
+
+	hakd_log(HAKD_LOG_INFO, "nobody attached for %u s: stopping", daemon->config.idle_exit);
+	uv_stop(&daemon->loop);
+}
+
+void hakd_daemon_count_client(struct hakd_daemon *daemon, int change)
+{
+	daemon->n_clients = (unsigned)((int)daemon->n_clients + change);
+	if (daemon->config.idle_exit == 0)
+		return;
+	if (daemon->n_clients == 0)
+		uv_timer_start(&daemon->idle, on_idle, daemon->config.idle_exit * UINT64_C(1000),
+			       0);
+	else
+		uv_timer_stop(&daemon->idle);
+}
+
+static void on_connection(uv_poll_t *handle, int status, int events)
+{
+	(void)events;
+	if (status == 0)
+		hakd_peer_accept(handle->data);
+}
+
+int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config)
+{
+	int r;
+
+	memset(daemon, 0, sizeof(*daemon));
+	daemon->config = *config;
+	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode);
+	if (r < 0)
+		return r;
+	r = hakd_pool_new("default", config->capacity, config->limit, config->superslab_lg,
+			  &daemon->pool);
+	if (r < 0) {
+		fprintf(stderr, "hakmemd: cannot make the pool: %s\n", strerror(-r));
+		hakd_listener_deinit(&daemon->listener);
+		return r;
+	}
+	uv_loop_init(&daemon->loop);
+	daemon->started_at = uv_now(&daemon->loop);
+	uv_poll_init(&daemon->loop, &daemon->accept, daemon->listener.fd);
+	uv_signal_init(&daemon->loop, &daemon->terminate);
+	uv_signal_init(&daemon->loop, &daemon->interrupt);
+	uv_timer_init(&daemon->loop, &daemon->idle);
+	daemon->accept.data = daemon->terminate.data = daemon->interrupt.data = daemon;
+	daemon->idle.data = daemon;
+	uv_poll_start(&daemon->accept, UV_READABLE, on_connection);
+	uv_signal_start(&daemon->terminate, on_signal, SIGTERM);
+	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
+	hakd_daemon_count_client(daemon, 0);
+	return 0;
+}
+
+void hakd_daemon_run(struct hakd_daemon *daemon)
+{
+	hakd_doing("waiting for events");
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	hakd_doing("stopping");
+	/* Peers see us go when the process ends; their mapping lives on. */
+	hakd_listener_deinit(&daemon->listener);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKD_DAEMON_H
+#define HAKD_DAEMON_H
+
+/*
+ * The daemon's parts, all on one event loop:
+ *
+ *   listener -> peer (a connection) -> dispatch (a request) -> pool
+ *                                          |
+ *   liveness (a pidfd a client) --------> collect
+ *
+ * What takes long is a job: its work runs on a thread of libuv's pool on
+ * SuperSlabs that the loop has reserved for it, its end runs on the loop.
+ */
+
+#include <uv.h>
+
+#include "daemon/config.h"
+#include "daemon/mem/pool.h"
+#include "daemon/net/listener.h"
+#include "proto/wire/wire.h"
+
+/* X(name, description): the daemon's own counters, of stats. */
+#define HAKD_COUNTERS(X)                                            \
+	X(connections, "connections accepted")                      \
+	X(attached, "clients that attached")                        \
+	X(detached, "clients that detached")                        \
+	X(deaths, "clients that died")                              \
+	X(disconnects, "clients that hung up and live on")          \
+	X(granted_superslabs, "SuperSlabs granted")                 \
+	X(collected_superslabs, "SuperSlabs taken back")            \
+	X(refused_no_memory, "requests refused for want of memory") \
+	X(protocol_errors, "peers cut off for breaking the protocol")
+
+struct hakd_counters {
+#define X(name, description) uint64_t name;
+	HAKD_COUNTERS(X)
+#undef X
+};
+
+struct hakd_peer;
+
+/* A process that is attached, from its hello to the end of its collection. */
+struct hakd_client {
+	struct hakd_daemon *daemon;
+	unsigned holder;
+	uint32_t generation;
+	int pidfd;
+	uv_poll_t liveness;
+	struct hakd_peer *peer; /* NULL: disconnected */
+	bool is_busy;		/* a job of it is under way */
+	bool is_leaving;	/* dead or detached: to be collected */
+};
+
+struct hakd_daemon {
+	uv_loop_t loop;
+	struct hakd_config config;
+	struct hakd_pool *pool;
+	struct hakd_listener listener;
+	uv_poll_t accept;
+	uv_signal_t terminate;
+	uv_signal_t interrupt;
+	uv_timer_t idle;
+	struct hakd_client *clients[HAK_HOLDER_COUNT];
+	uint32_t generations[HAK_HOLDER_COUNT];
+	unsigned n_clients;
+	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
+	struct hakd_counters counters;
+	uint64_t started_at; /* ms of the loop's clock */
+};
+
+/* Listens; 0 or a negative errno, having said on stderr what is wrong. */
+int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config);
+
+/* Serves until SIGTERM or SIGINT; then everything is closed and removed. */
+void hakd_daemon_run(struct hakd_daemon *daemon);
+
+/* A client came or went. */
+void hakd_daemon_count_client(struct hakd_daemon *daemon, int change);
+
+#endif

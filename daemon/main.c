@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starts the daemon. Without --foreground a child serves, and the first
+ * process ends when the child listens, or has said why it can't.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/util/crash.h"
+#include "daemon/util/log.h"
+
+/* In the parent: waits for the child's word and ends. In the child: where to say it. */
+static int go_into_background(void)
+{
+	int ends[2];
+	int status;
+	char word;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) < 0)
+		return -errno;
+	if (pid == 0) {
+		close(ends[0]);
+		setsid();
+		return ends[1];
+	}
+	close(ends[1]);
+	if (read(ends[0], &word, 1) == 1)
+		_exit(0);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
+}
+
+static void say_ready(int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		close(null);
+	}
+	if (write(fd, "r", 1) == 1)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static struct hakd_daemon daemon;
+	struct hakd_config config;
+	struct rlimit files;
+	int ready = -1;
+	int r = hakd_config_init(&config, argc, argv);
+
+	if (r != 0)
+		return r > 0 ? 0 : 2;
+	hakd_log_set_level((enum hakd_log_level)config.log_level);
+	hakd_crash_init();
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* two descriptors a client */
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (!config.foreground) {
+		ready = go_into_background();
+		if (ready < 0)
+			return 1;
+	}
+	if (hakd_daemon_init(&daemon, &config) < 0)
+		return 1;
+	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
+		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
+	if (ready >= 0)
+		say_ready(ready);
+	hakd_daemon_run(&daemon);
+	return 0;
+}

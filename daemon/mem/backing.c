@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fallocate before a grant, so that running out of memory is an answer and
+ * not a signal; hole punching after a return. Both are done again without
+ * harm, whatever a hostile client has done to the file meanwhile.
+ */
+#include "daemon/mem/backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SPARE_BYTES (UINT64_C(64) << 20) /* for everybody else on the machine */
+
+bool hakd_backing_is_available(uint64_t bytes)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	if (!file)
+		return true; /* no /proc: then the limit alone decides */
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	fclose(file);
+	return kib == 0 || kib * 1024 >= bytes + SPARE_BYTES;
+}
+
+static int change(int fd, int mode, uint64_t from, uint64_t bytes)
+{
+	uint64_t end = (from + bytes + HAK_PAGE_BYTES - 1) & ~(HAK_PAGE_BYTES - 1);
+
+	from &= ~(HAK_PAGE_BYTES - 1);
+	while (fallocate(fd, mode, (off_t)from, (off_t)(end - from)) != 0)
+		if (errno != EINTR)
+			return -ENOMEM;
+	return 0;
+}
+
+static void punch(const struct hakd_pool *pool, uint64_t from, uint64_t bytes)
+{
+	/* Failing to give memory back loses nothing: it is given with the next grant. */
+	(void)change(pool->heap_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, bytes);
+}
+
+static uint64_t bits_bytes(uint32_t slots)
+{
+	return (uint64_t)slots * HAK_SLAB_BITS_WORDS * sizeof(hak_u64);
+}
+
+static void punch_run(const struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint32_t per = g->slots_per_superslab;
+
+	punch(pool, g->data_at + ((uint64_t)head << g->superslab_lg),
+	      (uint64_t)n << g->superslab_lg);
+	punch(pool, g->bits_at + bits_bytes(head * per), bits_bytes(n * per));
+}
+
+int hakd_backing_prepare(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint32_t per = g->slots_per_superslab;
+	int fd = pool->heap_fd;
+	int r = change(fd, 0, g->slab_words_at + (uint64_t)head * per * sizeof(hak_u64),
+		       (uint64_t)n * per * sizeof(hak_u64));
+
+	if (r == 0)
+		r = change(fd, 0, g->pending_at + head * sizeof(hak_u32), n * sizeof(hak_u32));
+	if (r == 0)
+		r = change(fd, 0, g->bits_at + bits_bytes(head * per), bits_bytes(n * per));
+	if (r == 0)
+		r = change(fd, 0, g->data_at + ((uint64_t)head << g->superslab_lg),
+			   (uint64_t)n << g->superslab_lg);
+	if (r < 0) {
+		punch_run(pool, head, n);
+		return r;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* published by the grant */
+	for (uint32_t i = 0; i < n * per; i++)
+		hak_slab_grant(&pool->segment.slab_words[head * per + i], owner);
+	return 0;
+}
+
+void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
+{
+	uint32_t per = pool->segment.geometry.slots_per_superslab;
+
+	for (uint32_t i = 0; i < n * per; i++)
+		hak_slab_collect(&pool->segment.slab_words[head * per + i]);
+	for (uint32_t i = 0; i < n; i++)
+		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* nobody's by now */
+	if (!keep)
+		punch_run(pool, head, n);
+}
+
+int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder)
+{
+	uint64_t at = pool->segment.geometry.areas_at + holder * HAK_CLIENT_AREA_BYTES;
+
+	/* A hole reads as zeros; what the last client left there goes. */
+	punch(pool, at, HAK_CLIENT_AREA_BYTES);
+	return change(pool->heap_fd, 0, at, HAK_CLIENT_AREA_BYTES);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* What each request does. A client asks for memory, anybody who said hello may ask questions. */
+#include "daemon/net/dispatch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/mem/backing.h"
+#include "daemon/net/job.h"
+#include "daemon/net/query.h"
+#include "daemon/reclaim/liveness.h"
+#include "daemon/util/log.h"
+#include "proto/error.h"
+
+static void refuse_memory(struct hakd_peer *peer, uint64_t id)
+{
+	peer->daemon->counters.refused_no_memory++;
+	hakd_peer_refuse(peer, id, HAK_E_NO_MEMORY, hak_error_text(HAK_E_NO_MEMORY));
+}
+
+static void welcome(struct hakd_peer *peer, uint64_t id, const struct hakd_client *client)
+{
+	struct hakd_pool *pool = peer->daemon->pool;
+	const int fds[] = {pool->registry_reader_fd, pool->heap_fd};
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Welcome answer = HAK__WELCOME__INIT;
+	char version[] = HAKMEM_VERSION;
+
+	answer.daemon_version = version;
+	answer.uuid.data = pool->uuid;
+	answer.uuid.len = sizeof(pool->uuid);
+	answer.generation = pool->generation;
+	answer.registry_bytes = pool->segment.geometry.registry_bytes;
+	answer.heap_bytes = pool->segment.geometry.heap_bytes;
+	if (client) {
+		answer.holder = client->holder;
+		answer.holder_generation = client->generation;
+	}
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_WELCOME;
+	reply.welcome = &answer;
+	hakd_peer_reply(peer, &reply, fds, client ? 2 : 0);
+}
+
+static void write_holder(struct hakd_client *client, const struct hakd_peer *peer, const char *name)
+{
+	struct hak_holder *holder = &client->daemon->pool->holders[client->holder];
+
+	holder->pid = peer->pid;
+	holder->uid = peer->uid;
+	holder->start_time = hakd_liveness_start_time(peer->pid);
+	holder->attached_at = time(NULL);
+	memset(holder->name, 0, sizeof(holder->name));
+	for (size_t i = 0; name[i] && i < sizeof(holder->name) - 1; i++)
+		holder->name[i] = isprint((unsigned char)name[i]) ? name[i] : '?';
+	/* [order:registry] The fields are there before the slot is taken. */
+	hak_store_release(&holder->word, hak_holder_pack(HAK_HOLDER_ATTACHED, client->generation));
+}
+
+/* A free slot, its area backed; NULL and *ret_error. */
+static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsigned *ret_error)
+{
+	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_client *client = calloc(1, sizeof(*client));
+	unsigned slot = HAK_HOLDER_FIRST;
+
+	while (slot < HAK_HOLDER_COUNT && daemon->clients[slot])
+		slot++;
+	*ret_error = slot == HAK_HOLDER_COUNT ? HAK_E_NO_SLOT : HAK_E_NO_MEMORY;
+	if (!client || slot == HAK_HOLDER_COUNT ||
+	    hakd_backing_prepare_area(daemon->pool, slot) < 0) {
+		free(client);
+		return NULL;
+	}
+	client->daemon = daemon;
+	client->holder = slot;
+	client->generation = ++daemon->generations[slot];
+	client->peer = peer;
+	if (hakd_liveness_watch(client, peer) < 0) {
+		*ret_error = HAK_E_INTERNAL;
+		free(client);
+		return NULL;
+	}
+	daemon->clients[slot] = client;
+	peer->client = client;
+	write_holder(client, peer, name);
+	daemon->counters.attached++;
+	hakd_daemon_count_client(daemon, 1);
+	return client;
+}
+
+static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
+{
+	char reason[160];
+	struct hakd_client *client = NULL;
+	unsigned error;
+
+	if (peer->has_said_hello)
+		return false;
+	if (h->protocol_version != HAK_PROTOCOL_VERSION ||
+	    (h->kind == HAK__PEER_KIND__PEER_CLIENT &&
+	     (h->layout_version != HAK_LAYOUT_VERSION ||
+	      h->layout_fingerprint != hak_layout_fingerprint()))) {
+		snprintf(reason, sizeof(reason),
+			 "you speak protocol %u and layout %u (%016llx), the daemon %u and %u "
+			 "(%016llx)",
+			 h->protocol_version, h->layout_version,
+			 (unsigned long long)h->layout_fingerprint, HAK_PROTOCOL_VERSION,
+			 HAK_LAYOUT_VERSION, (unsigned long long)hak_layout_fingerprint());
+		hakd_peer_refuse(peer, id, HAK_E_VERSION, reason);
+		return true;
+	}
+	if (*h->pool && strcmp(h->pool, peer->daemon->pool->name) != 0) {
+		hakd_peer_refuse(peer, id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
+		return true;
+	}
+	if (h->kind == HAK__PEER_KIND__PEER_CLIENT) {
+		client = attach(peer, h->name, &error);
+		if (!client) {
+			hakd_peer_refuse(peer, id, error, hak_error_text(error));
+			return true;
+		}
+	}
+	peer->has_said_hello = true;
+	welcome(peer, id, client);
+	return true;
+}
+
+static void run_refill(struct hakd_job *job)
+{
+	/* As many as there is memory for, from the first on. */
+	for (; job->result < (int)job->n_runs; job->result++) {
+		struct hakd_run *run = &job->runs[job->result];
+
+		if (hakd_backing_prepare(job->daemon->pool, run->head, run->n,
+					 job->client->holder) < 0)
+			break;
+	}
+}
+
+static void end_refill(struct hakd_job *job)
+{
+	struct hakd_daemon *daemon = job->daemon;
+	uint32_t n = (uint32_t)job->result;
+	uint32_t superslabs[HAK_WIRE_REFILL_MAX];
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Grant grant = HAK__GRANT__INIT;
+
+	for (uint32_t i = 0; i < job->n_runs; i++) {
+		const struct hakd_run *run = &job->runs[i];
+
+		if (i >= n) {
+			hakd_pool_unreserve(daemon->pool, run->head, run->n);
+			continue;
+		}
+		hakd_pool_grant(daemon->pool, run->head, run->n, job->huge, job->client->holder);
+		daemon->counters.granted_superslabs += run->n;
+		superslabs[i] = run->head;
+	}
+	if (n == 0) {
+		refuse_memory(job->peer, job->request_id);
+		return;
+	}
+	grant.n_superslabs = n;
+	grant.superslabs = superslabs;
+	grant.huge = job->huge;
+	reply.id = job->request_id;
+	reply.body_case = HAK__REPLY__BODY_GRANT;
+	reply.grant = &grant;
+	hakd_peer_reply(job->peer, &reply, NULL, 0);
+}
+
+static bool refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *r)
+{
+	struct hakd_pool *pool = peer->daemon->pool;
+	uint32_t superslabs[HAK_WIRE_REFILL_MAX];
+	uint32_t n = r->huge ? 1 : r->count;
+	struct hakd_job *job;
+	int result;
+
+	if (!peer->client || r->count == 0 || (!r->huge && r->count > HAK_WIRE_REFILL_MAX) ||
+	    r->alignment > UINT64_C(1) << 21)
+		return false;
+	if (r->huge && r->count > pool->segment.geometry.n_superslabs)
+		result = -ENOMEM;
+	else if (r->huge)
+		result = hakd_pool_reserve_run(pool, r->count, r->alignment, superslabs);
+	else
+		result = hakd_pool_reserve(pool, &n, superslabs);
+	job = result == 0 ? hakd_job_new(peer->daemon, peer, peer->client, n) : NULL;
+	if (!job) {
+		for (uint32_t i = 0; result == 0 && i < n; i++)
+			hakd_pool_unreserve(pool, superslabs[i], r->huge ? r->count : 1);
+		refuse_memory(peer, id);
+		return true;
+	}
+	job->n_runs = n;
+	for (uint32_t i = 0; i < n; i++)
+		job->runs[i] = (struct hakd_run){superslabs[i], r->huge ? r->count : 1, false};
+	job->huge = r->huge;
+	job->request_id = id;
+	job->run = run_refill;
+	job->end = end_refill;
+	hakd_job_start(job);
+	return true;
+}
+
+static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g)
+{
+	struct hakd_pool *pool = peer->daemon->pool;
+	struct hakd_job *job;
+
+	if (!peer->client || g->n_superslabs == 0 || g->n_superslabs > HAK_WIRE_REFILL_MAX)
+		return false;
+	job = hakd_job_new(peer->daemon, peer, peer->client, (uint32_t)g->n_superslabs);
+	if (!job) {
+		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
+		return true;
+	}
+	for (size_t i = 0; i < g->n_superslabs; i++) {
+		uint32_t head = g->superslabs[i];
+		uint32_t n = hakd_pool_granted(pool, head, peer->client->holder);
+
+		if (n == 0) /* not theirs; the others go back all the same */
+			continue;
+		job->runs[job->n_runs++] = (struct hakd_run){
+			head, n, hakd_pool_begin_collect(pool, head, n)};
+	}
+	if (job->n_runs == 0) {
+		free(job);
+		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
+		return true;
+	}
+	job->request_id = id;
+	hakd_job_collect(job);
+	return true;
+}
+
+static bool bye(struct hakd_peer *peer, uint64_t id)
+{
+	struct hakd_client *client = peer->client;
+
+	if (!client || client->is_leaving)
+		return false;
+	peer->daemon->counters.detached++;
+	client->is_leaving = true;
+	hakd_job_collect_client(client, peer, id);
+	return true;
+}
+
+bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
+{
+	if (request->body_case == HAK__REQUEST__BODY_HELLO)
+		return hello(peer, request->id, request->hello);
+	if (!peer->has_said_hello || (peer->client && peer->client->is_busy))
+		return false;
+	switch (request->body_case) {
+	case HAK__REQUEST__BODY_REFILL:
+		return refill(peer, request->id, request->refill);
+	case HAK__REQUEST__BODY_GIVEBACK:
+		return giveback(peer, request->id, request->giveback);
+	case HAK__REQUEST__BODY_BYE:
+		return bye(peer, request->id);
+	case HAK__REQUEST__BODY_STATUS:
+		return hakd_query_status(peer, request->id);
+	case HAK__REQUEST__BODY_STATS:
+		return hakd_query_stats(peer, request->id);
+	case HAK__REQUEST__BODY_CLIENTS:
+		return hakd_query_clients(peer, request->id, request->clients->from_holder);
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKD_JOB_H
+#define HAKD_JOB_H
+
+/*
+ * Work that takes long. The peer and the client of a job stay until it ends:
+ * a busy peer isn't closed, a busy client isn't collected.
+ */
+
+#include "daemon/net/peer.h"
+#include "proto/shm/check.h"
+
+struct hakd_run {
+	uint32_t head;
+	uint32_t n;
+	bool keep;
+};
+
+struct hakd_job {
+	uv_work_t work;
+	struct hakd_daemon *daemon;
+	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
+	struct hakd_client *client; /* NULL: of nobody */
+	uint64_t request_id;
+	void (*run)(struct hakd_job *job); /* on a worker */
+	void (*end)(struct hakd_job *job); /* on the loop; the job is freed behind it */
+	int result;
+	bool huge;
+	struct hak_census census;
+	uint32_t n_runs;
+	struct hakd_run runs[]; /* reserved SuperSlabs */
+};
+
+/* A job with room for so many runs; NULL: no memory. */
+struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer,
+			      struct hakd_client *client, uint32_t n_runs);
+void hakd_job_start(struct hakd_job *job);
+
+/*
+ * Takes back the runs of a job that hakd_pool_begin_collect has been called
+ * for; `end` runs when they are free.
+ */
+void hakd_job_collect(struct hakd_job *job);
+
+/* Takes back everything of a client that is leaving, then frees its slot; replies to peer. */
+void hakd_job_collect_client(struct hakd_client *client, struct hakd_peer *peer,
+			     uint64_t request_id);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Binding, and the lock that keeps a second daemon away. */
+#include "daemon/net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+
+static void lock_path(const struct hakd_listener *listener, char path[128])
+{
+	snprintf(path, 128, "%s.lock", listener->path);
+}
+
+/* The directories of a path, as mkdir -p does. */
+static void make_directories(const char *path)
+{
+	char directory[108];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+		(void)mkdir(directory, 0755); /* what is missing shows when the socket is bound */
+	}
+}
+
+static int take_lock(struct hakd_listener *listener)
+{
+	char path[128], text[32] = "";
+	ssize_t n;
+
+	lock_path(listener, path);
+	listener->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (listener->lock_fd < 0) {
+		n = -errno;
+		fprintf(stderr, "hakmemd: cannot open %s: %s\n", path, strerror(errno));
+		return (int)n;
+	}
+	if (flock(listener->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		n = read(listener->lock_fd, text, sizeof(text) - 1);
+		fprintf(stderr,
+			"hakmemd: another daemon (pid %d) serves %s; stop it or choose another "
+			"--socket\n",
+			n > 0 ? atoi(text) : 0, listener->path);
+		return -EADDRINUSE;
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(listener->lock_fd, 0) != 0 ||
+	    pwrite(listener->lock_fd, text, (size_t)n, 0) != n)
+		fprintf(stderr, "hakmemd: cannot write %s: %s\n", path, strerror(errno));
+	return 0;
+}
+
+int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int r;
+
+	*listener = (struct hakd_listener){.fd = -1, .lock_fd = -1};
+	snprintf(listener->path, sizeof(listener->path), "%s", path);
+	make_directories(path);
+	r = take_lock(listener);
+	if (r < 0) {
+		if (listener->lock_fd >= 0)
+			close(listener->lock_fd);
+		return r;
+	}
+	(void)unlink(path); /* we have the lock, so nobody listens on it */
+	strcpy(address.sun_path, listener->path);
+	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->fd >= 0 &&
+	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    chmod(path, mode) == 0 && listen(listener->fd, BACKLOG) == 0)
+		return 0;
+	r = -errno;
+	fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(errno));
+	hakd_listener_deinit(listener);
+	return r;
+}
+
+void hakd_listener_deinit(struct hakd_listener *listener)
+{
+	char path[128];
+
+	if (listener->fd >= 0) {
+		close(listener->fd);
+		unlink(listener->path);
+	}
+	lock_path(listener, path);
+	unlink(path); /* while the lock is ours */
+	close(listener->lock_fd);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Status, stats and clients: facts of the registry, counts of the heap. */
+#include "daemon/net/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/net/job.h"
+#include "proto/error.h"
+
+static void run_census(struct hakd_job *job)
+{
+	hak_check_pool(&job->daemon->pool->segment, HAK_HOLDER_NONE, &job->census);
+}
+
+static void end_status(struct hakd_job *job)
+{
+	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_pool *pool = daemon->pool;
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Status status = HAK__STATUS__INIT;
+	Hak__PoolStatus p = HAK__POOL_STATUS__INIT;
+	Hak__PoolStatus *pools[] = {&p};
+	char version[] = HAKMEM_VERSION;
+
+	p.name = pool->name;
+	p.capacity_bytes = pool->segment.geometry.capacity;
+	p.limit_bytes = pool->limit;
+	p.granted_superslabs = pool->n_taken;
+	p.superslab_bytes = UINT64_C(1) << pool->segment.geometry.superslab_lg;
+	p.clients = daemon->n_clients;
+	p.live_blocks = job->census.live_blocks;
+	p.allocated_bytes = job->census.live_bytes;
+	p.anomalies = hak_check_anomalies(&job->census);
+	p.resident_bytes = hakd_pool_resident(pool);
+	p.base_address = ((const struct hak_registry *)pool->registry)->base;
+	status.version = version;
+	status.layout_version = HAK_LAYOUT_VERSION;
+	status.generation = pool->generation;
+	status.pid = (int32_t)getpid();
+	status.uptime_seconds = (uv_now(&daemon->loop) - daemon->started_at) / 1000;
+	status.n_pools = 1;
+	status.pools = pools;
+	reply.id = job->request_id;
+	reply.body_case = HAK__REPLY__BODY_STATUS;
+	reply.status = &status;
+	hakd_peer_reply(job->peer, &reply, NULL, 0);
+}
+
+bool hakd_query_status(struct hakd_peer *peer, uint64_t id)
+{
+	struct hakd_job *job = hakd_job_new(peer->daemon, peer, NULL, 0);
+
+	if (!job) {
+		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
+		return true;
+	}
+	job->request_id = id;
+	job->run = run_census;
+	job->end = end_status;
+	hakd_job_start(job);
+	return true;
+}
+
+static void set_counter(Hak__Counter *counter, const char *name, uint64_t value,
+			const char *description)
+{
+	hak__counter__init(counter);
+	counter->name = (char *)(uintptr_t)name;
+	counter->value = value;
+	counter->description = (char *)(uintptr_t)description;
+}
+
+bool hakd_query_stats(struct hakd_peer *peer, uint64_t id)
+{
+	enum { OWN = sizeof(struct hakd_counters) / sizeof(uint64_t) };
+	struct hakd_daemon *daemon = peer->daemon;
+	Hak__Counter counters[HAK_STAT_COUNT + OWN];
+	Hak__Counter *all[HAK_STAT_COUNT + OWN];
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Stats stats = HAK__STATS__INIT;
+	unsigned n = 0;
+
+	for (; n < HAK_STAT_COUNT; n++) {
+		uint64_t sum = daemon->left[n];
+
+		for (unsigned slot = 0; slot < HAK_HOLDER_COUNT; slot++)
+			if (daemon->clients[slot]) /* relaxed: only shown */
+				sum += hak_load_relaxed(
+					&daemon->pool->segment.areas[slot].counters[n]);
+		set_counter(&counters[n], hak_stat_names[n], sum, hak_stat_descriptions[n]);
+	}
+#define X(name, description) set_counter(&counters[n++], #name, daemon->counters.name, description);
+	HAKD_COUNTERS(X)
+#undef X
+	for (unsigned i = 0; i < n; i++)
+		all[i] = &counters[i];
+	stats.n_clients = HAK_STAT_COUNT;
+	stats.clients = all;
+	stats.n_daemon = OWN;
+	stats.daemon = &all[HAK_STAT_COUNT];
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_STATS;
+	reply.stats = &stats;
+	hakd_peer_reply(peer, &reply, NULL, 0);
+	return true;
+}
+
+static void fill_client(const struct hakd_client *client, Hak__Client *ret, char name[17])
+{
+	const struct hakd_pool *pool = client->daemon->pool;
+	const struct hak_holder *holder = &pool->holders[client->holder];
+	static char attached[] = "attached", gone[] = "disconnected", leaving[] = "reclaiming";
+	struct hak_census census = {0};
+
+	hak_check_pool(&pool->segment, client->holder, &census);
+	memcpy(name, holder->name, 16);
+	name[16] = 0;
+	hak__client__init(ret);
+	ret->holder = client->holder;
+	ret->generation = client->generation;
+	ret->pid = holder->pid;
+	ret->uid = holder->uid;
+	ret->name = name;
+	ret->pool = (char *)(uintptr_t)pool->name;
+	ret->state = client->is_leaving ? leaving : client->peer ? attached : gone;
+	ret->granted_superslabs = census.superslabs;
+	ret->live_blocks = census.live_blocks;
+	ret->allocated_bytes = census.live_bytes;
+	ret->attached_at = holder->attached_at;
+}
+
+bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holder)
+{
+	static Hak__Client page[HAK_WIRE_CLIENTS_PAGE]; /* the loop's thread only */
+	static char names[HAK_WIRE_CLIENTS_PAGE][17];
+	Hak__Client *all[HAK_WIRE_CLIENTS_PAGE];
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Clients clients = HAK__CLIENTS__INIT;
+	uint32_t slot = from_holder;
+	size_t n = 0;
+
+	for (; slot < HAK_HOLDER_COUNT && n < HAK_WIRE_CLIENTS_PAGE; slot++) {
+		if (!peer->daemon->clients[slot])
+			continue;
+		fill_client(peer->daemon->clients[slot], &page[n], names[n]);
+		all[n] = &page[n];
+		n++;
+	}
+	clients.n_clients = n;
+	clients.clients = all;
+	clients.next_holder = slot < HAK_HOLDER_COUNT ? slot : 0;
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_CLIENTS;
+	reply.clients = &clients;
+	hakd_peer_reply(peer, &reply, NULL, 0);
+	return true;
+}
