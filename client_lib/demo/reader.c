@@ -70,6 +70,7 @@ static int load_and_send(void *context, const char *path)
 
 int hakc_reader_run(const struct hakc_channels *channels, char *const *folders)
 {
+	static char name[] = "demo-reader";
 	struct hakc_channels own = *channels;
 	struct reader reader = {.channels = &own};
 	struct hakc_files_visitor visitor = {load_and_send, note_unreadable, &reader};

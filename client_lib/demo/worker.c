@@ -74,6 +74,7 @@ static int count_file(const struct hakc_file *file, struct hakc_result *result)
 
 int hakc_worker_run(const struct hakc_channels *channels)
 {
+	static char name[] = "demo-worker";
 	struct hakc_channels own = *channels;
 	struct hakc_result result;
 	struct hakc_file file;
