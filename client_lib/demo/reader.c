@@ -77,7 +77,7 @@ int hakc_reader_run(const struct hakc_channels *channels, char *const *folders)
 	struct hakc_result done = {.kind = HAKC_RESULT_READER_DONE};
 	int r;
 
-	program_invocation_short_name = (char[]){"demo-reader"}; /* as hakmemctl clients shows it */
+	program_invocation_short_name = name;
 	hakc_channels_close(&own.files_out);
 	hakc_channels_close(&own.results_out);
 	hakc_channels_close(&own.control_in);

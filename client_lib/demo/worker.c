@@ -80,7 +80,7 @@ int hakc_worker_run(const struct hakc_channels *channels)
 	struct hakc_file file;
 	int r;
 
-	program_invocation_short_name = (char[]){"demo-worker"}; /* as hakmemctl clients shows it */
+	program_invocation_short_name = name;
 	hakc_channels_close(&own.files_in);
 	hakc_channels_close(&own.results_out);
 	hakc_channels_close(&own.control_in);
