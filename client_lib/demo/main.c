@@ -203,7 +203,7 @@ static int wait_until_empty(const char *path)
 	const struct timespec pause = {.tv_nsec = 50000000};
 	const char *given = getenv("HAKMEM_POOL");
 	const char *name = given && *given ? given : "default";
-	Hak__PoolStatus pool;
+	Hak__PoolStatus pool = HAK__POOL_STATUS__INIT;
 	int r = 0;
 
 	for (unsigned i = 0; i < EMPTY_WITHIN_TRIES; i++) {

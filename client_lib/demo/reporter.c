@@ -181,9 +181,12 @@ int hakc_reporter_run(struct hakc_channels *channels, struct hakc_crew *crew,
 
 		nanosleep(&pause, NULL);
 		look_at_children(crew, WNOHANG, false);
-		fprintf(stderr, "hakmem-demo: the count failed (%s)\n", strerror(-r));
+		fprintf(stderr, "hakmem-demo: the count failed (%s)\n",
+			r == -ECHILD ? "a process of it has gone" : strerror(-r));
 		return r;
 	}
+	if (report->counts.n_words > 0)
+		hakmem_trim(); /* frees that still wait in a cache reach their owners while these live */
 	hakc_channels_close(&channels->control_in);
 	r = look_at_children(crew, 0, true);
 	if (r == 0 && reporter.n_sent != report->n_files) {

@@ -78,6 +78,7 @@ int hakc_worker_run(const struct hakc_channels *channels)
 	struct hakc_channels own = *channels;
 	struct hakc_result result;
 	struct hakc_file file;
+	bool is_attached = false;
 	int r;
 
 	program_invocation_short_name = name;
@@ -85,6 +86,7 @@ int hakc_worker_run(const struct hakc_channels *channels)
 	hakc_channels_close(&own.results_out);
 	hakc_channels_close(&own.control_in);
 	while ((r = hakc_channel_receive(own.files_out, &file, sizeof(file))) > 0) {
+		is_attached = true;
 		r = count_file(&file, &result);
 		if (r == 0)
 			r = hakc_channel_send(own.results_in, &result, sizeof(result));
@@ -94,6 +96,8 @@ int hakc_worker_run(const struct hakc_channels *channels)
 	if (r < 0)
 		return 1;
 	hakc_channels_close(&own.files_out);
+	if (is_attached)
+		hakmem_trim(); /* the reader's blocks reach it while it lives */
 	result = (struct hakc_result){.kind = HAKC_RESULT_WORKER_DONE};
 	if (hakc_channel_send(own.results_in, &result, sizeof(result)) < 0)
 		return 1;
