@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The library against a real daemon: allocation, several processes, death. */
+#include "tests/support/run.h"
+
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "client_lib/include/hakmem.h"
 #include "tests/support/daemon.h"
@@ -162,15 +157,12 @@ static void test_a_child_shares_the_heap_and_its_death_gives_all_back(void **sta
 	close(ends[1]);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocks_of_all_sizes_keep_their_contents),
-		cmocka_unit_test(test_alignments_up_to_2_mib_hold),
-		cmocka_unit_test(test_the_limit_is_ENOMEM_and_not_a_signal),
-		cmocka_unit_test(test_frees_of_what_is_no_block_are_refused),
-		cmocka_unit_test(test_a_child_shares_the_heap_and_its_death_gives_all_back),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_blocks_of_all_sizes_keep_their_contents),
+	cmocka_unit_test(test_alignments_up_to_2_mib_hold),
+	cmocka_unit_test(test_the_limit_is_ENOMEM_and_not_a_signal),
+	cmocka_unit_test(test_frees_of_what_is_no_block_are_refused),
+	cmocka_unit_test(test_a_child_shares_the_heap_and_its_death_gives_all_back),
+};
 
-	return cmocka_run_group_tests(tests, start, stop) != 0;
-}
+HAKT_MAIN(tests, start, stop)

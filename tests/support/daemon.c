@@ -2,23 +2,15 @@
 /* Starting and stopping a real daemon, and asking it as hakmemctl does. */
 #include "tests/support/daemon.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "client_lib/conn.h"
+#include "tests/support/run.h"
 
 static void pause_10ms(void)
 {

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The transitions of the slab word and its free bits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/support/run.h"
 
 #include "proto/shm/slab.h"
 
@@ -147,18 +142,15 @@ static void test_division_by_magic_is_exact(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_cut_slab_has_all_its_blocks_free),
-		cmocka_unit_test(test_a_block_is_claimed_once_and_freed_once),
-		cmocka_unit_test(test_only_an_empty_slab_is_retired),
-		cmocka_unit_test(test_a_cut_over_used_slots_changes_nothing),
-		cmocka_unit_test(test_every_transition_keeps_tagged_and_epoch),
-		cmocka_unit_test(test_an_epoch_is_never_0),
-		cmocka_unit_test(test_sizes_find_the_smallest_class_that_holds_them),
-		cmocka_unit_test(test_division_by_magic_is_exact),
-	};
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_a_cut_slab_has_all_its_blocks_free),
+	cmocka_unit_test(test_a_block_is_claimed_once_and_freed_once),
+	cmocka_unit_test(test_only_an_empty_slab_is_retired),
+	cmocka_unit_test(test_a_cut_over_used_slots_changes_nothing),
+	cmocka_unit_test(test_every_transition_keeps_tagged_and_epoch),
+	cmocka_unit_test(test_an_epoch_is_never_0),
+	cmocka_unit_test(test_sizes_find_the_smallest_class_that_holds_them),
+	cmocka_unit_test(test_division_by_magic_is_exact),
+};
 
-	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
-}
+HAKT_MAIN(tests, NULL, NULL)
