@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "client_lib/free.h"
+#include "client_lib/log.h"
 
 /* Moves free blocks of a slab into its class's magazine; false: it has none. */
 static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
@@ -200,6 +201,7 @@ static int fill_magazine(struct hakc_thread *t, unsigned cls)
 		pthread_mutex_unlock(&heap->lock);
 		if (r < 0)
 			return r;
+		hakc_debug("thread %u cut slab %u for class %u", t->number, slot, cls);
 	}
 	if (!claim_blocks(t, cls, slot))
 		return -ENOMEM; /* bits that somebody scribbled over */

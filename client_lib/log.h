@@ -15,4 +15,11 @@ enum hakc_log_level {
 void hakc_log(enum hakc_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* For paths that are taken often: not even compiled into a release build. */
+#ifdef HAKMEM_DEBUG
+#define hakc_debug(...) hakc_log(HAKC_LOG_DEBUG, __VA_ARGS__)
+#else
+#define hakc_debug(...) ((void)0)
+#endif
+
 #endif

@@ -244,14 +244,16 @@ static int run(struct larson *larson)
 static int parse(int argc, char **argv, struct larson *larson)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+						{"socket", required_argument, NULL, 's'},
 						{NULL, 0, NULL, 0}};
 	uint64_t *p = larson->parameters;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 'j')
+		if (option == 'j')
+			larson->as_json = true;
+		else if (option != 's' || setenv("HAKMEM_SOCKET", optarg, 1) != 0)
 			return -EINVAL;
-		larson->as_json = true;
 	}
 	if (argc - optind != N_PARAMETERS)
 		return -EINVAL;
@@ -276,7 +278,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (parse(argc, argv, &larson) < 0) {
-		fputs("usage: larson [--json] SECONDS MIN MAX CHUNKS ROUNDS SEED THREADS\n",
+		fputs("usage: larson [--json] [--socket PATH] SECONDS MIN MAX CHUNKS ROUNDS SEED "
+		      "THREADS\n",
 		      stderr);
 		return 2;
 	}
