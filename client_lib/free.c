@@ -186,6 +186,14 @@ void hakc_free_retire_empty(struct hakc_thread *t, bool all)
 	}
 }
 
+/* Is W another one than when it was located? */
+static bool is_changed(const struct hakc_heap *heap, const struct hak_location *l)
+{
+	uint64_t w = hak_slab_load(&heap->segment.slab_words[l->slot]);
+
+	return ((w ^ l->word) & ~HAK_SLAB_TAGGED) != 0;
+}
+
 /* The block of a span, which has no magazine: free it now. */
 static void free_span(struct hakc_thread *t, const struct hak_location *l, void *block)
 {
@@ -194,7 +202,9 @@ static void free_span(struct hakc_thread *t, const struct hak_location *l, void 
 
 	if (ours)
 		pthread_mutex_lock(&heap->lock);
-	if (hak_slab_free(hak_segment_bits(&heap->segment, l->slot), 1)) {
+	if (ours && is_changed(heap, l)) { /* another thread of ours was faster */
+		report_double(t, block);
+	} else if (hak_slab_free(hak_segment_bits(&heap->segment, l->slot), 1)) {
 		report_double(t, block);
 	} else {
 		hakc_count(heap, HAK_STAT_FREES, 1);
