@@ -54,6 +54,19 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	return m->n > before;
 }
 
+/* A slab of ours that is on no list and that others freed into. */
+static void list_freed_into(struct hakc_thread *t, unsigned cls, uint32_t slot)
+{
+	struct hakc_heap *heap = t->heap;
+
+	if (hak_slab_is_empty(hak_segment_bits(&heap->segment, slot), hak_classes[cls].n_blocks)) {
+		hakc_list_push(heap, &t->empty, slot, HAKC_LIST_EMPTY);
+		t->n_empty++;
+	} else {
+		hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
+	}
+}
+
 /* One slab with a raised hint: true if the hint was for us and has been dealt with. */
 static bool take_hint(struct hakc_thread *t, uint32_t slot)
 {
@@ -71,13 +84,16 @@ static bool take_hint(struct hakc_thread *t, uint32_t slot)
 		    !hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0, t->number))
 			return false; /* another thread's: the hint is for that one */
 		hakc_list_remove(heap, &heap->unclaimed[cls], slot);
-		hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
+		list_freed_into(t, cls, slot);
 		hakc_count(heap, HAK_STAT_ADOPTIONS, 1);
 		return true;
 	}
 	if (slab->list == HAKC_LIST_FULL) {
 		hakc_list_remove(heap, &t->full, slot);
-		hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
+		list_freed_into(t, cls, slot);
+	} else if (slab->list == HAKC_LIST_PARTIAL) {
+		hakc_list_remove(heap, &t->partial[cls], slot);
+		list_freed_into(t, cls, slot);
 	}
 	return true;
 }
