@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
 	daemon->pid = fork();
 	assert_true(daemon->pid >= 0);
 	if (daemon->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves no daemon */
 		execv(HAKT_HAKMEMD, (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}
