@@ -25,7 +25,7 @@
 
 /* Counts of operations and rounds are divided by this. */
 #ifdef HAKT_IS_SANITIZED
-#define HAKT_SLOWNESS 20u
+#define HAKT_SLOWNESS 4u
 #else
 #define HAKT_SLOWNESS 1u
 #endif
