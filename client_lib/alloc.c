@@ -80,6 +80,7 @@ static bool take_hint(struct hakc_thread *t, uint32_t slot)
 	if (hak_slab_state(w) != HAK_SLAB_ACTIVE || cls >= HAK_CLASS_COUNT)
 		return true; /* retired since, or scribbled over */
 	if (hak_slab_arg(w) != t->number) {
+		/* [order:adopt] We see what the thread that ended did to it. */
 		if (hak_slab_arg(w) != 0 || slab->list != HAKC_LIST_UNCLAIMED ||
 		    !hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0, t->number))
 			return false; /* another thread's: the hint is for that one */

@@ -140,6 +140,7 @@ static void release_list(struct hakc_thread *t, uint32_t *list)
 		if (hak_slab_is_empty(bits, shape->n_blocks) &&
 		    hak_slab_retire(word, bits, heap->holder, t->number))
 			hakc_heap_put_slots(heap, slot, shape->n_slots);
+		/* [order:adopt] Who adopts it sees what we did to it. */
 		else if (hak_slab_pass(word, heap->holder, t->number, 0))
 			hakc_list_push(heap, &heap->unclaimed[hak_slab_class(w)], slot,
 				       HAKC_LIST_UNCLAIMED);

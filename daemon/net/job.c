@@ -130,6 +130,7 @@ void hakd_job_collect_client(struct hakd_client *client, struct hakd_peer *peer,
 	job = hakd_job_new(daemon, peer, client, n_runs);
 	if (!job)
 		abort(); /* a few KiB: the machine is past helping, and memory would be lost */
+	/* [order:registry] First of all: from now on it is being taken from. */
 	hak_store_release(&daemon->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_RECLAIMING, client->generation));
 	for (uint32_t i = 0; i < total; i++) {

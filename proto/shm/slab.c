@@ -135,7 +135,10 @@ bool hak_slab_retire_span(hak_u64 *word, hak_u64 *bits, unsigned owner)
 	return true;
 }
 
-/* [order:adopt] What the one thread did to the slab is visible to the next. */
+/*
+ * [order:adopt] Pairs with itself: what the thread that let go did to the slab
+ * is visible to the next. One CAS: dead just before it is `from`'s, after `to`'s.
+ */
 bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to)
 {
 	const uint64_t compared = HAK_SLAB_MINE_MASK & ~HAK_SLAB_TAGGED;

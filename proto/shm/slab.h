@@ -111,7 +111,10 @@ static inline uint64_t hak_slab_mine(unsigned owner, uint32_t thread)
 	return hak_slab_pack(HAK_SLAB_ACTIVE, 0, owner, 0, thread);
 }
 
-/* [order:cut] Sees the bits and bodies that were written before the head. */
+/*
+ * [order:cut] Sees the bits and bodies that were written before the head;
+ * [order:grant] what the daemon prepared, or who has lost the slot.
+ */
 static inline uint64_t hak_slab_load(const hak_u64 *word)
 {
 	return hak_load_acquire(word);

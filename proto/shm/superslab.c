@@ -7,7 +7,11 @@
 
 #include <assert.h>
 
-/* [order:registry] A client that reads GRANTED sees all that was prepared before. */
+/*
+ * [order:registry] Who reads GRANTED (hak_check_superslab) sees all that was
+ * prepared before. Dead just before: the word is what it was, and the move is
+ * made again from its start.
+ */
 static void move(hak_u64 *word, enum hak_superslab_state state, bool huge, unsigned owner,
 		 uint32_t length, uint32_t grant)
 {
