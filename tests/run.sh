@@ -54,6 +54,8 @@ build_with_clang() {
 bash deploy/install-deps.sh || exit 1
 export ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
 stage "formatting" formatted
+stage "house rules" bash tests/arch/check.sh
+stage "house rules, self-test" bash tests/arch/check.sh --self-test
 stage "build release, gcc" build release && programs release
 if [ $quick -eq 0 ]; then
 	stage "build release, clang" build_with_clang
