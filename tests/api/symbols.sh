@@ -9,7 +9,7 @@ export LC_ALL=C
 failed=0
 
 exported() { nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }'; }
-mapped() { sed -n '/global:/,/local:/s/^[ \t]*\([A-Za-z_0-9]*\);$/\1/p' client_lib/libhakmem.map; }
+mapped() { sed -n '/global:/,/local:/p' client_lib/libhakmem.map | grep -oE '\w+;' | tr -d ';'; }
 declared() {
 	sed -n 's/^HAKMEM_API .*[ *]\(hakmem_[a-z_]*\)(.*/\1/p' client_lib/include/hakmem.h
 }

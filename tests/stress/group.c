@@ -48,11 +48,23 @@ void hakt_group_init(struct hakt_group *group, unsigned n)
 	}
 }
 
+/* SIGKILL; how it ended. */
+static int end_member(struct hakt_member *member)
+{
+	int status;
+
+	kill(member->pid, SIGKILL);
+	assert_int_equal(waitpid(member->pid, &status, 0), member->pid);
+	close(member->control);
+	*member = (struct hakt_member){0};
+	return status;
+}
+
 void hakt_group_deinit(struct hakt_group *group)
 {
 	for (unsigned i = 0; i < group->n; i++) {
 		if (group->members[i].pid)
-			hakt_group_kill(group, i);
+			end_member(&group->members[i]);
 		close(group->inbox_in[i]);
 		close(group->inbox_out[i]);
 	}
@@ -148,13 +160,8 @@ void hakt_group_exit(struct hakt_group *group, unsigned n)
 
 void hakt_group_kill(struct hakt_group *group, unsigned member)
 {
-	struct hakt_member *m = &group->members[member];
-	int status;
+	int status = end_member(&group->members[member]);
 
-	kill(m->pid, SIGKILL);
-	assert_int_equal(waitpid(m->pid, &status, 0), m->pid);
-	close(m->control);
-	*m = (struct hakt_member){0};
 	/* One that had ended by itself had found something wrong. */
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
