@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's side of a pool, without its system calls. */
+#include "tests/support/run.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/support/pool.h"
+
+static char *reserve(uint64_t bytes, int protection)
+{
+	void *memory = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
+
+	assert_true(memory != MAP_FAILED);
+	return memory;
+}
+
+void hakt_pool_init(struct hakt_pool *pool, uint64_t capacity, unsigned superslab_lg)
+{
+	struct hak_geometry g;
+
+	assert_int_equal(hak_geometry_init(&g, capacity, superslab_lg), 0);
+	pool->registry = (void *)reserve(g.registry_bytes, PROT_READ | PROT_WRITE);
+	*pool->registry = (struct hak_registry){
+		.magic = HAK_REGISTRY_MAGIC,
+		.layout_version = HAK_LAYOUT_VERSION,
+		.superslab_lg = superslab_lg,
+		.fingerprint = hak_layout_fingerprint(),
+		.capacity = capacity,
+		.pool_name = "default",
+	};
+	pool->superslabs = (void *)((char *)pool->registry + HAK_REGISTRY_SUPERSLABS_AT);
+	pool->heap = reserve(g.heap_bytes + 2 * HAK_PAGE_BYTES, PROT_NONE) + HAK_PAGE_BYTES;
+	assert_int_equal(mprotect(pool->heap, g.heap_bytes, PROT_READ | PROT_WRITE), 0);
+	hak_segment_init(&pool->segment, &g, pool->registry, pool->heap);
+}
+
+void hakt_pool_deinit(struct hakt_pool *pool)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+
+	assert_int_equal(munmap(pool->registry, g->registry_bytes), 0);
+	assert_int_equal(munmap(pool->heap - HAK_PAGE_BYTES, g->heap_bytes + 2 * HAK_PAGE_BYTES),
+			 0);
+}
+
+void hakt_pool_grant(struct hakt_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner)
+{
+	uint32_t per = pool->segment.geometry.slots_per_superslab;
+
+	for (uint32_t i = head * per; i < (head + n) * per; i++)
+		hak_slab_grant(&pool->segment.slab_words[i], owner);
+	if (huge)
+		hak_superslab_grant_run(&pool->superslabs[head], owner, true, n);
+	for (uint32_t i = 0; !huge && i < n; i++)
+		hak_superslab_grant_run(&pool->superslabs[head + i], owner, false, 1);
+}
+
+void hakt_pool_collect(struct hakt_pool *pool, uint32_t head)
+{
+	uint32_t per = pool->segment.geometry.slots_per_superslab;
+	uint32_t n = hak_superslab_length(hak_load_relaxed(&pool->superslabs[head]));
+
+	hak_superslab_begin_collect(&pool->superslabs[head]);
+	for (uint32_t i = head * per; i < (head + n) * per; i++)
+		hak_slab_collect(&pool->segment.slab_words[i]);
+	hak_superslab_end_collect(&pool->superslabs[head]);
+}
+
+bool hakt_pool_cut(struct hakt_pool *pool, uint32_t slot, unsigned owner, unsigned cls)
+{
+	return hak_slab_cut(&pool->segment.slab_words[slot], hak_segment_bits(&pool->segment, slot),
+			    owner, cls, 1);
+}
+
+bool hakt_pool_cut_span(struct hakt_pool *pool, uint32_t slot, unsigned owner, uint32_t n_slots)
+{
+	return hak_slab_cut_span(&pool->segment.slab_words[slot],
+				 hak_segment_bits(&pool->segment, slot), owner, n_slots);
+}
+
+void hakt_pool_guard_words(struct hakt_pool *pool)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint64_t end = g->n_slots * sizeof(hak_u64);
+
+	/* Only then do the words end where the guard begins. */
+	assert_int_equal(end % HAK_PAGE_BYTES, 0);
+	assert_int_equal(mprotect(pool->heap + end, g->heap_bytes - end, PROT_NONE), 0);
+}
