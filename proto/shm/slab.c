@@ -87,6 +87,8 @@ bool hak_slab_cut(hak_u64 *word, hak_u64 *bits, unsigned owner, unsigned cls, ui
 
 bool hak_slab_cut_span(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t n_slots)
 {
+	if (n_slots == 0 || n_slots > HAK_SLAB_ARG_MAX)
+		return false;
 	hak_store_relaxed(&bits[0], 0); /* as in hak_slab_cut */
 	return commit_head(word, owner, n_slots,
 			   hak_slab_pack(HAK_SLAB_SPAN, 0, owner, 0, n_slots));

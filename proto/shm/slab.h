@@ -166,7 +166,7 @@ bool hak_slab_is_empty(const hak_u64 *bits, unsigned n_blocks);
  */
 bool hak_slab_cut(hak_u64 *word, hak_u64 *bits, unsigned owner, unsigned cls, uint32_t thread);
 
-/* The same for a span of n_slots, whose one block is allocated afterwards. */
+/* The same for a span of n_slots, 1 to HAK_SLAB_ARG_MAX; its one block is allocated afterwards. */
 bool hak_slab_cut_span(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t n_slots);
 
 /*

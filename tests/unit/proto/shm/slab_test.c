@@ -85,6 +85,21 @@ static void test_a_cut_over_used_slots_changes_nothing(void **state)
 	assert_false(hak_slab_cut(run.words, run.bits, OWNER + 1, 0, THREAD));
 }
 
+static void test_a_span_that_its_word_cannot_hold_is_not_cut(void **state)
+{
+	const uint32_t n = HAK_SLAB_ARG_MAX + 1;    /* the slots of a pool of 1 TiB */
+	hak_u64 *words = calloc(n, sizeof(*words)); /* UNUSED, of owner 0 */
+	hak_u64 bits = 0;
+
+	(void)state;
+	assert_non_null(words);
+	assert_false(hak_slab_cut_span(words, &bits, 0, n));
+	assert_false(hak_slab_cut_span(words, &bits, 0, 0));
+	assert_int_equal(words[0], 0);
+	assert_int_equal(words[1], 0);
+	free(words);
+}
+
 static void test_every_transition_keeps_tagged_and_epoch(void **state)
 {
 	struct run run;
@@ -147,6 +162,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_block_is_claimed_once_and_freed_once),
 	cmocka_unit_test(test_only_an_empty_slab_is_retired),
 	cmocka_unit_test(test_a_cut_over_used_slots_changes_nothing),
+	cmocka_unit_test(test_a_span_that_its_word_cannot_hold_is_not_cut),
 	cmocka_unit_test(test_every_transition_keeps_tagged_and_epoch),
 	cmocka_unit_test(test_an_epoch_is_never_0),
 	cmocka_unit_test(test_sizes_find_the_smallest_class_that_holds_them),
