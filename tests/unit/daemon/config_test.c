@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* What the daemon is told: sizes, flags, and the INI file below them. */
+#include "tests/support/run.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/util/log.h"
+#include "proto/shm/registry.h"
+
+#define MIB UINT64_C(1048576)
+#define GIB (1024 * MIB)
+
+static char file[64]; /* the settings of a case; empty at first */
+static struct hakd_config config;
+
+static int prepare(void **state)
+{
+	int fd;
+
+	(void)state;
+	strcpy(file, "/tmp/hakmem-test-XXXXXX");
+	fd = mkstemp(file);
+	assert_true(fd >= 0);
+	close(fd);
+	unsetenv("HAKMEM_SOCKET");
+	unsetenv("HAKMEM_LOG");
+	unsetenv("XDG_RUNTIME_DIR");
+	return 0;
+}
+
+static int clean_up(void **state)
+{
+	(void)state;
+	return unlink(file);
+}
+
+static void write_file(const char *text)
+{
+	FILE *stream = fopen(file, "w");
+
+	assert_non_null(stream);
+	assert_true(fputs(text, stream) >= 0);
+	assert_int_equal(fclose(stream), 0);
+}
+
+/* Reads the case's file and these flags. */
+static int init(const char *const *flags)
+{
+	static char words[32][128]; /* getopt may permute them */
+	char *arguments[33] = {0};
+	int n = 0;
+
+	strcpy(words[n++], "hakmemd");
+	strcpy(words[n++], "--config");
+	strcpy(words[n++], file);
+	while (flags && *flags)
+		snprintf(words[n++], sizeof(words[0]), "%s", *flags++);
+	for (int i = 0; i < n; i++)
+		arguments[i] = words[i];
+	optind = 0; /* glibc: begin anew */
+	return hakd_config_init(&config, n, arguments);
+}
+
+static int init_with(const char *flag, const char *value)
+{
+	return init((const char *const[]){flag, value, NULL});
+}
+
+static int init_file(const char *text)
+{
+	write_file(text);
+	return init(NULL);
+}
+
+static void test_sizes_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{"0", 0},
+		{"4096", 4096},
+		{"1K", 1024},
+		{"007M", 7 * MIB},
+		{"64G", 64 * GIB},
+		{"1T", 1024 * GIB},
+		{"18446744073709551615", UINT64_MAX},
+		{"16777215T", UINT64_C(16777215) << 40},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		uint64_t bytes = 1;
+
+		assert_int_equal(hakd_config_size(good[i].text, &bytes), 0);
+		assert_true(bytes == good[i].bytes);
+	}
+}
+
+static void test_sizes_that_overflow_are_EINVAL(void **state)
+{
+	static const char *const bad[] = {
+		"18446744073709551616",	     "18446744073709551615K", "18014398509481984K",
+		"17592186044416M",	     "17179869184G",	      "16777216T",
+		"99999999999999999999999999"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint64_t bytes = 77;
+
+		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(bytes, 77);
+	}
+}
+
+static void test_sizes_that_are_none_are_EINVAL(void **state)
+{
+	static const char *const bad[] = {"",	  " ",	 "G",	 "-1",	"+1",  " 1", "1 ",
+					  "1 G",  "1GB", "1KiB", "1k",	"1g",  "1P", "0x10",
+					  "1.5G", "1e9", "1G\n", "1KK", "one", "--", "\xff"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint64_t bytes = 77;
+
+		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(bytes, 77);
+	}
+}
+
+static void test_without_settings_the_defaults_hold(void **state)
+{
+	(void)state;
+	assert_int_equal(init(NULL), 0);
+	assert_string_equal(config.socket, HAK_SOCKET_SYSTEM);
+	assert_true(config.capacity == 64 * GIB);
+	assert_true(config.limit > 0 && config.limit <= config.capacity);
+	assert_true(config.limit <=
+		    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2);
+	assert_int_equal(config.superslab_lg, 21);
+	assert_int_equal(config.idle_exit, 0);
+	assert_int_equal(config.socket_mode, 0660);
+	assert_int_equal(config.log_level, HAKD_LOG_INFO);
+	assert_false(config.foreground);
+}
+
+static void test_flags_set_everything(void **state)
+{
+	static const char *const flags[] = {
+		"--socket",	  "/a/socket", "--capacity",	"128M", "--limit",     "66M",
+		"--superslab-lg", "20",	       "--socket-mode", "600",	"--idle-exit", "31536000",
+		"--log-level",	  "debug",     "--foreground",	NULL};
+
+	(void)state;
+	assert_int_equal(init(flags), 0);
+	assert_string_equal(config.socket, "/a/socket");
+	assert_true(config.capacity == 128 * MIB);
+	assert_true(config.limit == 66 * MIB);
+	assert_int_equal(config.superslab_lg, 20);
+	assert_int_equal(config.socket_mode, 0600);
+	assert_int_equal(config.idle_exit, 31536000);
+	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
+	assert_true(config.foreground);
+}
+
+static const char all_settings[] = "# a comment\n"
+				   "[daemon]\n"
+				   "socket = /of/the/file\n"
+				   "socket_mode = 0666\n"
+				   "idle_exit = 30\n"
+				   "log_level = warn\n"
+				   "\n"
+				   "[pool default]\n"
+				   "capacity = 32G ; another comment\n"
+				   "limit=1G\n"
+				   "superslab_lg = 20\n";
+
+static void test_the_file_sets_everything(void **state)
+{
+	(void)state;
+	assert_int_equal(init_file(all_settings), 0);
+	assert_string_equal(config.socket, "/of/the/file");
+	assert_true(config.capacity == 32 * GIB);
+	assert_true(config.limit == GIB);
+	assert_int_equal(config.superslab_lg, 20);
+	assert_int_equal(config.socket_mode, 0666);
+	assert_int_equal(config.idle_exit, 30);
+	assert_int_equal(config.log_level, HAKD_LOG_WARN);
+}
+
+static void test_flags_beat_the_file(void **state)
+{
+	static const char *const flags[] = {"--socket",
+					    "/a/socket",
+					    "--capacity",
+					    "128M",
+					    "--limit",
+					    "66M",
+					    "--superslab-lg",
+					    "21",
+					    "--socket-mode",
+					    "600",
+					    "--idle-exit",
+					    "0",
+					    "--log-level",
+					    "error",
+					    NULL};
+
+	(void)state;
+	write_file(all_settings);
+	assert_int_equal(init(flags), 0);
+	assert_string_equal(config.socket, "/a/socket");
+	assert_true(config.capacity == 128 * MIB);
+	assert_true(config.limit == 66 * MIB);
+	assert_int_equal(config.superslab_lg, 21);
+	assert_int_equal(config.socket_mode, 0600);
+	assert_int_equal(config.idle_exit, 0);
+	assert_int_equal(config.log_level, HAKD_LOG_ERROR);
+}
+
+static void test_the_file_beats_the_environment(void **state)
+{
+	(void)state;
+	setenv("HAKMEM_SOCKET", "/of/the/environment", 1);
+	setenv("HAKMEM_LOG", "debug", 1);
+	assert_int_equal(init(NULL), 0);
+	assert_string_equal(config.socket, "/of/the/environment");
+	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
+	assert_int_equal(init_file(all_settings), 0);
+	assert_string_equal(config.socket, "/of/the/file");
+	assert_int_equal(config.log_level, HAKD_LOG_WARN);
+}
+
+static void test_a_level_in_the_environment_that_is_none_is_ignored(void **state)
+{
+	(void)state;
+	setenv("HAKMEM_LOG", "loud", 1);
+	assert_int_equal(init(NULL), 0);
+	assert_int_equal(config.log_level, HAKD_LOG_INFO);
+}
+
+static void test_bad_values_of_flags_are_EINVAL(void **state)
+{
+	static const char *const bad[][2] = {
+		{"--socket", ""},
+		{"--capacity", "0"},
+		{"--capacity", "1M"},
+		{"--capacity", "3M"},
+		{"--capacity", "2T"},
+		{"--capacity", "much"},
+		{"--limit", "0"},
+		{"--limit", "1M"},
+		{"--limit", "65G"},
+		{"--limit", "half"},
+		{"--superslab-lg", "19"},
+		{"--superslab-lg", "22"},
+		{"--superslab-lg", ""},
+		{"--superslab-lg", "20x"},
+		{"--socket-mode", "577"},
+		{"--socket-mode", "1000"},
+		{"--socket-mode", "668"},
+		{"--socket-mode", "-1"},
+		{"--idle-exit", "31536001"},
+		{"--idle-exit", "-1"},
+		{"--idle-exit", "1s"},
+		{"--log-level", "loud"},
+		{"--log-level", ""},
+		{"--log-level", "INFO"},
+		{"--config", "/nonexistent"},
+		{"--idle-exit", "99999999999999999999999"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(init_with(bad[i][0], bad[i][1]), -EINVAL);
+}
+
+static void test_a_socket_too_long_is_EINVAL(void **state)
+{
+	char path[HAK_SOCKET_PATH_MAX + 1] = {0};
+
+	(void)state;
+	memset(path, 'x', HAK_SOCKET_PATH_MAX);
+	assert_int_equal(init_with("--socket", path), -EINVAL);
+	setenv("HAKMEM_SOCKET", path, 1);
+	assert_int_equal(init(NULL), -EINVAL);
+	path[HAK_SOCKET_PATH_MAX - 1] = 0;
+	assert_int_equal(init_with("--socket", path), 0);
+	assert_string_equal(config.socket, path);
+}
+
+static void test_what_is_no_flag_is_EINVAL(void **state)
+{
+	(void)state;
+	assert_int_equal(init_with("--colour", "red"), -EINVAL);
+	assert_int_equal(init_with("--foreground", "please"), -EINVAL);
+	assert_int_equal(init((const char *const[]){"--limit", NULL}), -EINVAL);
+	assert_int_equal(init((const char *const[]){"-x", NULL}), -EINVAL);
+	assert_int_equal(init((const char *const[]){"word", NULL}), -EINVAL);
+}
+
+static void test_bad_values_in_the_file_are_EINVAL(void **state)
+{
+	static const char *const bad[] = {
+		"[daemon]\nsocket =\n",
+		"[daemon]\nsocket_mode = 800\n",
+		"[daemon]\nidle_exit = soon\n",
+		"[daemon]\nlog_level = loud\n",
+		"[pool default]\ncapacity = 3M\n",
+		"[pool default]\ncapacity = lots\n",
+		"[pool default]\nlimit = 65G\n",
+		"[pool default]\nlimit = 0\n",
+		"[pool default]\nsuperslab_lg = 22\n",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(init_file(bad[i]), -EINVAL);
+}
+
+static void test_unknown_settings_in_the_file_are_EINVAL(void **state)
+{
+	static const char *const bad[] = {
+		"[daemon]\ncolour = red\n",
+		"[daemon]\ncapacity = 32G\n", /* of the other section */
+		"[pool default]\nsocket = /x\n",
+		"[pool other]\ncapacity = 32G\n",
+		"[default]\ncapacity = 32G\n",
+		"socket = /x\n",		 /* of no section */
+		"[daemon]\nsuperslab-lg = 20\n", /* the flag's name */
+		"[daemon]\nnonsense\n",
+		"[daemon\nidle_exit = 1\n",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(init_file(bad[i]), -EINVAL);
+}
+
+static void test_a_good_flag_does_not_excuse_a_bad_file(void **state)
+{
+	(void)state;
+	write_file("[daemon]\nidle_exit = soon\n");
+	assert_int_equal(init_with("--idle-exit", "5"), -EINVAL);
+}
+
+static void test_help_and_version_are_answered(void **state)
+{
+	(void)state;
+	assert_int_equal(init((const char *const[]){"--help", NULL}), 1);
+	assert_int_equal(init((const char *const[]){"--version", NULL}), 1);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_sizes_have_units),
+	cmocka_unit_test(test_sizes_that_overflow_are_EINVAL),
+	cmocka_unit_test(test_sizes_that_are_none_are_EINVAL),
+	cmocka_unit_test_setup_teardown(test_without_settings_the_defaults_hold, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_flags_set_everything, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_the_file_sets_everything, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_flags_beat_the_file, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_the_file_beats_the_environment, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_a_level_in_the_environment_that_is_none_is_ignored,
+					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_bad_values_of_flags_are_EINVAL, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_a_socket_too_long_is_EINVAL, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_what_is_no_flag_is_EINVAL, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_bad_values_in_the_file_are_EINVAL, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_unknown_settings_in_the_file_are_EINVAL, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_good_flag_does_not_excuse_a_bad_file, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_help_and_version_are_answered, prepare, clean_up),
+};
+
+HAKT_MAIN(tests, NULL, NULL)
