@@ -391,6 +391,47 @@ static void test_refs_of_before_a_grant_are_stale(void **state)
 	}
 }
 
+static void test_blocks_left_at_detach_are_gone(void **state)
+{
+	static const size_t sizes[] = {100, 32768, 100000, 5 * SUPERSLAB};
+	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
+	hakmem_ref_t refs[N];
+	char *blocks[N];
+
+	(void)state;
+	attach(false);
+	for (unsigned i = 0; i < N; i++) {
+		blocks[i] = hakmem_malloc(sizes[i]);
+		refs[i] = hakmem_ref(blocks[i]);
+		assert_int_not_equal(refs[i], 0);
+	}
+	assert_int_equal(hakmem_detach(), 0);
+	attach(false);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(hakmem_usable_size(blocks[i]), 0);
+		assert_null(hakmem_ptr(refs[i]));
+		assert_int_equal(errno, ESTALE);
+		check_refused(blocks[i], "no block is there");
+	}
+}
+
+static void test_a_ref_into_a_block_leads_nowhere(void **state)
+{
+	static const size_t sizes[] = {100, 32768, 100000, 5 * SUPERSLAB};
+
+	(void)state;
+	attach(false);
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *block = hakmem_malloc(sizes[i]);
+		hakmem_ref_t ref = hakmem_ref(block);
+
+		assert_ptr_equal(hakmem_ptr(ref), block);
+		assert_null(hakmem_ptr(ref + 1)); /* 16 bytes on */
+		assert_null(hakmem_ptr(ref + sizes[i] / 16 - 1));
+		hakmem_free(block);
+	}
+}
+
 static void test_what_is_no_ref_of_the_pool_is_EINVAL(void **state)
 {
 	static const hakmem_ref_t none[] = {
@@ -445,6 +486,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_teardown(test_every_page_of_a_huge_block_is_its_interior, detach),
 	cmocka_unit_test_teardown(test_a_freed_huge_block_is_vacant_and_refused, detach),
 	cmocka_unit_test_teardown(test_refs_of_before_a_grant_are_stale, detach),
+	cmocka_unit_test_teardown(test_blocks_left_at_detach_are_gone, detach),
+	cmocka_unit_test_teardown(test_a_ref_into_a_block_leads_nowhere, detach),
 	cmocka_unit_test_teardown(test_what_is_no_ref_of_the_pool_is_EINVAL, detach),
 	cmocka_unit_test_teardown(test_free_refuses_whatever_lookup_calls_no_block, detach),
 };

@@ -10,8 +10,6 @@
 
 #include "tests/support/pool.h"
 
-#define MIB UINT64_C(1048576)
-
 enum { N_SUPERSLABS = 3000, SPAN = -1, NOTHING = -2 };
 
 /* What was cut, a row a slot. */
@@ -308,143 +306,12 @@ static void test_a_span_may_be_the_whole_pool(void **state)
 	}
 }
 
-static void test_a_byte_outside_the_pool_is_foreign(void **state)
-{
-	(void)state;
-	for (unsigned lg = 20; lg <= 21; lg++) {
-		struct world world;
-		const struct hak_segment *segment = &world.pool.segment;
-
-		world_init(&world, lg, 8);
-		grant(&world, 0, 8, true, HAK_HOLDER_FIRST);
-		cut_span(&world, 0, segment->geometry.n_slots);
-		uint64_t capacity = segment->geometry.capacity;
-
-		assert_int_equal(hak_segment_locate(segment, segment->base).place, HAK_PLACE_BLOCK);
-		assert_int_equal(hak_segment_locate(segment, segment->base - 1).place,
-				 HAK_PLACE_FOREIGN);
-		assert_int_equal(hak_segment_locate(segment, segment->base + capacity - 1).place,
-				 HAK_PLACE_INTERIOR);
-		assert_int_equal(hak_segment_locate(segment, segment->base + capacity).place,
-				 HAK_PLACE_FOREIGN);
-		assert_int_equal(hak_segment_locate_offset(segment, capacity).place,
-				 HAK_PLACE_FOREIGN);
-		assert_int_equal(hak_segment_locate_offset(segment, UINT64_MAX).place,
-				 HAK_PLACE_FOREIGN);
-		world_deinit(&world);
-	}
-}
-
-static void test_addresses_of_other_memory_are_foreign(void **state)
-{
-	static int fixed;
-	struct world world;
-	const struct hak_segment *segment = &world.pool.segment;
-	void *allocated = malloc(100);
-
-	(void)state;
-	world_init(&world, 21, 8);
-	grant(&world, 0, 8, true, HAK_HOLDER_FIRST);
-	cut_span(&world, 0, segment->geometry.n_slots);
-
-	const uintptr_t foreign[] = {0,
-				     1,
-				     16,
-				     (uintptr_t)&fixed,
-				     (uintptr_t)&world,
-				     (uintptr_t)allocated,
-				     (uintptr_t)segment->slab_words,
-				     (uintptr_t)segment->superslabs,
-				     (uintptr_t)&test_addresses_of_other_memory_are_foreign,
-				     UINTPTR_MAX,
-				     UINTPTR_MAX - 15};
-
-	for (unsigned i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-		assert_int_equal(hak_segment_locate(segment, foreign[i]).place, HAK_PLACE_FOREIGN);
-	free(allocated);
-	world_deinit(&world);
-}
-
-static void test_a_pool_at_either_end_of_the_address_space_has_ends(void **state)
-{
-	struct world world;
-	uintptr_t bases[2];
-
-	(void)state;
-	world_init(&world, 20, 8);
-	grant(&world, 0, 8, true, HAK_HOLDER_FIRST);
-	cut_span(&world, 0, world.pool.segment.geometry.n_slots);
-	bases[0] = 2 * MIB;
-	bases[1] = (uintptr_t)0 - 8 * MIB;
-	for (unsigned i = 0; i < 2; i++) {
-		struct hak_segment moved = world.pool.segment;
-
-		moved.base = bases[i];
-		assert_int_equal(hak_segment_locate(&moved, bases[i]).place, HAK_PLACE_BLOCK);
-		assert_int_equal(hak_segment_locate(&moved, bases[i] - 1).place, HAK_PLACE_FOREIGN);
-		assert_int_equal(hak_segment_locate(&moved, bases[i] + 8 * MIB - 1).place,
-				 HAK_PLACE_INTERIOR);
-		assert_int_equal(hak_segment_locate(&moved, bases[i] + 8 * MIB).place,
-				 HAK_PLACE_FOREIGN);
-		assert_int_equal(hak_segment_locate(&moved, 0).place, HAK_PLACE_FOREIGN);
-	}
-	world_deinit(&world);
-}
-
-static void test_the_free_bit_of_a_location_is_its_own(void **state)
-{
-	struct world world;
-	struct hak_segment *segment = &world.pool.segment;
-	unsigned cls = hak_class_of(48);
-
-	(void)state;
-	world_init(&world, 21, 2);
-	grant(&world, 0, 2, false, HAK_HOLDER_FIRST);
-	cut_slab(&world, 5, cls);
-	hak_slab_claim(&hak_segment_bits(segment, 5)[2], UINT64_C(1) << 9);
-	for (unsigned i = 0; i < hak_classes[cls].n_blocks; i++) {
-		struct hak_location l = hak_segment_locate_offset(segment,
-								  5 * HAK_SLOT_BYTES + i * 48);
-
-		assert_int_equal(hak_segment_is_free(segment, &l), i != 2 * 64 + 9);
-	}
-	world_deinit(&world);
-}
-
-static void test_a_raised_hint_is_taken_once(void **state)
-{
-	struct world world;
-	struct hak_segment *segment = &world.pool.segment;
-
-	(void)state;
-	for (unsigned lg = 20; lg <= 21; lg++) {
-		uint32_t per = 1u << (lg - HAK_SLOT_LG);
-
-		world_init(&world, lg, 4);
-		hak_segment_raise_pending(segment, 2 * per);
-		hak_segment_raise_pending(segment, 3 * per - 1);
-		hak_segment_raise_pending(segment, 3 * per);
-		assert_int_equal(hak_segment_take_pending(segment, 1, UINT32_MAX), 0);
-		assert_int_equal(hak_segment_take_pending(segment, 2, 1), 1);
-		assert_int_equal(hak_segment_take_pending(segment, 2, UINT32_MAX),
-				 UINT32_C(1) << (per - 1));
-		assert_int_equal(hak_segment_take_pending(segment, 2, UINT32_MAX), 0);
-		assert_int_equal(hak_segment_take_pending(segment, 3, UINT32_MAX), 1);
-		world_deinit(&world);
-	}
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_every_page_of_thousands_of_superslabs_is_found),
 	cmocka_unit_test(test_superslabs_granted_again_answer_by_their_new_epoch),
 	cmocka_unit_test(test_every_byte_of_a_slab_of_every_class_is_found),
 	cmocka_unit_test(test_blocks_of_whole_pages_begin_at_pages),
 	cmocka_unit_test(test_a_span_may_be_the_whole_pool),
-	cmocka_unit_test(test_a_byte_outside_the_pool_is_foreign),
-	cmocka_unit_test(test_addresses_of_other_memory_are_foreign),
-	cmocka_unit_test(test_a_pool_at_either_end_of_the_address_space_has_ends),
-	cmocka_unit_test(test_the_free_bit_of_a_location_is_its_own),
-	cmocka_unit_test(test_a_raised_hint_is_taken_once),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
