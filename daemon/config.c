@@ -156,11 +156,21 @@ static int on_line(void *context, const char *section, const char *name, const c
 static int read_file(struct hakd_config *config, const char *path, bool must_exist)
 {
 	struct file file = {config, path, false};
+	FILE *stream;
 	int r;
 
 	if (!must_exist && access(path, F_OK) != 0)
 		return 0;
-	r = ini_parse(path, on_line, &file);
+	stream = fopen(path, "re");
+	r = stream ? ini_parse_file(stream, on_line, &file) : -1;
+	if (r == 0 && ferror(stream)) /* inih takes it for the end, errno is still fgets's */
+		r = -1;
+	if (stream) {
+		int saved = errno;
+
+		fclose(stream);
+		errno = saved;
+	}
 	if (r == 0)
 		return 0;
 	if (r < 0)

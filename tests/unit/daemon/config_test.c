@@ -349,6 +349,13 @@ static void test_a_good_flag_does_not_excuse_a_bad_file(void **state)
 	assert_int_equal(init_with("--idle-exit", "5"), -EINVAL);
 }
 
+static void test_a_file_that_cannot_be_read_is_EINVAL(void **state)
+{
+	(void)state;
+	assert_int_equal(init_with("--config", "/nonexistent"), -EINVAL);
+	assert_int_equal(init_with("--config", "/tmp"), -EINVAL); /* a directory opens */
+}
+
 static void test_help_and_version_are_answered(void **state)
 {
 	(void)state;
@@ -374,6 +381,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_unknown_settings_in_the_file_are_EINVAL, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_good_flag_does_not_excuse_a_bad_file, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_read_is_EINVAL, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_help_and_version_are_answered, prepare, clean_up),
 };
