@@ -22,8 +22,9 @@
 static const char help[] =
 	"usage: hakmemd [OPTION]...\n"
 	"Owns a heap that processes share, and grants them memory of it.\n\n"
-	"  --socket PATH         listen there (default: HAKMEM_SOCKET, else the user's, else\n"
-	"                        " HAK_SOCKET_SYSTEM ")\n"
+	"  --socket PATH         listen there; default: HAKMEM_SOCKET, else the user's\n"
+	"                        ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) unless root starts it\n"
+	"                        and it isn't there, else " HAK_SOCKET_SYSTEM "\n"
 	"  --capacity SIZE       address space of the pool (64G)\n"
 	"  --limit SIZE          memory that it may use (half of the machine's)\n"
 	"  --superslab-lg 20|21  SuperSlabs of 1 or 2 MiB (21)\n"
@@ -281,8 +282,10 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 			settings[i].allowed);
 		return -EINVAL;
 	}
-	if (!*config->socket && hak_socket_path(NULL, false, config->socket) < 0) {
-		fputs("hakmemd: HAKMEM_SOCKET is too long for a socket\n", stderr);
+	/* Who isn't root can seldom write where the system's daemon listens. */
+	if (!*config->socket && hak_socket_path(NULL, geteuid() != 0, config->socket) < 0) {
+		fputs("hakmemd: the path of HAKMEM_SOCKET or XDG_RUNTIME_DIR is too long\n",
+		      stderr);
 		return -EINVAL;
 	}
 	return check(config);
