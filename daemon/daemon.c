@@ -47,12 +47,28 @@ static void on_connection(uv_poll_t *handle, int status, int events)
 		hakd_peer_accept(handle->data);
 }
 
+/*
+ * Blocked until there are handlers, so that a signal that comes early stops us
+ * cleanly too; unblocked then, since we may have been started by a thread that
+ * blocks them.
+ */
+static void mask_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(how, &signals, NULL);
+}
+
 int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config)
 {
 	int r;
 
 	memset(daemon, 0, sizeof(*daemon));
 	daemon->config = *config;
+	mask_signals(SIG_BLOCK);
 	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode);
 	if (r < 0)
 		return r;
@@ -74,6 +90,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	uv_poll_start(&daemon->accept, UV_READABLE, on_connection);
 	uv_signal_start(&daemon->terminate, on_signal, SIGTERM);
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
+	mask_signals(SIG_UNBLOCK);
 	hakd_daemon_count_client(daemon, 0);
 	return 0;
 }
