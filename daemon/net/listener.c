@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,25 +32,39 @@ static void make_directories(const char *path)
 	}
 }
 
+/* Not if its last holder removed it between our opening and locking it. */
+static bool is_file_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
+}
+
 static int take_lock(struct hakd_listener *listener)
 {
 	char path[128], text[32] = "";
 	ssize_t n;
 
 	lock_path(listener, path);
-	listener->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (listener->lock_fd < 0) {
-		n = -errno;
-		fprintf(stderr, "hakmemd: cannot open %s: %s\n", path, strerror(errno));
-		return (int)n;
-	}
-	if (flock(listener->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		n = read(listener->lock_fd, text, sizeof(text) - 1);
-		fprintf(stderr,
-			"hakmemd: another daemon (pid %d) serves %s; stop it or choose another "
-			"--socket\n",
-			n > 0 ? atoi(text) : 0, listener->path);
-		return -EADDRINUSE;
+	for (;;) {
+		listener->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (listener->lock_fd < 0) {
+			n = -errno;
+			fprintf(stderr, "hakmemd: cannot open %s: %s\n", path, strerror(errno));
+			return (int)n;
+		}
+		if (flock(listener->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+			n = read(listener->lock_fd, text, sizeof(text) - 1);
+			fprintf(stderr,
+				"hakmemd: another daemon (pid %d) serves %s; stop it or choose "
+				"another --socket\n",
+				n > 0 ? atoi(text) : 0, listener->path);
+			return -EADDRINUSE;
+		}
+		if (is_file_at(listener->lock_fd, path))
+			break;
+		close(listener->lock_fd);
 	}
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(listener->lock_fd, 0) != 0 ||
