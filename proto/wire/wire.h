@@ -12,7 +12,9 @@
 
 #include "hakmem.pb-c.h"
 
-#define HAK_PROTOCOL_VERSION  1u
+#ifndef HAK_PROTOCOL_VERSION /* a test builds a peer that speaks another one */
+#define HAK_PROTOCOL_VERSION 1u
+#endif
 #define HAK_WIRE_PACKET_MAX   65536u /* bytes of a packet */
 #define HAK_WIRE_FDS_MAX      2	     /* descriptors a packet may carry */
 #define HAK_WIRE_REFILL_MAX   1024u  /* SuperSlabs a refill that isn't huge may ask for */
