@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(build-essential clang clang-format cmake git jq libclang-rt-14-dev libcmocka-dev
-	libinih-dev libprotobuf-c-dev libuv1-dev ninja-build pkg-config procps
+	libinih-dev libjansson-dev libprotobuf-c-dev libuv1-dev ninja-build pkg-config procps
 	protobuf-c-compiler)
 
 missing=()

@@ -4,13 +4,12 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client_lib/conn.h"
+#include "tests/support/process.h"
 #include "tests/support/run.h"
 
 static void pause_10ms(void)
@@ -24,9 +23,10 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
 {
 	const char *arguments[32] = {HAKT_HAKMEMD, "--foreground", "--socket", daemon->socket};
 	unsigned n = 4;
+	pid_t parent = getpid();
 
-	strcpy(daemon->directory, "/tmp/hakmem-test-XXXXXX");
-	assert_non_null(mkdtemp(daemon->directory));
+	hakt_process_prepare();
+	hakt_directory_make(daemon->directory);
 	snprintf(daemon->socket, sizeof(daemon->socket), "%s/d.sock", daemon->directory);
 	setenv("HAKMEM_SOCKET", daemon->socket, 1);
 	while (options && *options && n < 31)
@@ -34,7 +34,7 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
 	daemon->pid = fork();
 	assert_true(daemon->pid >= 0);
 	if (daemon->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves no daemon */
+		hakt_process_die_with(parent);
 		execv(HAKT_HAKMEMD, (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}
@@ -53,7 +53,6 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
 
 void hakt_daemon_stop(struct hakt_daemon *daemon)
 {
-	char path[128];
 	int status;
 
 	assert_int_equal(kill(daemon->pid, SIGTERM), 0);
@@ -61,9 +60,13 @@ void hakt_daemon_stop(struct hakt_daemon *daemon)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(access(daemon->socket, F_OK), -1); /* a clean stop removes it */
-	snprintf(path, sizeof(path), "%s.lock", daemon->socket);
-	unlink(path);
-	assert_int_equal(rmdir(daemon->directory), 0);
+	hakt_directory_remove(daemon->directory);
+}
+
+void hakt_daemon_kill(struct hakt_daemon *daemon)
+{
+	assert_int_equal(kill(daemon->pid, SIGKILL), 0);
+	assert_int_equal(waitpid(daemon->pid, NULL, 0), daemon->pid);
 }
 
 struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon)

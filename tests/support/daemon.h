@@ -6,9 +6,11 @@
 
 #include <sys/types.h>
 
+#include "tests/support/directory.h"
+
 struct hakt_daemon {
 	pid_t pid;
-	char directory[64];
+	char directory[HAKT_DIRECTORY_BYTES];
 	char socket[96];
 };
 
@@ -18,6 +20,9 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options);
 
 /* SIGTERM; the exit code must be 0. Removes the directory. */
 void hakt_daemon_stop(struct hakt_daemon *daemon);
+
+/* SIGKILL; the directory with the stale socket stays. */
+void hakt_daemon_kill(struct hakt_daemon *daemon);
 
 struct hakt_status {
 	unsigned clients;

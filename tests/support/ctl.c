@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs hakmemctl and reads its JSON. */
+#include "tests/support/ctl.h"
+
+#include "tests/support/process.h"
+#include "tests/support/run.h"
+
+json_t *hakt_ctl(const char *socket, const char *verb)
+{
+	struct hakt_process ctl = {0};
+	json_error_t error;
+	json_t *json;
+
+	hakt_process_start(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--socket", socket, verb));
+	hakt_process_wait_done(&ctl);
+	json = json_loads(hakt_process_output(&ctl, 1), 0, &error);
+	if (!json)
+		fail_msg("hakmemctl %s: no JSON: %s", verb, error.text);
+	hakt_process_end(&ctl);
+	return json;
+}
+
+long long hakt_ctl_status(const char *socket, const char *name)
+{
+	json_t *status = hakt_ctl(socket, "status");
+	json_t *value = json_object_get(status, name);
+	long long number = json_integer_value(value);
+
+	assert_true(json_is_integer(value));
+	json_decref(status);
+	return number;
+}
+
+long long hakt_ctl_pool(const char *socket, const char *name)
+{
+	json_t *status = hakt_ctl(socket, "status");
+	json_t *pools = json_object_get(status, "pools");
+	json_t *value = json_object_get(json_array_get(pools, 0), name);
+	long long number = json_integer_value(value);
+
+	assert_int_equal(json_array_size(pools), 1);
+	assert_true(json_is_integer(value));
+	json_decref(status);
+	return number;
+}
