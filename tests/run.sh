@@ -28,14 +28,16 @@ stage() {
 
 # programs PRESET [CTEST ARGUMENT...]: runs a built preset's tests, counting each program.
 programs() {
-	local preset=$1 start=$SECONDS ok bad
+	local preset=$1 start=$SECONDS ok bad left_out
 	shift
 	ctest --preset "$preset" --no-tests=error -j2 "$@" >"$logs/log" 2>&1
 	ok=$(grep -cE ' +Passed +' "$logs/log")
-	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*|Exception)' "$logs/log")
+	left_out=$(grep -cE '\*\*\*Skipped +' "$logs/log")
+	bad=$(grep -vE '\*\*\*Skipped +' "$logs/log" |
+		grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*|Exception)')
 	grep -qE 'No tests were found|Errors while running' "$logs/log" && [ "$bad" -eq 0 ] && bad=1
-	passed=$((passed + ok)) failed=$((failed + bad))
-	echo "tests   $preset: $ok passed, $bad failed ($((SECONDS - start)) s)"
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + left_out))
+	echo "tests   $preset: $ok passed, $bad failed, $left_out skipped ($((SECONDS - start)) s)"
 	[ "$bad" -eq 0 ] || tail -n 200 "$logs/log"
 }
 
