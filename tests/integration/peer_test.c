@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a peer can do to the daemon, and what it can't: packets that are none,
+ * requests out of turn, what it can do with the descriptors that it is given.
+ */
+#include "tests/support/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client_lib/conn.h"
+#include "proto/error.h"
+#include "proto/shm/registry.h"
+#include "tests/support/daemon.h"
+#include "tests/support/process.h"
+
+static struct hakt_daemon hakd;
+
+static int start(void **state)
+{
+	static const char *const options[] = {"--limit", "512M", "--log-level", "error", NULL};
+
+	(void)state;
+	hakt_daemon_start(&hakd, options);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	hakt_daemon_wait_empty(&hakd);
+	hakt_daemon_stop(&hakd);
+	return 0;
+}
+
+static void connect_peer(struct hakc_conn *conn)
+{
+	assert_int_equal(hakc_conn_init(conn, hakd.socket, 20000), 0);
+}
+
+/* Says hello; a client's descriptors go to fds. */
+static void connect_greeted(struct hakc_conn *conn, Hak__PeerKind kind, int fds[2])
+{
+	Hak__Reply *reply;
+	unsigned n = 2;
+
+	connect_peer(conn);
+	assert_int_equal(hakc_conn_hello(conn, kind, NULL, &reply, fds, &n), 0);
+	assert_int_equal(n, kind == HAK__PEER_KIND__PEER_CLIENT ? 2 : 0);
+	hak__reply__free_unpacked(reply, NULL);
+}
+
+/* The daemon has hung up, and goes on serving others. */
+static void check_cut_off(struct hakc_conn *conn)
+{
+	char byte;
+	ssize_t n = recv(conn->fd, &byte, 1, 0);
+
+	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+	hakc_conn_deinit(conn);
+	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
+}
+
+static void check_packet_is_cut_off(const void *packet, size_t bytes)
+{
+	struct hakc_conn conn;
+
+	connect_peer(&conn);
+	assert_int_equal(send(conn.fd, packet, bytes, MSG_NOSIGNAL), bytes);
+	check_cut_off(&conn);
+}
+
+static void test_garbage_is_cut_off(void **state)
+{
+	unsigned char packet[1500];
+	uint32_t random = 12345;
+
+	(void)state;
+	for (unsigned i = 1; i <= 100; i++) {
+		for (size_t j = 0; j < sizeof(packet); j++) {
+			random = random * 1664525u + 1013904223u;
+			packet[j] = (unsigned char)(random >> 24);
+		}
+		check_packet_is_cut_off(packet, i < 50 ? i : i * 15);
+	}
+	memset(packet, 0, sizeof(packet));
+	check_packet_is_cut_off(packet, sizeof(packet));
+	check_packet_is_cut_off(packet, 0);
+}
+
+static void test_a_packet_that_is_too_large_is_cut_off(void **state)
+{
+	static unsigned char packet[HAK_WIRE_PACKET_MAX + 1];
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Hello hello = HAK__HELLO__INIT;
+	static char name[HAK_WIRE_PACKET_MAX];
+
+	(void)state;
+	/* But for its size it would be a hello. */
+	memset(name, 'n', sizeof(name) - 22);
+	hello.protocol_version = HAK_PROTOCOL_VERSION;
+	hello.kind = HAK__PEER_KIND__PEER_TOOL;
+	hello.name = name;
+	request.id = 1;
+	request.body_case = HAK__REQUEST__BODY_HELLO;
+	request.hello = &hello;
+	while (hak__request__get_packed_size(&request) < sizeof(packet))
+		name[strlen(name)] = 'n';
+	assert_int_equal(hak__request__pack(&request, packet), sizeof(packet));
+	check_packet_is_cut_off(packet, sizeof(packet));
+}
+
+/* One of each kind but hello; they share their bodies. */
+static void make_request(Hak__Request *request, Hak__Request__BodyCase body)
+{
+	static Hak__Refill refill = HAK__REFILL__INIT;
+	static Hak__Giveback giveback = HAK__GIVEBACK__INIT;
+	static Hak__Bye bye = HAK__BYE__INIT;
+	static Hak__StatusQuery status = HAK__STATUS_QUERY__INIT;
+	static Hak__StatsQuery stats = HAK__STATS_QUERY__INIT;
+	static Hak__ClientsQuery clients = HAK__CLIENTS_QUERY__INIT;
+	static uint32_t superslab;
+
+	refill.count = 1;
+	giveback.n_superslabs = 1;
+	giveback.superslabs = &superslab;
+	hak__request__init(request);
+	request->body_case = body;
+	switch (body) {
+	case HAK__REQUEST__BODY_REFILL:
+		request->refill = &refill;
+		break;
+	case HAK__REQUEST__BODY_GIVEBACK:
+		request->giveback = &giveback;
+		break;
+	case HAK__REQUEST__BODY_BYE:
+		request->bye = &bye;
+		break;
+	case HAK__REQUEST__BODY_STATUS:
+		request->status = &status;
+		break;
+	case HAK__REQUEST__BODY_STATS:
+		request->stats = &stats;
+		break;
+	default:
+		request->clients = &clients;
+	}
+}
+
+/* The peer is cut off instead of being answered. */
+static void check_request_is_cut_off(struct hakc_conn *conn, Hak__Request *request)
+{
+	Hak__Reply *reply;
+
+	assert_int_equal(hakc_conn_call(conn, request, &reply, NULL, NULL, NULL, NULL), -ENOTCONN);
+	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
+}
+
+/* This process lives on, so only its goodbye gives back its slot. */
+static void leave(struct hakc_conn *conn, const int fds[2])
+{
+	Hak__Request request;
+	Hak__Reply *reply;
+
+	make_request(&request, HAK__REQUEST__BODY_BYE);
+	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, 0);
+	hak__reply__free_unpacked(reply, NULL);
+	hakc_conn_deinit(conn);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_a_request_before_the_hello_is_cut_off(void **state)
+{
+	(void)state;
+	for (unsigned body = HAK__REQUEST__BODY_REFILL; body <= HAK__REQUEST__BODY_CLIENTS;
+	     body++) {
+		struct hakc_conn conn;
+		Hak__Request request;
+
+		connect_peer(&conn);
+		make_request(&request, (Hak__Request__BodyCase)body);
+		check_request_is_cut_off(&conn, &request);
+	}
+}
+
+static void test_a_tool_may_not_ask_for_memory(void **state)
+{
+	static const Hak__Request__BodyCase of_clients[] = {
+		HAK__REQUEST__BODY_REFILL, HAK__REQUEST__BODY_GIVEBACK, HAK__REQUEST__BODY_BYE};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct hakc_conn conn;
+		Hak__Request request;
+
+		connect_greeted(&conn, HAK__PEER_KIND__PEER_TOOL, NULL);
+		make_request(&request, of_clients[i]);
+		check_request_is_cut_off(&conn, &request);
+	}
+}
+
+static void test_a_second_hello_is_cut_off(void **state)
+{
+	struct hakc_conn conn;
+	Hak__Reply *reply;
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_TOOL, NULL);
+	assert_int_equal(
+		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL),
+		-ENOTCONN);
+	assert_int_equal(hakt_daemon_status(&hakd).clients, 0);
+}
+
+static void test_a_hello_of_another_layout_is_refused_with_both_versions(void **state)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Hello hello = HAK__HELLO__INIT;
+	struct hakc_conn conn;
+	Hak__Reply *reply;
+	char theirs[64];
+
+	(void)state;
+	hello.protocol_version = HAK_PROTOCOL_VERSION;
+	hello.layout_version = 77;
+	hello.layout_fingerprint = hak_layout_fingerprint();
+	hello.kind = HAK__PEER_KIND__PEER_CLIENT;
+	request.body_case = HAK__REQUEST__BODY_HELLO;
+	request.hello = &hello;
+	connect_peer(&conn);
+	assert_int_equal(hakc_conn_call(&conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, HAK_E_VERSION);
+	snprintf(theirs, sizeof(theirs), "the daemon %u and %u", HAK_PROTOCOL_VERSION,
+		 HAK_LAYOUT_VERSION);
+	assert_non_null(strstr(reply->reason, "layout 77"));
+	assert_non_null(strstr(reply->reason, theirs));
+	hak__reply__free_unpacked(reply, NULL);
+	hakc_conn_deinit(&conn);
+	assert_int_equal(hakt_daemon_status(&hakd).clients, 0);
+}
+
+static void test_memory_of_nobody_is_not_taken_back(void **state)
+{
+	struct hakc_conn conn;
+	Hak__Request request;
+	Hak__Reply *reply;
+	int fds[2];
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	make_request(&request, HAK__REQUEST__BODY_GIVEBACK);
+	request.giveback->superslabs[0] = UINT32_MAX;
+	assert_int_equal(hakc_conn_call(&conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, HAK_E_NOT_YOURS);
+	hak__reply__free_unpacked(reply, NULL);
+	leave(&conn, fds);
+}
+
+static void test_a_peer_that_reads_no_reply_holds_nobody_up(void **state)
+{
+	struct hakc_conn conn;
+	unsigned char packet[64];
+	Hak__Request request;
+	ssize_t n;
+	unsigned sent = 0;
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_TOOL, NULL);
+	make_request(&request, HAK__REQUEST__BODY_STATS);
+	n = hak_wire_pack_request(&request, packet, sizeof(packet));
+	while (send(conn.fd, packet, (size_t)n, MSG_NOSIGNAL) == n)
+		assert_true(++sent < 1000000);
+	assert_true(errno == EPIPE || errno == ECONNRESET); /* cut off: its buffer was full */
+	hakc_conn_deinit(&conn);
+	assert_int_equal(hakt_daemon_status(&hakd).clients, 0);
+}
+
+/* By a name in /proc, as somebody who isn't its owner. */
+static int open_for_writing(const void *context)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *(const int *)context);
+	HAKT_EXPECT(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+	HAKT_EXPECT(prctl(PR_SET_DUMPABLE, 1) == 0); /* or /proc/self is root's */
+	HAKT_EXPECT(open(path, O_RDONLY | O_CLOEXEC) >= 0);
+	HAKT_EXPECT(open(path, O_RDWR | O_CLOEXEC) < 0 && errno == EACCES);
+	return 0;
+}
+
+static void test_the_registry_is_read_only_for_clients(void **state)
+{
+	struct hakc_conn conn;
+	void *memory;
+	int fds[2];
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	memory = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fds[0], 0);
+	assert_true(memory != MAP_FAILED);
+	assert_int_equal(mprotect(memory, 4096, PROT_READ | PROT_WRITE), -1);
+	assert_int_equal(errno, EACCES);
+	munmap(memory, 4096);
+	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	assert_true(memory == MAP_FAILED && errno == EACCES);
+	assert_int_equal(pwrite(fds[0], "", 1, 0), -1);
+	assert_int_equal(errno, EBADF);
+	hakt_process_run_child(open_for_writing, &fds[0]);
+	leave(&conn, fds);
+}
+
+static void test_the_heap_keeps_its_size_and_its_seals(void **state)
+{
+	struct hakc_conn conn;
+	struct stat st;
+	int fds[2];
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	assert_int_equal(fstat(fds[1], &st), 0);
+	assert_int_equal(ftruncate(fds[1], 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fds[1], st.st_size + 4096), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(fds[1], F_ADD_SEALS, F_SEAL_WRITE), -1);
+	assert_int_equal(errno, EPERM);
+	leave(&conn, fds);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_garbage_is_cut_off),
+	cmocka_unit_test(test_a_packet_that_is_too_large_is_cut_off),
+	cmocka_unit_test(test_a_request_before_the_hello_is_cut_off),
+	cmocka_unit_test(test_a_tool_may_not_ask_for_memory),
+	cmocka_unit_test(test_a_second_hello_is_cut_off),
+	cmocka_unit_test(test_a_hello_of_another_layout_is_refused_with_both_versions),
+	cmocka_unit_test(test_memory_of_nobody_is_not_taken_back),
+	cmocka_unit_test(test_a_peer_that_reads_no_reply_holds_nobody_up),
+	cmocka_unit_test(test_the_registry_is_read_only_for_clients),
+	cmocka_unit_test(test_the_heap_keeps_its_size_and_its_seals),
+};
+
+HAKT_MAIN(tests, start, stop)
