@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem-demo on a folder of known words: its counts, its exit codes, and what it leaves behind. */
+#include "tests/support/run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/ctl.h"
+#include "tests/support/daemon.h"
+#include "tests/support/process.h"
+
+static struct hakt_daemon hakd;
+static char folder[HAKT_DIRECTORY_BYTES];
+
+static int start(void **state)
+{
+	(void)state;
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "256M", "--log-level", "error"));
+	hakt_directory_make(folder);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	hakt_directory_remove(folder);
+	hakt_daemon_wait_empty(&hakd);
+	hakt_daemon_stop(&hakd);
+	return 0;
+}
+
+static void begin_folder(void)
+{
+	hakt_directory_remove(folder);
+	hakt_directory_make(folder);
+}
+
+static void write_text(const char *name, const char *text)
+{
+	hakt_directory_write(folder, name, text, strlen(text));
+}
+
+/* 5 files of 67 bytes can be read, and one more can't. */
+static void make_known_words(void)
+{
+	static const char binary[] = "peace\0peace";
+	char path[128], target[128];
+
+	begin_folder();
+	write_text("a.txt", "Hello, hello WORLD!\n");
+	write_text("b.txt", "world world2 peace");
+	write_text("sub/deep/c.txt", "Peace; don't\nhello");
+	write_text("empty", "");
+	write_text("secret", "hello hello hello");
+	hakt_directory_write(folder, "binary", binary, sizeof(binary) - 1);
+	snprintf(path, sizeof(path), "%s/secret", folder);
+	assert_int_equal(chmod(path, 0), 0);
+	snprintf(path, sizeof(path), "%s/fifo", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/link", folder);
+	snprintf(target, sizeof(target), "%s/a.txt", folder);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void check_output(struct hakt_process *demo, int fd, const char *expected)
+{
+	if (!strstr(hakt_process_output(demo, fd), expected))
+		fail_msg("no \"%s\" in: %s%s", expected, hakt_process_output(demo, 1),
+			 hakt_process_output(demo, 2));
+}
+
+static void check_pool_is_empty(void)
+{
+	struct hakt_status s = hakt_daemon_status(&hakd);
+
+	assert_int_equal(s.clients, 0);
+	assert_int_equal(s.granted_superslabs, 0);
+	assert_int_equal(s.live_blocks, 0);
+	assert_int_equal(s.anomalies, 0);
+}
+
+/* Counts the known words with so many workers. */
+static void check_known_words(const char *workers)
+{
+	/* The most frequent first, then by the alphabet. */
+	static const char table[] = "           3  hello\n"
+				    "           3  world\n"
+				    "           2  peace\n"
+				    "           1  don\n"
+				    "           1  t\n"
+				    "files: 5\n"
+				    "bytes: 67\n"
+				    "words: 10 (5 distinct)\n"
+				    "blocks allocated: ";
+	struct hakt_process demo = {.obeys_modes = true};
+
+	make_known_words();
+	hakt_process_run(&demo,
+			 HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", workers, "--verify", folder));
+	check_output(&demo, 2, "/secret (Permission denied)\n");
+	assert_int_equal(demo.exit_code, 0);
+	if (strncmp(hakt_process_output(&demo, 1), table, strlen(table)) != 0)
+		fail_msg("not the table: %s", demo.output[1]);
+	check_output(&demo, 1, "unreadable files: 1\nbinary files: 1\n");
+	check_output(&demo, 1, "verify: agrees (10 words, 5 distinct)\n");
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+static void test_one_worker_counts_exactly(void **state)
+{
+	(void)state;
+	check_known_words("1");
+}
+
+static void test_eight_workers_count_exactly(void **state)
+{
+	(void)state;
+	check_known_words("8");
+}
+
+/* So many files of 5000 words, most of them different. */
+static void make_many_words(unsigned n_files)
+{
+	static char text[5000 * 9 + 1];
+	uint32_t random = 1;
+
+	begin_folder();
+	for (unsigned i = 0; i < n_files; i++) {
+		char name[32];
+		size_t length = 0;
+
+		while (length < sizeof(text) - 1) {
+			for (unsigned letter = 0; letter < 8; letter++) {
+				random = random * 1664525u + 1013904223u;
+				text[length++] = (char)('a' + (random >> 24) % 26);
+			}
+			text[length++] = ' ';
+		}
+		snprintf(name, sizeof(name), "many/%u", i);
+		hakt_directory_write(folder, name, text, length);
+	}
+}
+
+static void test_many_words_agree_with_a_count_in_one_process(void **state)
+{
+	struct hakt_process demo = {0};
+
+	(void)state;
+	make_many_words(60);
+	hakt_process_start(&demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--verify", folder));
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "verify: agrees (300000 words, ");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+/* The pid of an attached worker; 0: there is none yet. */
+static pid_t find_worker(void)
+{
+	json_t *json = hakt_ctl(hakd.socket, "clients");
+	json_t *client;
+	size_t i;
+	pid_t pid = 0;
+
+	json_array_foreach(json_object_get(json, "clients"), i, client)
+	{
+		const char *name = json_string_value(json_object_get(client, "name"));
+
+		if (name && strcmp(name, "demo-worker") == 0)
+			pid = (pid_t)json_integer_value(json_object_get(client, "pid"));
+	}
+	json_decref(json);
+	return pid;
+}
+
+static void test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty(void **state)
+{
+	struct hakt_process demo = {0};
+	char expected[64];
+	pid_t worker = 0;
+
+	(void)state;
+	make_many_words(200);
+	hakt_process_start(&demo,
+			   HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
+	while (worker == 0)
+		worker = find_worker();
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	hakt_process_wait(&demo);
+	assert_int_equal(demo.exit_code, 1);
+	snprintf(expected, sizeof(expected), "a worker (pid %d) was killed by signal 9",
+		 (int)worker);
+	check_output(&demo, 2, expected);
+	check_output(&demo, 2, "hakmem-demo: the count failed (");
+	check_output(&demo, 1, "pool: empty\n");
+	assert_null(strstr(demo.output[1], "verify: agrees"));
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+static void test_wrong_usage_is_exit_code_2(void **state)
+{
+	static const struct {
+		const char *option, *value, *expected;
+	} wrong[] = {
+		{"--workers", "0", "--workers takes 1 to 256, not 0"},
+		{"--workers", "257", "--workers takes 1 to 256, not 257"},
+		{"--workers", "two", "--workers takes 1 to 256, not two"},
+		{"--fast", NULL, "hakmem-demo --help lists the options"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct hakt_process demo = {0};
+
+		hakt_process_run(&demo,
+				 HAKT_LIST(HAKT_HAKMEM_DEMO, wrong[i].option, wrong[i].value));
+		assert_int_equal(demo.exit_code, 2);
+		check_output(&demo, 2, wrong[i].expected);
+		hakt_process_end(&demo);
+	}
+}
+
+static void test_without_a_daemon_it_is_exit_code_3(void **state)
+{
+	struct hakt_process demo = {0};
+
+	(void)state;
+	hakt_process_run(&demo,
+			 HAKT_LIST(HAKT_HAKMEM_DEMO, "--socket", "/nonexistent/d.sock", folder));
+	assert_int_equal(demo.exit_code, 3);
+	check_output(&demo, 2, "no daemon answers on /nonexistent/d.sock");
+	hakt_process_end(&demo);
+}
+
+static void test_the_option_beats_the_environment(void **state)
+{
+	struct hakt_process demo = {.environment = HAKT_LIST("HAKMEM_SOCKET=/nonexistent/d.sock")};
+
+	(void)state;
+	begin_folder();
+	write_text("one", "word");
+	hakt_process_start(&demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--socket", hakd.socket, folder));
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "           1  word\n");
+	hakt_process_end(&demo);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_one_worker_counts_exactly),
+	cmocka_unit_test(test_eight_workers_count_exactly),
+	cmocka_unit_test(test_many_words_agree_with_a_count_in_one_process),
+	cmocka_unit_test(test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_wrong_usage_is_exit_code_2),
+	cmocka_unit_test(test_without_a_daemon_it_is_exit_code_3),
+	cmocka_unit_test(test_the_option_beats_the_environment),
+};
+
+HAKT_MAIN(tests, start, stop)
