@@ -320,6 +320,24 @@ static void test_a_bad_file_is_a_usage_error_that_says_what_is_allowed(void **st
 	}
 }
 
+static void test_a_socket_path_that_is_too_long_is_a_usage_error(void **state)
+{
+	char path[256] = "--socket=", variable[256] = "HAKMEM_SOCKET=";
+	struct hakt_process by_flag = {0}, by_variable = {.environment = HAKT_LIST(variable)};
+
+	(void)state;
+	memset(path + strlen(path), 'p', 108);
+	memset(variable + strlen(variable), 'p', 108);
+	hakt_process_run(&by_flag, HAKT_LIST(HAKT_HAKMEMD, "--foreground", path));
+	assert_int_equal(by_flag.exit_code, 2);
+	assert_non_null(strstr(hakt_process_output(&by_flag, 2), "a path of 1 to 107 bytes"));
+	hakt_process_run(&by_variable, HAKT_LIST(HAKT_HAKMEMD, "--foreground"));
+	assert_int_equal(by_variable.exit_code, 2);
+	assert_non_null(strstr(hakt_process_output(&by_variable, 2), "is too long"));
+	hakt_process_end(&by_flag);
+	hakt_process_end(&by_variable);
+}
+
 static void test_help_and_version_are_answered(void **state)
 {
 	struct hakt_process help = {0}, version = {0};
@@ -384,6 +402,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_file_takes_effect_and_flags_go_before_it),
 	cmocka_unit_test(test_bad_flags_are_usage_errors_that_say_what_is_allowed),
 	cmocka_unit_test(test_a_bad_file_is_a_usage_error_that_says_what_is_allowed),
+	cmocka_unit_test(test_a_socket_path_that_is_too_long_is_a_usage_error),
 	cmocka_unit_test(test_help_and_version_are_answered),
 	cmocka_unit_test(test_an_ordinary_user_s_daemon_listens_on_the_user_s_socket),
 	cmocka_unit_test(test_an_idle_daemon_ends_when_nobody_is_attached),

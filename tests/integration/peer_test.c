@@ -279,7 +279,7 @@ static void test_a_peer_that_reads_no_reply_holds_nobody_up(void **state)
 	make_request(&request, HAK__REQUEST__BODY_STATS);
 	n = hak_wire_pack_request(&request, packet, sizeof(packet));
 	while (send(conn.fd, packet, (size_t)n, MSG_NOSIGNAL) == n)
-		assert_true(++sent < 1000000);
+		assert_true(++sent < 10000);
 	assert_true(errno == EPIPE || errno == ECONNRESET); /* cut off: its buffer was full */
 	hakc_conn_deinit(&conn);
 	assert_int_equal(hakt_daemon_status(&hakd).clients, 0);

@@ -23,6 +23,7 @@
 #include "tests/support/run.h"
 
 #define EXPECT_FAILED 99
+#define HANG_TRIES    30000 /* of 2 ms: by then something hangs, and the test fails */
 
 static pid_t test;
 
@@ -161,22 +162,41 @@ const char *hakt_process_output(struct hakt_process *process, int fd)
 	return text;
 }
 
-void hakt_process_wait_output(struct hakt_process *process, int fd, const char *text)
+static void pause_2ms(void)
 {
 	const struct timespec pause = {.tv_nsec = 2000000};
-	siginfo_t ended;
 
-	while (!strstr(hakt_process_output(process, fd), text)) {
-		ended.si_pid = 0;
-		if (waitid(P_PID, (id_t)process->pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-		    ended.si_pid) {
-			if (strstr(hakt_process_output(process, fd), text))
-				return;
-			fail_msg("ended without \"%s\"; it said: %s%s", text,
-				 hakt_process_output(process, 1), hakt_process_output(process, 2));
-		}
-		nanosleep(&pause, NULL);
+	nanosleep(&pause, NULL);
+}
+
+/* It is left to be waited for. */
+static bool has_ended(const struct hakt_process *process)
+{
+	siginfo_t ended = {0};
+
+	assert_int_equal(waitid(P_PID, (id_t)process->pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+	return ended.si_pid != 0;
+}
+
+static void fail_with_output(struct hakt_process *process, const char *what)
+{
+	fail_msg("process %d %s; stdout: %s; stderr: %s", (int)process->pid, what,
+		 hakt_process_output(process, 1), hakt_process_output(process, 2));
+}
+
+void hakt_process_wait_output(struct hakt_process *process, int fd, const char *text)
+{
+	for (unsigned i = 0; i < HANG_TRIES; i++) {
+		bool was_last = has_ended(process);
+
+		if (strstr(hakt_process_output(process, fd), text))
+			return;
+		if (was_last)
+			break;
+		pause_2ms();
 	}
+	print_error("expected: %s\n", text);
+	fail_with_output(process, "did not say what was expected");
 }
 
 void hakt_process_tell(struct hakt_process *process)
@@ -195,8 +215,15 @@ static int wait_status(pid_t pid)
 
 void hakt_process_wait(struct hakt_process *process)
 {
-	int status = wait_status(process->pid);
+	unsigned tries = 0;
+	int status;
 
+	while (!has_ended(process)) {
+		if (tries++ == HANG_TRIES)
+			fail_with_output(process, "does not end");
+		pause_2ms();
+	}
+	status = wait_status(process->pid);
 	process->pid = 0;
 	process->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	process->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -205,9 +232,10 @@ void hakt_process_wait(struct hakt_process *process)
 void hakt_process_wait_done(struct hakt_process *process)
 {
 	hakt_process_wait(process);
-	if (process->exit_code != 0)
-		fail_msg("exit code %d, signal %d; stderr: %s", process->exit_code, process->signal,
-			 hakt_process_output(process, 2));
+	if (process->exit_code != 0) {
+		print_error("exit code %d, signal %d\n", process->exit_code, process->signal);
+		fail_with_output(process, "failed");
+	}
 }
 
 void hakt_process_end(struct hakt_process *process)
