@@ -376,15 +376,15 @@ static void test_an_idle_daemon_ends_when_nobody_is_attached(void **state)
 	struct hakt_process daemon = {0}, client = {0};
 
 	(void)state;
-	start(&daemon, "--idle-exit", "1");
+	start(&daemon, "--idle-exit", "2");
 	hakt_process_fork(&client, keep_a_block, NULL);
 	hakt_process_wait_output(&client, 1, "attached");
-	usleep(1500000); /* longer than that, with a client */
+	usleep(2500000); /* longer than that, with a client */
 	assert_int_equal(hakt_ctl_status(socket_path, "pid"), daemon.pid);
 	hakt_process_tell(&client);
 	hakt_process_wait_done(&client);
 	hakt_process_wait_done(&daemon);
-	assert_non_null(strstr(hakt_process_output(&daemon, 2), "nobody attached for 1 s"));
+	assert_non_null(strstr(hakt_process_output(&daemon, 2), "nobody attached for 2 s"));
 	assert_int_equal(access(socket_path, F_OK), -1);
 	hakt_process_end(&client);
 	hakt_process_end(&daemon);
