@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
@@ -24,6 +25,18 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static uint64_t socket_ino(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+static bool is_open(const struct hakc_conn *conn)
+{
+	return conn->fd >= 0 && conn->ino != 0 && socket_ino(conn->fd) == conn->ino;
 }
 
 int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms)
@@ -41,6 +54,7 @@ int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms
 	conn->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (conn->fd < 0)
 		return -errno;
+	conn->ino = socket_ino(conn->fd);
 	setsockopt(conn->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	do {
 		r = connect(conn->fd, (struct sockaddr *)&address, sizeof(address));
@@ -55,7 +69,7 @@ int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms
 
 void hakc_conn_deinit(struct hakc_conn *conn)
 {
-	if (conn->fd >= 0)
+	if (is_open(conn))
 		close(conn->fd);
 	conn->fd = -1;
 }
@@ -165,8 +179,10 @@ int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **r
 	Hak__Reply *reply = NULL;
 	int r;
 
-	if (conn->fd < 0)
+	if (!is_open(conn)) {
+		conn->fd = -1;
 		return -ENOTCONN;
+	}
 	request->id = ++conn->last_id;
 	r = hak_wire_pack_request(request, packet, sizeof(packet));
 	if (r < 0)

@@ -12,7 +12,8 @@
 #include "proto/wire/wire.h"
 
 struct hakc_conn {
-	int fd; /* -1: closed */
+	int fd;	      /* -1: closed */
+	uint64_t ino; /* of the socket: a program may close it and get the number for a file */
 	unsigned timeout_ms;
 	uint64_t last_id;
 };

@@ -34,8 +34,8 @@ static struct mapping {
 	uint64_t registry_bytes;
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-	int socket_fd; /* + 1; 0: none */
-} mapping;
+	struct hakc_conn conn; /* our parent's, after a fork */
+} mapping = {.conn.fd = -1};
 
 static void unmap(struct mapping *m)
 {
@@ -43,7 +43,7 @@ static void unmap(struct mapping *m)
 		munmap(m->heap, m->heap_bytes);
 	if (m->registry)
 		munmap(m->registry, m->registry_bytes);
-	*m = (struct mapping){0};
+	*m = (struct mapping){.conn.fd = -1};
 }
 
 static bool is_file_of(int fd, uint64_t bytes)
@@ -142,7 +142,7 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	if (inherited) {
 		r = hak_registry_validate(mapping.registry, mapping.registry_bytes, &geometry);
 	} else {
-		struct mapping fresh = {0};
+		struct mapping fresh = {.conn.fd = -1};
 
 		r = map_segment(&fresh, welcome, fds, elsewhere, &geometry);
 		if (r < 0)
@@ -183,7 +183,7 @@ static int connect_daemon(struct hakc_conn *conn, const struct hakmem_options *o
 		/* One that another process is starting may need a moment. */
 		for (unsigned waited = 0; waited <= timeout_ms; waited += 10) {
 			r = hakc_conn_init(conn, path, timeout_ms);
-			if (r == 0 || spawned == -ENOENT)
+			if (r == 0 || spawned < 0)
 				break;
 			nanosleep(&pause, NULL);
 		}
@@ -221,10 +221,8 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 
 	if (heap->is_attached)
 		return -EISCONN;
-	if (mapping.socket_fd) { /* we are a child of a fork: that was our parent's */
-		close(mapping.socket_fd - 1);
-		mapping.socket_fd = 0;
-	}
+	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
+	hakc_conn_deinit(&mapping.conn);
 	r = connect_daemon(&heap->conn, options, timeout_of(options));
 	if (r < 0)
 		return r;
@@ -246,7 +244,7 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 		hakc_conn_deinit(&heap->conn);
 		return r;
 	}
-	mapping.socket_fd = heap->conn.fd + 1;
+	mapping.conn = heap->conn;
 	heap->is_attached = heap->is_connected = true;
 	return 0;
 }
@@ -282,7 +280,7 @@ static int call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_
 	r = hakc_conn_call(&heap->conn, request, ret_reply, NULL, NULL, take_late, heap);
 	if (r == -ENOTCONN || r == -EPROTO) {
 		heap->is_connected = false;
-		mapping.socket_fd = 0; /* the connection is closed already */
+		mapping.conn = heap->conn; /* closed already */
 		hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
 	}
 	if (heap->n_late)

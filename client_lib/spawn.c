@@ -8,12 +8,15 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define EXIT_OTHER_DAEMON 3 /* of hakmemd: another one serves the socket */
 
 extern char **environ;
 
@@ -50,6 +53,40 @@ static void find_daemon(char *path, size_t bytes)
 	snprintf(path, bytes, "hakmemd");
 }
 
+/*
+ * The daemon outlives the program: it keeps none of its descriptors open, and
+ * its stderr only if HAKMEM_LOG asks for messages.
+ */
+static int cut_ties(posix_spawn_file_actions_t *actions)
+{
+	const char *level = getenv("HAKMEM_LOG");
+	int r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY,
+						     0);
+	if (r == 0 && !(level && *level))
+		r = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY,
+						     0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+	return r;
+}
+
+static int start(const char *daemon, char **arguments, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r != 0)
+		return r;
+	r = cut_ties(&actions);
+	if (r == 0)
+		r = posix_spawnp(ret_pid, daemon, &actions, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
 int hakc_spawn_daemon(const char *path)
 {
 	char daemon[8192];
@@ -62,11 +99,15 @@ int hakc_spawn_daemon(const char *path)
 
 	find_daemon(daemon, sizeof(daemon));
 	snprintf(socket, sizeof(socket), "%s", path);
-	r = posix_spawnp(&pid, daemon, NULL, NULL, arguments, environ);
+	r = start(daemon, arguments, &pid);
 	if (r != 0)
 		return -r;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return 0; /* the program reaps its children itself: connecting will tell */
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECONNREFUSED;
+			return 1; /* the program reaps its children itself: connecting will tell */
+	if (!WIFEXITED(status))
+		return -ECONNREFUSED;
+	return WEXITSTATUS(status) == 0			  ? 0
+	       : WEXITSTATUS(status) == EXIT_OTHER_DAEMON ? 1
+							  : -ECONNREFUSED;
 }

@@ -34,7 +34,8 @@ static const char help[] =
 	"  --config FILE         settings ([daemon] and [pool default]; default " DEFAULT_FILE ")\n"
 	"  --foreground          don't go into the background\n"
 	"  --help, --version\n"
-	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n";
+	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n\n"
+	"exit codes: 0 stopped, 1 failed, 2 wrong usage, 3 another daemon serves the socket\n";
 
 enum setting {
 	SOCKET,

@@ -15,6 +15,8 @@
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
+#define EXIT_OTHER_DAEMON 3 /* another daemon serves the socket */
+
 /* In the parent: waits for the child's word and ends. In the child: where to say it. */
 static int go_into_background(void)
 {
@@ -72,9 +74,13 @@ int main(int argc, char **argv)
 		ready = go_into_background();
 		if (ready < 0)
 			return 1;
+		/* Nobody's folder is kept in use, unless the socket's path begins there. */
+		if (config.socket[0] == '/' && chdir("/") != 0)
+			return 1;
 	}
-	if (hakd_daemon_init(&daemon, &config) < 0)
-		return 1;
+	r = hakd_daemon_init(&daemon, &config);
+	if (r < 0)
+		return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : 1;
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
 		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
 	if (ready >= 0)

@@ -73,12 +73,17 @@ static int take_lock(struct hakd_listener *listener)
 	return 0;
 }
 
+static void open_spare(struct hakd_listener *listener)
+{
+	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int r;
 
-	*listener = (struct hakd_listener){.fd = -1, .lock_fd = -1};
+	*listener = (struct hakd_listener){.fd = -1, .lock_fd = -1, .spare_fd = -1};
 	snprintf(listener->path, sizeof(listener->path), "%s", path);
 	make_directories(path);
 	r = take_lock(listener);
@@ -92,12 +97,31 @@ int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigne
 	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd >= 0 &&
 	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	    chmod(path, mode) == 0 && listen(listener->fd, BACKLOG) == 0)
+	    chmod(path, mode) == 0 && listen(listener->fd, BACKLOG) == 0) {
+		open_spare(listener);
 		return 0;
+	}
 	r = -errno;
 	fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(errno));
 	hakd_listener_deinit(listener);
 	return r;
+}
+
+int hakd_listener_accept(struct hakd_listener *listener)
+{
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EMFILE && errno != ENFILE)
+		return -errno;
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
+	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	open_spare(listener);
+	return -EMFILE;
 }
 
 void hakd_listener_deinit(struct hakd_listener *listener)
@@ -111,4 +135,6 @@ void hakd_listener_deinit(struct hakd_listener *listener)
 	lock_path(listener, path);
 	unlink(path); /* while the lock is ours */
 	close(listener->lock_fd);
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
 }

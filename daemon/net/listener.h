@@ -10,11 +10,19 @@
 struct hakd_listener {
 	int fd;
 	int lock_fd;
+	int spare_fd; /* given up to refuse a connection when no descriptor is left */
 	char path[108];
 };
 
 /* 0; -EADDRINUSE: another daemon serves it; or an errno. Says on stderr what is wrong. */
 int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode);
+
+/*
+ * The next connection, non-blocking; -EAGAIN: there is none. -EMFILE: out of
+ * descriptors, the connection was closed, since one that goes on waiting would
+ * wake the event loop for ever.
+ */
+int hakd_listener_accept(struct hakd_listener *listener);
 
 /* Removes socket and lock file. */
 void hakd_listener_deinit(struct hakd_listener *listener);

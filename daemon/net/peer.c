@@ -130,9 +130,12 @@ void hakd_peer_accept(struct hakd_daemon *daemon)
 {
 	struct ucred credentials;
 	socklen_t length = sizeof(credentials);
-	int fd = accept4(daemon->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = hakd_listener_accept(&daemon->listener);
 	struct hakd_peer *peer;
 
+	if (fd == -EMFILE)
+		hakd_log(HAKD_LOG_ERROR, "out of descriptors: a connection was refused; raise "
+					 "the limit of open files");
 	if (fd < 0)
 		return;
 	peer = calloc(1, sizeof(*peer));

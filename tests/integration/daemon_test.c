@@ -76,10 +76,10 @@ static void test_a_second_daemon_is_refused_and_the_first_goes_on(void **state)
 	snprintf(expected, sizeof(expected), "another daemon (pid %d) serves %s", (int)pid,
 		 socket_path);
 	hakt_process_run(&second, HAKT_LIST(HAKT_HAKMEMD, "--foreground"));
-	assert_int_equal(second.exit_code, 1);
+	assert_int_equal(second.exit_code, 3);
 	assert_non_null(strstr(hakt_process_output(&second, 2), expected));
 	hakt_process_run(&background, HAKT_LIST(HAKT_HAKMEMD));
-	assert_int_equal(background.exit_code, 1);
+	assert_int_equal(background.exit_code, 3);
 	assert_non_null(strstr(hakt_process_output(&background, 2), expected));
 	assert_int_equal(hakt_ctl_status(socket_path, "pid"), pid);
 	hakt_process_end(&second);
@@ -121,7 +121,7 @@ static void test_a_daemon_that_is_slow_to_lock_does_not_take_over_a_served_socke
 	hakt_process_wait_output(&slow, 2, socket_path);
 	assert_int_equal(hakt_ctl_status(socket_path, "pid"), third.pid);
 	hakt_process_wait(&slow);
-	assert_int_equal(slow.exit_code, 1);
+	assert_int_equal(slow.exit_code, 3);
 	hakt_process_end(&slow);
 	stop(&third);
 }

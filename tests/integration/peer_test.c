@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -337,6 +338,39 @@ static void test_the_heap_keeps_its_size_and_its_seals(void **state)
 	leave(&conn, fds);
 }
 
+/* Is the connection kept by the daemon? It says so by answering a hello. */
+static bool is_served(struct hakc_conn *conn)
+{
+	Hak__Reply *reply;
+
+	if (hakc_conn_hello(conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL) != 0)
+		return false;
+	hak__reply__free_unpacked(reply, NULL);
+	return true;
+}
+
+static void test_a_daemon_out_of_descriptors_refuses_and_goes_on(void **state)
+{
+	enum { LIMIT = 64 };
+	struct hakc_conn conns[LIMIT];
+	struct rlimit before, few;
+	unsigned n = 0;
+
+	(void)state;
+	assert_int_equal(prlimit(hakd.pid, RLIMIT_NOFILE, NULL, &before), 0);
+	few = (struct rlimit){.rlim_cur = LIMIT, .rlim_max = before.rlim_max};
+	assert_int_equal(prlimit(hakd.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	do { /* the one too many is hung up on, not left waiting */
+		assert_true(n < LIMIT);
+		connect_peer(&conns[n]);
+	} while (is_served(&conns[n++]));
+	assert_true(n > 8);
+	while (n > 0)
+		hakc_conn_deinit(&conns[--n]);
+	assert_int_equal(prlimit(hakd.pid, RLIMIT_NOFILE, &before, NULL), 0);
+	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_garbage_is_cut_off),
 	cmocka_unit_test(test_a_packet_that_is_too_large_is_cut_off),
@@ -346,6 +380,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_hello_of_another_layout_is_refused_with_both_versions),
 	cmocka_unit_test(test_memory_of_nobody_is_not_taken_back),
 	cmocka_unit_test(test_a_peer_that_reads_no_reply_holds_nobody_up),
+	cmocka_unit_test(test_a_daemon_out_of_descriptors_refuses_and_goes_on),
 	cmocka_unit_test(test_the_registry_is_read_only_for_clients),
 	cmocka_unit_test(test_the_heap_keeps_its_size_and_its_seals),
 };

@@ -8,13 +8,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
+#include "proto/shm/atomic.h"
 #include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
@@ -127,13 +127,13 @@ static void test_a_grandchild_is_a_client_of_its_own(void **state)
 	hakt_daemon_wait_empty(&hakd);
 }
 
-static atomic_bool ends;
+static hak_u32 ends;
 
 static void *allocate_and_free(void *context)
 {
-	atomic_ulong *n = context;
+	hak_u64 *n = context;
 
-	while (!atomic_load(&ends)) {
+	while (!hak_load_relaxed(&ends)) {
 		char *blocks[100];
 
 		for (unsigned i = 0; i < 100; i++) {
@@ -143,7 +143,7 @@ static void *allocate_and_free(void *context)
 		}
 		for (unsigned i = 0; i < 100; i++)
 			hakmem_free(blocks[i]);
-		atomic_fetch_add(n, 1);
+		hak_add_relaxed(n, 1);
 	}
 	return NULL;
 }
@@ -152,7 +152,7 @@ static int fork_among_threads(const void *context)
 {
 	enum { THREADS = 3, FORKS = 20 };
 	pthread_t threads[THREADS];
-	static atomic_ulong n[THREADS];
+	static hak_u64 n[THREADS];
 	char *block = hakmem_malloc(1000);
 
 	(void)context;
@@ -163,12 +163,12 @@ static int fork_among_threads(const void *context)
 	for (unsigned i = 0; i < FORKS; i++)
 		expect_in_child(be_a_client_of_its_own, block);
 	for (unsigned i = 0; i < THREADS; i++) { /* each goes on */
-		unsigned long before = atomic_load(&n[i]);
+		uint64_t before = hak_load_relaxed(&n[i]);
 
-		while (atomic_load(&n[i]) == before)
+		while (hak_load_relaxed(&n[i]) == before)
 			usleep(100);
 	}
-	atomic_store(&ends, true);
+	hak_store_relaxed(&ends, 1);
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
