@@ -6,17 +6,31 @@
  *   0.5  its partial slabs; slabs that others freed into (pending hints);
  *        slabs that threads which ended have left
  *   1    an EMPTY slab of this thread, cut again if it is of another class
- *   2    an UNUSED slot of a SuperSlab that the process has
- *   3    a refill from the daemon
+ *   2    an unused slot of a SuperSlab that the process has
+ *   3    a refill from the daemon, normally asked for before
  *
- * Blocks above the largest class are spans, which the heap makes.
+ * Blocks above the largest class are spans, which the heap makes and of which
+ * a thread keeps some that it freed.
  */
 #include "client_lib/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "client_lib/free.h"
 #include "client_lib/log.h"
+
+#define HINT_LOOKS    256u /* SuperSlabs that one look for hints goes over */
+#define SHRINK_FILLS  512u /* fills after which unused magazines shrink */
+#define PUBLISH_FILLS 64u  /* fills after which counts are published */
+
+#define STEP(n)	 ((n) < 16 ? (n) : (n) < 32 ? 16 + ((n)-16) / 2 : 24 + ((n)-32) / 4)
+#define ROW(n)	 (STEP(n) * sizeof(struct hakc_magazine))
+#define ROW4(n)	 ROW(n), ROW((n) + 1), ROW((n) + 2), ROW((n) + 3)
+#define ROW16(n) ROW4(n), ROW4((n) + 4), ROW4((n) + 8), ROW4((n) + 12)
+
+/* The shape of the classes up to 1024 bytes, see proto/shm/size_class.h. */
+const uint16_t hakc_step_magazines[HAKC_STEPS] = {ROW16(0), ROW16(16), ROW16(32), ROW16(48)};
 
 /* Moves free blocks of a slab into its class's magazine; false: it has none. */
 static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
@@ -27,147 +41,145 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	hak_u64 *bits = hak_segment_bits(&t->heap->segment, slot);
 	char *start = (char *)hak_segment_address(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
-	uint32_t before = m->n;
+	unsigned wanted = (unsigned)(m->end - m->bottom + 1) / 2; /* room is left for frees */
+	void **top = m->top;
 
-	for (unsigned tried = 0; tried < n_words && m->n == before; tried++) {
-		unsigned i = slab->word;
-		uint64_t wanted = 0;
+	for (unsigned tried = 0; tried < n_words && wanted > 0; tried++) {
+		unsigned i = slab->word < n_words ? slab->word : 0;
 		/* Relaxed: a guess what to claim. */
 		uint64_t seen = hak_load_relaxed(&bits[i]) & hak_slab_bits_mask(shape->n_blocks, i);
+		uint64_t mask = seen;
 
-		for (uint32_t room = m->capacity - m->n; seen && room > 0; room--) {
-			wanted |= seen & -seen;
-			seen &= seen - 1;
-		}
-		if (wanted)
-			wanted = hak_slab_claim(&bits[i], wanted);
-		while (wanted) { /* from the highest, so that the lowest is popped first */
-			unsigned bit = 63u - (unsigned)__builtin_clzll(wanted);
-
-			m->block[m->n++] = start + (uint64_t)(i * 64 + bit) * shape->size;
-			wanted ^= UINT64_C(1) << bit;
-		}
-		if (!seen)
+		if ((unsigned)__builtin_popcountll(seen) > wanted) {
+			mask = 0;
+			for (unsigned k = wanted; k > 0; k--, seen &= seen - 1)
+				mask |= seen & -seen;
+		} else {
 			slab->word = (uint8_t)((i + 1) % n_words);
-	}
-	hakc_count(t->heap, HAK_STAT_CLAIMS, m->n - before);
-	return m->n > before;
-}
+		}
+		if (mask)
+			mask = hak_slab_claim(&bits[i], mask);
+		wanted -= (unsigned)__builtin_popcountll(mask);
+		for (char *first = start + (uint64_t)i * 64 * shape->size; mask;) {
+			/* From the highest, so that the lowest is popped first. */
+			unsigned bit = 63u - (unsigned)__builtin_clzll(mask);
 
-/* A slab of ours that is on no list and that others freed into. */
-static void list_freed_into(struct hakc_thread *t, unsigned cls, uint32_t slot)
-{
-	struct hakc_heap *heap = t->heap;
-
-	if (hak_slab_is_empty(hak_segment_bits(&heap->segment, slot), hak_classes[cls].n_blocks)) {
-		hakc_list_push(heap, &t->empty, slot, HAKC_LIST_EMPTY);
-		t->n_empty++;
-	} else {
-		hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
+			*top++ = first + (uint64_t)bit * shape->size;
+			mask ^= UINT64_C(1) << bit;
+		}
 	}
-}
-
-/* One slab with a raised hint: true if the hint was for us and has been dealt with. */
-static bool take_hint(struct hakc_thread *t, uint32_t slot)
-{
-	struct hakc_heap *heap = t->heap;
-	uint64_t w = hak_slab_load(&heap->segment.slab_words[slot]);
-	struct hakc_slab *slab = &heap->slabs[slot];
-	unsigned cls = hak_slab_class(w);
-
-	if (hak_slab_state(w) == HAK_SLAB_SPAN)
-		return true; /* its hint has been taken, the caller retires it */
-	if (hak_slab_state(w) != HAK_SLAB_ACTIVE || cls >= HAK_CLASS_COUNT)
-		return true; /* retired since, or scribbled over */
-	if (hak_slab_arg(w) != t->number) {
-		/* [order:adopt] We see what the thread that ended did to it. */
-		if (hak_slab_arg(w) != 0 || slab->list != HAKC_LIST_UNCLAIMED ||
-		    !hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0, t->number))
-			return false; /* another thread's: the hint is for that one */
-		hakc_list_remove(heap, &heap->unclaimed[cls], slot);
-		list_freed_into(t, cls, slot);
-		hakc_count(heap, HAK_STAT_ADOPTIONS, 1);
-		return true;
-	}
-	if (slab->list == HAKC_LIST_FULL) {
-		hakc_list_remove(heap, &t->full, slot);
-		list_freed_into(t, cls, slot);
-	} else if (slab->list == HAKC_LIST_PARTIAL) {
-		hakc_list_remove(heap, &t->partial[cls], slot);
-		list_freed_into(t, cls, slot);
-	}
+	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - m->top));
+	if (top == m->top)
+		return false;
+	m->top = top;
 	return true;
 }
 
-static void take_hints_of(struct hakc_thread *t, uint32_t superslab)
+/* An unclaimed slab becomes this thread's; heap locked. */
+static bool adopt(struct hakc_thread *t, unsigned cls, uint32_t slot)
 {
 	struct hakc_heap *heap = t->heap;
-	uint32_t first = superslab * heap->segment.geometry.slots_per_superslab;
-	/* Relaxed: which hints to take; taking one acquires. */
-	uint32_t hints = hak_load_relaxed(&heap->segment.pending[superslab]);
 
-	while (hints) {
-		uint32_t bit = hints & -hints;
-		uint32_t slot = first + (uint32_t)__builtin_ctz(hints);
+	hakc_list_remove(heap, &heap->unclaimed[cls], slot);
+	/* [order:adopt] We see what the thread that ended did to it. */
+	if (!hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0, t->number))
+		return false;
+	hakc_list_push(heap, &t->full, slot, HAKC_LIST_FULL);
+	hakc_count(heap, HAK_STAT_ADOPTIONS, 1);
+	return true;
+}
 
-		hints ^= bit;
-		if (slot - first >= heap->segment.geometry.slots_per_superslab)
-			break; /* no such slot: scribbled over */
-		/* Taken first: a free that comes later raises it again. */
-		hak_segment_take_pending(&heap->segment, superslab, bit);
-		if (!take_hint(t, slot))
-			hak_segment_raise_pending(&heap->segment, slot);
-		else
-			hakc_heap_retire_span(heap, slot);
+/* Takes the hint of one slab or span if it is for this thread; heap locked. */
+static void take_hint(struct hakc_thread *t, uint32_t superslab, uint32_t slot, uint32_t bit)
+{
+	struct hakc_heap *heap = t->heap;
+	uint64_t w = hak_slab_load(&heap->segment.slab_words[slot]);
+	unsigned cls = hak_slab_class(w);
+	bool is_slab = hak_slab_state(w) == HAK_SLAB_ACTIVE && cls < HAK_CLASS_COUNT &&
+		       hak_slab_owner(w) == heap->holder;
+
+	if (is_slab && hak_slab_thread(w) != t->number &&
+	    (hak_slab_thread(w) != 0 || heap->slabs[slot].list != HAKC_LIST_UNCLAIMED ||
+	     !adopt(t, cls, slot)))
+		return; /* another thread's, and so is the hint */
+	/* Taken before the bits are looked at: a free that comes later raises it again. */
+	hak_segment_take_pending(&heap->segment, superslab, bit);
+	if (is_slab) {
+		if (hakc_free_relist(t, slot, cls))
+			hakc_heap_put_slots(heap, slot, hak_classes[cls].n_slots);
+	} else if (!hakc_free_is_cached(t, slot)) {
+		hakc_heap_retire_span(heap, slot);
 	}
 }
 
-/* Finds slabs and spans that others freed into; heap locked. */
-static void take_hints(struct hakc_thread *t)
+/* Finds slabs and spans that others freed into, in `looks` SuperSlabs at most; heap locked. */
+static void take_hints(struct hakc_thread *t, uint32_t looks)
 {
 	struct hakc_heap *heap = t->heap;
+	uint32_t per = heap->segment.geometry.slots_per_superslab;
 
-	/* Backwards: retiring a huge span puts the last one into its place. */
-	for (uint32_t i = heap->n_owned; i-- > 0;)
-		if (i < heap->n_owned && hak_load_relaxed(&heap->segment.pending[heap->owned[i]]))
-			take_hints_of(t, heap->owned[i]);
+	if (looks > heap->n_owned)
+		looks = heap->n_owned;
+	for (uint32_t i = 0; i < looks && heap->n_owned > 0; i++) {
+		uint32_t at = heap->hint_at++;
+
+		if (at >= heap->n_owned)
+			at = 0, heap->hint_at = 1;
+
+		uint32_t superslab = heap->owned[at];
+		/* Relaxed: which hints to take; taking one acquires. */
+		uint32_t hints = hak_load_relaxed(&heap->segment.pending[superslab]);
+
+		/* Until it is no longer ours: its last span may have been retired here. */
+		for (; hints && heap->superslabs[superslab].position; hints &= hints - 1) {
+			uint32_t bit = (uint32_t)__builtin_ctz(hints);
+
+			if (bit < per)
+				take_hint(t, superslab, superslab * per + bit, UINT32_C(1) << bit);
+		}
+	}
 }
 
 void hakc_alloc_take_hints(struct hakc_thread *t)
 {
 	pthread_mutex_lock(&t->heap->lock);
-	take_hints(t);
+	take_hints(t, UINT32_MAX);
 	pthread_mutex_unlock(&t->heap->lock);
 }
 
-/* Stage 0.5 and what needs the lock: a slab that has free blocks, perhaps. */
-static bool find_partial(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
+/* Stage 0.5 and what needs the lock: are there slabs that have free blocks, perhaps? */
+static bool has_partial(struct hakc_thread *t, unsigned cls, bool *ret_has_idle)
 {
 	struct hakc_heap *heap = t->heap;
 
-	if (!t->partial[cls]) {
-		pthread_mutex_lock(&heap->lock);
-		take_hints(t);
-		if (!t->partial[cls] && heap->unclaimed[cls]) {
-			uint32_t slot = heap->unclaimed[cls] - 1;
+	if (t->partial[cls])
+		return true;
+	pthread_mutex_lock(&heap->lock);
+	take_hints(t, HINT_LOOKS);
+	while (!t->partial[cls] && heap->unclaimed[cls]) {
+		uint32_t slot = heap->unclaimed[cls] - 1;
 
-			hakc_list_remove(heap, &heap->unclaimed[cls], slot);
-			if (hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0,
-					  t->number)) {
-				hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
-				hakc_count(heap, HAK_STAT_ADOPTIONS, 1);
-			}
-		}
-		pthread_mutex_unlock(&heap->lock);
+		if (adopt(t, cls, slot) && hakc_free_relist(t, slot, cls))
+			hakc_heap_put_slots(heap, slot, hak_classes[cls].n_slots);
 	}
-	if (!t->partial[cls])
+	*ret_has_idle = heap->idle_thread != 0;
+	pthread_mutex_unlock(&heap->lock);
+	return t->partial[cls] != 0;
+}
+
+static bool find_partial(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
+{
+	bool has_idle = false;
+
+	if (!has_partial(t, cls, &has_idle) &&
+	    !(has_idle && hakc_thread_plunder(t->heap, cls) && has_partial(t, cls, &has_idle)))
 		return false;
 	*ret_slot = t->partial[cls] - 1;
-	hakc_list_remove(heap, &t->partial[cls], *ret_slot);
+	hakc_list_remove(t->heap, &t->partial[cls], *ret_slot);
 	return true;
 }
 
-/* Stage 1: an EMPTY slab of the class as it is; the others become UNUSED slots. */
+/* Stage 1: an EMPTY slab of the class as it is; the others become unused slots. */
 static bool find_empty(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
 {
 	struct hakc_heap *heap = t->heap;
@@ -179,15 +191,31 @@ static bool find_empty(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
 			continue;
 		hakc_list_remove(heap, &t->empty, at - 1);
 		t->n_empty--;
-		hakc_count(heap, HAK_STAT_STAGE_1, 1);
+		hakc_thread_count(t, HAK_STAT_STAGE_1, 1);
 		*ret_slot = at - 1;
 		return true;
 	}
 	if (t->n_empty) {
-		hakc_count(heap, HAK_STAT_STAGE_1, t->n_empty);
+		hakc_thread_count(t, HAK_STAT_STAGE_1, t->n_empty);
 		hakc_free_retire_empty(t, false);
 	}
 	return false;
+}
+
+/* A magazine that is used gets more room; now and then those that aren't lose some. */
+static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
+{
+	m->used++;
+	if (m->end < m->end_max) {
+		m->end += m->end - m->bottom;
+		if (m->end > m->end_max)
+			m->end = m->end_max;
+	}
+	t->n_fills++;
+	if (t->n_fills % PUBLISH_FILLS == 0)
+		hakc_thread_publish(t);
+	if (t->n_fills % SHRINK_FILLS == 0)
+		hakc_free_shrink(t);
 }
 
 /* Fills the magazine of a class; 0 or a negative errno. */
@@ -197,8 +225,9 @@ static int fill_magazine(struct hakc_thread *t, unsigned cls)
 	uint32_t slot;
 	int r;
 
+	adapt(t, &t->magazines[cls]);
 	if (t->current[cls] && claim_blocks(t, cls, t->current[cls] - 1)) {
-		hakc_count(heap, HAK_STAT_STAGE_0, 1);
+		hakc_thread_count(t, HAK_STAT_STAGE_0, 1);
 		return 0;
 	}
 	if (t->current[cls]) {
@@ -207,7 +236,7 @@ static int fill_magazine(struct hakc_thread *t, unsigned cls)
 	}
 	while (find_partial(t, cls, &slot)) {
 		if (claim_blocks(t, cls, slot)) {
-			hakc_count(heap, HAK_STAT_STAGE_0_PARTIAL, 1);
+			hakc_thread_count(t, HAK_STAT_STAGE_0_PARTIAL, 1);
 			goto found;
 		}
 		hakc_list_push(heap, &t->full, slot, HAKC_LIST_FULL);
@@ -228,6 +257,18 @@ found:
 	return 0;
 }
 
+/* Before ENOMEM: everything that this process caches without need goes back to its slots. */
+static void scrape(struct hakc_thread *t)
+{
+	hakc_free_flush_all(t);
+	hakc_thread_plunder_all(t->heap);
+	hakc_alloc_take_hints(t);
+	hakc_free_retire_empty(t, true);
+	pthread_mutex_lock(&t->heap->lock);
+	hakc_heap_return_stock(t->heap, 0);
+	pthread_mutex_unlock(&t->heap->lock);
+}
+
 static void *fail(struct hakc_thread *t, int error)
 {
 	if (t && error == -ENOMEM)
@@ -240,51 +281,112 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (m->n == 0) {
+	if (m->top == m->bottom) {
 		int r = fill_magazine(t, cls);
 
+		if (r == -ENOMEM) {
+			scrape(t);
+			r = fill_magazine(t, cls);
+		}
 		if (r < 0)
 			return fail(t, r);
 	}
-	return m->block[--m->n];
+	return *--m->top;
 }
 
-static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size)
+static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32_t *ret_slot,
+		    bool *ret_zeroed)
 {
-	struct hakc_heap *heap = t->heap;
+	int r;
+
+	pthread_mutex_lock(&t->heap->lock);
+	take_hints(t, HINT_LOOKS);
+	r = hakc_heap_alloc_span(t->heap, size, alignment, ret_slot, ret_zeroed);
+	pthread_mutex_unlock(&t->heap->lock);
+	return r;
+}
+
+/* More than the largest class, or at a larger alignment than that. */
+static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bool *ret_zeroed)
+{
+	size_t n = (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES;
 	uint32_t slot;
 	int r;
 
-	pthread_mutex_lock(&heap->lock);
-	take_hints(t);
-	r = hakc_heap_alloc_span(heap, size, alignment, &slot);
-	pthread_mutex_unlock(&heap->lock);
+	*ret_zeroed = false;
+	if (n - 1 < HAKC_SPAN_SLOTS_MAX && alignment <= HAK_SLOT_BYTES) {
+		struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + n - 1];
+
+		if (m->top != m->bottom) {
+			void *block = *--m->top;
+
+			slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
+			/* Relaxed: the block is the caller's before anybody can free it again. */
+			hak_store_relaxed(&t->heap->slabs[slot].cached, 0);
+			t->span_bytes -= n * HAK_SLOT_BYTES;
+			return block;
+		}
+		m->used++;
+	}
+	if (size > SIZE_MAX / 2)
+		return fail(t, -ENOMEM);
+	r = cut_span(t, alignment, size, &slot, ret_zeroed);
+	if (r == -ENOMEM && size <= t->heap->segment.geometry.capacity) {
+		scrape(t);
+		r = cut_span(t, alignment, size, &slot, ret_zeroed);
+	}
 	if (r < 0)
 		return fail(t, r);
-	return (void *)hak_segment_address(&heap->segment, slot);
+	return (void *)hak_segment_address(&t->heap->segment, slot);
 }
 
-void *hakc_alloc_slow(size_t size)
+/* The calling thread's state; NULL and errno. */
+static struct hakc_thread *attached(void)
 {
 	int error;
 	struct hakc_thread *t = hakc_thread_get(&error);
 
+	return t ? t : fail(NULL, error);
+}
+
+void *hakc_alloc_slow(size_t size)
+{
+	struct hakc_thread *t = attached();
+	bool zeroed;
+
 	if (!t)
-		return fail(NULL, error);
+		return NULL;
 	if (size <= HAK_CLASS_MAX)
 		return alloc_class(t, hak_class_of(size));
-	return alloc_span(t, 1, size);
+	return alloc_span(t, 1, size, &zeroed);
 }
 
 void *hakc_alloc_aligned(size_t alignment, size_t size)
 {
 	unsigned cls = hak_class_of_aligned(size, alignment);
-	int error;
-	struct hakc_thread *t = hakc_thread_get(&error);
+	struct hakc_thread *t = attached();
+	bool zeroed;
 
 	if (!t)
-		return fail(NULL, error);
+		return NULL;
 	if (cls < HAK_CLASS_COUNT)
 		return alloc_class(t, cls);
-	return alloc_span(t, alignment, size ? size : 1);
+	return alloc_span(t, alignment, size ? size : 1, &zeroed);
+}
+
+void *hakc_alloc_zeroed(size_t size)
+{
+	bool zeroed = false;
+	void *block;
+
+	if (size <= HAK_CLASS_MAX) {
+		block = hakc_alloc(size);
+	} else {
+		struct hakc_thread *t = attached();
+
+		block = t ? alloc_span(t, 1, size, &zeroed) : NULL;
+	}
+	if (block && !zeroed)
+		memset(block, 0, size);
+	return block;
 }

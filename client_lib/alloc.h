@@ -6,23 +6,38 @@
 
 #include "client_lib/thread.h"
 
-/* A block, or NULL and errno. Everything behind the magazine. */
+/* Sizes that the fast path serves: up to so many steps of 16 bytes. */
+#define HAKC_STEPS 64u
+
+/* Of a size in steps: where its magazine is, bytes from the first one. */
+extern const uint16_t hakc_step_magazines[HAKC_STEPS];
+
+/* A block, or NULL and errno. Everything behind the fast path. */
 void *hakc_alloc_slow(size_t size);
 
 /* At an alignment, a power of two up to 2 MiB. */
 void *hakc_alloc_aligned(size_t alignment, size_t size);
 
+/* A block of zeros; those above the classes are cleared only if they need it. */
+void *hakc_alloc_zeroed(size_t size);
+
 /* Looks which slabs and spans of this process others freed into. */
 void hakc_alloc_take_hints(struct hakc_thread *t);
 
-/* A block of at least size bytes; the fast path. */
+/* A block of at least size bytes; the fast path. Size 0 wraps and goes the slow way. */
 static inline void *hakc_alloc(size_t size)
 {
-	if (__builtin_expect(size <= HAK_CLASS_MAX, 1)) {
-		struct hakc_magazine *m = &hakc_self->magazines[hak_class_of(size)];
+	size_t step = (size - 1) / HAK_BLOCK_MIN;
 
-		if (__builtin_expect(m->n > 0, 1))
-			return m->block[--m->n];
+	if (__builtin_expect(step < HAKC_STEPS, 1)) {
+		struct hakc_magazine *m = (void *)((char *)hakc_self->magazines +
+						   hakc_step_magazines[step]);
+		void **top = m->top;
+
+		if (__builtin_expect(top != m->bottom, 1)) {
+			m->top = top - 1;
+			return top[-1];
+		}
 	}
 	return hakc_alloc_slow(size);
 }

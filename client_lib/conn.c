@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection, one request at a time. A reply whose id is an earlier one
- * belongs to a request that timed out; it is handed to `late` and not lost.
+ * One connection; replies come in the order of their requests. A reply whose
+ * id is an earlier one belongs to a request that timed out or that nobody
+ * waited for; it is handed to `late` and not lost.
  */
 #include "client_lib/conn.h"
 
@@ -168,15 +169,9 @@ static void close_fds(int *fds, unsigned *n_fds)
 		close(fds[--*n_fds]);
 }
 
-int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **ret_reply, int *fds,
-		   unsigned *n_fds, void (*late)(void *context, const Hak__Reply *reply),
-		   void *context)
+static int send_request(struct hakc_conn *conn, Hak__Request *request, int64_t deadline)
 {
 	char packet[4096]; /* a request is small: the largest is a giveback */
-	int64_t deadline = now_ms() + conn->timeout_ms;
-	unsigned room = fds ? *n_fds : 0;
-	unsigned n = 0;
-	Hak__Reply *reply = NULL;
 	int r;
 
 	if (!is_open(conn)) {
@@ -185,9 +180,41 @@ int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **r
 	}
 	request->id = ++conn->last_id;
 	r = hak_wire_pack_request(request, packet, sizeof(packet));
-	if (r < 0)
-		return r;
-	r = send_packet(conn, packet, (size_t)r, deadline);
+	return r < 0 ? r : send_packet(conn, packet, (size_t)r, deadline);
+}
+
+/* After anything but a time-out the connection is of no more use. */
+static int settle(struct hakc_conn *conn, int r)
+{
+	if (r < 0 && r != -ETIMEDOUT)
+		hakc_conn_deinit(conn);
+	return r;
+}
+
+int hakc_conn_send(struct hakc_conn *conn, Hak__Request *request)
+{
+	return settle(conn, send_request(conn, request, now_ms() + conn->timeout_ms));
+}
+
+int hakc_conn_receive(struct hakc_conn *conn, unsigned timeout_ms, Hak__Reply **ret_reply)
+{
+	unsigned n = 0;
+
+	if (conn->fd < 0)
+		return -ENOTCONN;
+	return settle(conn, receive_reply(conn, ret_reply, now_ms() + timeout_ms, NULL, &n, 0));
+}
+
+int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **ret_reply, int *fds,
+		   unsigned *n_fds, void (*late)(void *context, const Hak__Reply *reply),
+		   void *context)
+{
+	int64_t deadline = now_ms() + conn->timeout_ms;
+	unsigned room = fds ? *n_fds : 0;
+	unsigned n = 0;
+	Hak__Reply *reply = NULL;
+	int r = send_request(conn, request, deadline);
+
 	while (r == 0) {
 		r = receive_reply(conn, &reply, deadline, fds, &n, room);
 		if (r < 0 || reply->id == request->id)
@@ -197,16 +224,13 @@ int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **r
 		hak__reply__free_unpacked(reply, NULL);
 		close_fds(fds, &n);
 	}
-	if (r < 0) {
+	if (r < 0)
 		close_fds(fds, &n);
-		if (r != -ETIMEDOUT)
-			hakc_conn_deinit(conn);
-	} else {
+	else
 		*ret_reply = reply;
-	}
 	if (n_fds)
 		*n_fds = n;
-	return r;
+	return settle(conn, r);
 }
 
 int hakc_conn_hello(struct hakc_conn *conn, Hak__PeerKind kind, const char *pool,

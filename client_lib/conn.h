@@ -25,11 +25,21 @@ struct hakc_conn {
 int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms);
 void hakc_conn_deinit(struct hakc_conn *conn);
 
+/* Sends request with an id of its own, which is request->id then. 0 or as hakc_conn_call. */
+int hakc_conn_send(struct hakc_conn *conn, Hak__Request *request);
+
+/*
+ * The next reply, whichever request it answers; waits up to timeout_ms, 0 not
+ * at all. 0 and *ret_reply, or as hakc_conn_call. Descriptors are closed.
+ */
+int hakc_conn_receive(struct hakc_conn *conn, unsigned timeout_ms, Hak__Reply **ret_reply);
+
 /*
  * Sends request (its id is set here) and waits for its reply. Descriptors that
  * came with it go to fds[0..*n_fds), *n_fds being the room on entry; NULL: none
  * are wanted, and those that come are closed. Replies to earlier requests,
- * which timed out, go to late(context, reply) if that isn't NULL.
+ * which timed out or which nobody waited for, go to late(context, reply) if
+ * that isn't NULL.
  *
  * 0 and *ret_reply, to be released by hak__reply__free_unpacked(reply, NULL),
  * also if the reply carries an error; -ETIMEDOUT: the connection is still

@@ -2,12 +2,12 @@
 /*
  * Giving blocks back.
  *
- * Blocks of our own slabs leave the magazine in batches, those of one word of
- * free bits together by one atomic OR. Blocks that another thread or process
- * claims wait in the outgoing buffer, never in a magazine, and leave it in
- * the same way, with the pending hint behind the bits. An entry of the buffer
- * remembers the slab's epoch: if the slab has changed hands since, its owner
- * has gone and the block went with it.
+ * Blocks of our own slabs leave the magazine in batches, collected by word of
+ * free bits, a word by one atomic OR. Blocks that another thread or process
+ * claims are collected in the same way, never in a magazine, and leave with
+ * the pending hint behind the bits. A collected word remembers the slab's
+ * epoch: if the slab has changed hands since, its owner has gone and the
+ * blocks went with it.
  */
 #include "client_lib/free.h"
 
@@ -15,44 +15,31 @@
 
 #include "client_lib/log.h"
 
-_Static_assert(HAKC_OUTGOING_BLOCKS <= 64 && HAKC_MAGAZINE_BLOCKS <= 64,
-	       "a batch's entries fit a mask");
+#define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */
 
-static void *block_at(const struct hakc_thread *t, uint32_t slot, unsigned index, uint64_t w)
-{
-	uint64_t size = hak_slab_state(w) == HAK_SLAB_ACTIVE ? hak_classes[hak_slab_class(w)].size
-							     : 0;
-
-	return (void *)(hak_segment_address(&t->heap->segment, slot) + index * size);
-}
-
-static void report_double(struct hakc_thread *t, void *block)
+static void report_double(struct hakc_thread *t, const void *block)
 {
 	hakc_count(t->heap, HAK_STAT_DOUBLE_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "double free of %p refused", block);
 }
 
-static void retire(struct hakc_thread *t, uint32_t slot)
+static void report_doubles(struct hakc_thread *t, const struct hakc_outgoing *o, uint64_t w,
+			   uint64_t twice)
 {
-	struct hakc_heap *heap = t->heap;
-	hak_u64 *word = &heap->segment.slab_words[slot];
-	unsigned cls = hak_slab_class(hak_slab_load(word));
+	for (; twice; twice &= twice - 1) {
+		unsigned index = o->word * 64u + (unsigned)__builtin_ctzll(twice);
 
-	if (cls >= HAK_CLASS_COUNT ||
-	    !hak_slab_retire(word, hak_segment_bits(&heap->segment, slot), heap->holder, t->number))
-		return; /* scribbled over: out of use until its owner goes */
-	pthread_mutex_lock(&heap->lock);
-	hakc_heap_put_slots(heap, slot, hak_classes[cls].n_slots);
-	pthread_mutex_unlock(&heap->lock);
+		report_double(t, (void *)(hak_segment_address(&t->heap->segment, o->slot) +
+					  (uint64_t)index * hak_classes[hak_slab_class(w)].size));
+	}
 }
 
-/* A slab of ours got blocks back: which list is it on now? */
-static void relist(struct hakc_thread *t, uint32_t slot, unsigned cls)
+bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls)
 {
 	struct hakc_heap *heap = t->heap;
 	struct hakc_slab *slab = &heap->slabs[slot];
-	bool empty = hak_slab_is_empty(hak_segment_bits(&heap->segment, slot),
-				       hak_classes[cls].n_blocks);
+	hak_u64 *bits = hak_segment_bits(&heap->segment, slot);
+	bool empty = hak_slab_is_empty(bits, hak_classes[cls].n_blocks);
 
 	switch ((enum hakc_list)slab->list) {
 	case HAKC_LIST_FULL:
@@ -60,11 +47,11 @@ static void relist(struct hakc_thread *t, uint32_t slot, unsigned cls)
 		break;
 	case HAKC_LIST_PARTIAL:
 		if (!empty)
-			return;
+			return false;
 		hakc_list_remove(heap, &t->partial[cls], slot);
 		break;
 	default:
-		return;
+		return false;
 	}
 	if (!empty) {
 		hakc_list_push(heap, &t->partial[cls], slot, HAKC_LIST_PARTIAL);
@@ -72,95 +59,215 @@ static void relist(struct hakc_thread *t, uint32_t slot, unsigned cls)
 		hakc_list_push(heap, &t->empty, slot, HAKC_LIST_EMPTY);
 		t->n_empty++;
 	} else {
-		retire(t, slot);
+		/* Scribbled over if it can't be retired: out of use until its owner goes. */
+		return hak_slab_retire(&heap->segment.slab_words[slot], bits, heap->holder,
+				       t->number);
 	}
+	return false;
 }
 
-/*
- * Sets the bits of a batch, a word at a time. Entries of slabs that changed
- * hands are dropped. `own`: the slabs are claimed by this thread.
- */
-static void free_batch(struct hakc_thread *t, const struct hakc_outgoing *batch, uint32_t n,
-		       bool own)
+static void put_slots(struct hakc_heap *heap, uint32_t slot, unsigned cls)
+{
+	pthread_mutex_lock(&heap->lock);
+	hakc_heap_put_slots(heap, slot, hak_classes[cls].n_slots);
+	pthread_mutex_unlock(&heap->lock);
+}
+
+static bool is_claimed_by(const struct hakc_thread *t, uint64_t w)
+{
+	return hak_slab_is_mine(w & ~HAK_SLAB_TAGGED, t->mine);
+}
+
+/* Sets the bits of one word. Those of a slab that changed hands are dropped. */
+static void apply(struct hakc_thread *t, struct hakc_outgoing *o)
 {
 	struct hakc_heap *heap = t->heap;
-	uint64_t done = 0;
+	uint64_t w = hak_slab_load(&heap->segment.slab_words[o->slot]);
+	unsigned cls = hak_slab_class(w);
+	uint64_t mask = 0;
+	uint64_t twice;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t slot = batch[i].slot;
-		uint32_t word = batch[i].index / 64;
-		uint64_t w = hak_slab_load(&heap->segment.slab_words[slot]);
-		uint64_t mask = 0;
-
-		if (done >> i & 1)
-			continue;
-		for (uint32_t k = i; k < n; k++) {
-			uint64_t bit = UINT64_C(1) << batch[k].index % 64;
-
-			if (batch[k].slot != slot || batch[k].index / 64u != word)
-				continue;
-			done |= UINT64_C(1) << k;
-			if (mask & bit)
-				report_double(t, block_at(t, slot, batch[k].index, w));
-			mask |= bit;
-		}
-		if (hak_slab_state(w) != HAK_SLAB_ACTIVE || hak_slab_class(w) >= HAK_CLASS_COUNT ||
-		    hak_slab_epoch(w) != batch[i].epoch) {
-			hakc_count(heap, HAK_STAT_LOST_FREES, (uint64_t)__builtin_popcountll(mask));
-			continue;
-		}
-		uint64_t twice = hak_slab_free(&hak_segment_bits(&heap->segment, slot)[word], mask);
-
-		hakc_count(heap, HAK_STAT_FREES, (uint64_t)__builtin_popcountll(mask & ~twice));
-		for (; twice; twice &= twice - 1)
-			report_double(t, block_at(t, slot,
-						  word * 64 + (unsigned)__builtin_ctzll(twice), w));
-		if (own)
-			relist(t, slot, hak_slab_class(w));
-		else
-			hak_segment_raise_pending(&heap->segment, slot);
-	}
-	hakc_count(heap, HAK_STAT_FLUSHES, 1);
+	if (hak_slab_state(w) == HAK_SLAB_ACTIVE && cls < HAK_CLASS_COUNT &&
+	    hak_slab_epoch(w) == o->epoch) /* perhaps cut anew meanwhile, with fewer blocks */
+		mask = o->mask & hak_slab_bits_mask(hak_classes[cls].n_blocks, o->word);
+	if (mask != o->mask)
+		hakc_thread_count(t, HAK_STAT_LOST_FREES,
+				  (uint64_t)__builtin_popcountll(o->mask & ~mask));
+	o->mask = 0;
+	if (!mask)
+		return;
+	twice = hak_slab_free(&hak_segment_bits(&heap->segment, o->slot)[o->word], mask);
+	hakc_thread_count(t, HAK_STAT_FREES, (uint64_t)__builtin_popcountll(mask & ~twice));
+	report_doubles(t, o, w, twice);
+	if (!is_claimed_by(t, w))
+		hak_segment_raise_pending(&heap->segment, o->slot);
+	else if (hakc_free_relist(t, o->slot, cls))
+		put_slots(heap, o->slot, cls);
 }
 
-void hakc_free_flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
+/* Adds a block; what was collected in its place for another word is freed for it. */
+static void collect(struct hakc_thread *t, struct hakc_batch *batch, uint32_t slot, unsigned index,
+		    uint64_t w)
+{
+	unsigned word = index / 64;
+	struct hakc_outgoing *o = &batch->words[(slot * 5 + word) % HAKC_BATCH_WORDS];
+	uint64_t bit = UINT64_C(1) << index % 64;
+
+	if (o->mask && (o->slot != slot || o->word != word || o->epoch != hak_slab_epoch(w)))
+		apply(t, o);
+	if (o->mask == 0)
+		*o = (struct hakc_outgoing){
+			.slot = slot, .word = (uint16_t)word, .epoch = (uint16_t)hak_slab_epoch(w)};
+	if (o->mask & bit)
+		report_doubles(t, o, w, bit);
+	o->mask |= bit;
+}
+
+static void flush_batch(struct hakc_thread *t, struct hakc_batch *batch)
+{
+	for (unsigned i = 0; i < HAKC_BATCH_WORDS; i++)
+		if (batch->words[i].mask)
+			apply(t, &batch->words[i]);
+	batch->n = 0;
+	batch->bytes = 0;
+	hakc_thread_count(t, HAK_STAT_FLUSHES, 1);
+}
+
+/* The head's slot of an address in a slab, by its words; what it says is checked by who uses it. */
+static uint32_t head_of(const struct hakc_thread *t, uint32_t slot, uint64_t *ret_word)
+{
+	uint64_t w = hak_slab_load(&t->words[slot]);
+	uint32_t distance = hak_slab_state(w) == HAK_SLAB_BODY ? hak_slab_arg(w) : 0;
+
+	if (distance > 0 && distance <= slot) {
+		slot -= distance;
+		w = hak_slab_load(&t->words[slot]);
+	}
+	*ret_word = w;
+	return slot;
+}
+
+/* Gives a magazine's blocks back to their slabs, all but the last `keep`. */
+static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
-	struct hakc_outgoing batch[HAKC_MAGAZINE_BLOCKS];
-	uint32_t n = 0;
-	uint32_t n_flushed;
+	struct hakc_batch batch = {0};
+	uint32_t n = (uint32_t)(m->top - m->bottom);
 
-	if (m->n <= keep)
+	if (n <= keep)
 		return;
-	n_flushed = m->n - keep; /* the oldest, at the bottom */
-	for (uint32_t i = 0; i < n_flushed; i++) {
-		struct hak_location l = hak_segment_locate(&t->heap->segment,
-							   (uintptr_t)m->block[i]);
+	for (uint32_t i = 0; i < n - keep; i++) { /* the oldest, at the bottom */
+		uint64_t offset = (uintptr_t)m->bottom[i] - t->base;
+		uint64_t w;
+		uint32_t slot = head_of(t, (uint32_t)(offset >> HAK_SLOT_LG), &w);
+		unsigned index = hak_class_index(m->magic,
+						 offset - ((uint64_t)slot << HAK_SLOT_LG));
 
-		if (l.place == HAK_PLACE_BLOCK && (l.word & HAK_SLAB_MINE_MASK) == t->mine)
-			batch[n++] = (struct hakc_outgoing){l.slot, (uint16_t)l.index,
-							    (uint16_t)hak_slab_epoch(l.word)};
+		if (is_claimed_by(t, w) && hak_slab_class(w) == cls &&
+		    index < hak_classes[cls].n_blocks)
+			collect(t, &batch, slot, index, w);
 	}
-	memmove(&m->block[0], &m->block[n_flushed], keep * sizeof(m->block[0]));
-	m->n = keep;
-	free_batch(t, batch, n, true);
+	memmove(&m->bottom[0], &m->bottom[n - keep], keep * sizeof(m->bottom[0]));
+	m->top = m->bottom + keep;
+	flush_batch(t, &batch);
 }
 
 void hakc_free_flush_outgoing(struct hakc_thread *t)
 {
-	uint32_t n = t->n_outgoing;
+	if (t->outgoing.n == 0)
+		return;
+	flush_batch(t, &t->outgoing);
+	if (++t->n_flushes % PUBLISH_FLUSHES == 0)
+		hakc_thread_publish(t);
+}
 
-	t->n_outgoing = 0;
-	t->outgoing_bytes = 0;
-	if (n)
-		free_batch(t, t->outgoing, n, false);
+/* Is W another one than when it was located? */
+static bool is_changed(const struct hakc_heap *heap, uint32_t slot, uint64_t before)
+{
+	uint64_t w = hak_slab_load(&heap->segment.slab_words[slot]);
+
+	return ((w ^ before) & ~HAK_SLAB_TAGGED) != 0;
+}
+
+/* Frees the block of a span of ours, whose W was w; heap locked. */
+static void free_own_span(struct hakc_thread *t, uint32_t slot, uint64_t w, const void *block)
+{
+	struct hakc_heap *heap = t->heap;
+
+	/* Changed: another thread of ours was faster. */
+	if (is_changed(heap, slot, w) || hak_slab_free(hak_segment_bits(&heap->segment, slot), 1)) {
+		report_double(t, block);
+		return;
+	}
+	hakc_thread_count(t, HAK_STAT_FREES, 1);
+	hakc_heap_retire_span(heap, slot);
+}
+
+bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
+{
+	struct hakc_heap *heap = t->heap;
+
+	if (!hak_load_acquire(&heap->slabs[slot].cached)) /* [order:cached] */
+		return false;
+	if (hak_slab_claim(hak_segment_bits(&heap->segment, slot), 1))
+		report_double(t, (void *)hak_segment_address(&heap->segment, slot));
+	return true;
+}
+
+/* Takes apart cached spans of n slots, all but the last `keep`. */
+static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
+{
+	struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + n - 1];
+
+	if (m->top - m->bottom <= (ptrdiff_t)keep)
+		return;
+	pthread_mutex_lock(&t->heap->lock);
+	while (m->top - m->bottom > (ptrdiff_t)keep) {
+		void *block = *--m->top;
+		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
+
+		t->span_bytes -= n * HAK_SLOT_BYTES;
+		hak_store_relaxed(&t->heap->slabs[slot].cached, 0); /* under the lock */
+		free_own_span(t, slot, hak_slab_load(&t->words[slot]), block);
+	}
+	pthread_mutex_unlock(&t->heap->lock);
 }
 
 void hakc_free_flush_all(struct hakc_thread *t)
 {
 	for (unsigned cls = 0; cls < HAK_CLASS_COUNT; cls++)
-		hakc_free_flush_magazine(t, cls, 0);
+		flush_magazine(t, cls, 0);
+	for (uint32_t n = 1; n <= HAKC_SPAN_SLOTS_MAX; n++)
+		flush_spans(t, n, 0);
 	hakc_free_flush_outgoing(t);
+	hakc_thread_publish(t);
+}
+
+void hakc_free_shrink(struct hakc_thread *t)
+{
+	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++) {
+		struct hakc_magazine *m = &t->magazines[i];
+		uint32_t half = (uint32_t)(m->end - m->bottom) / 2;
+
+		if (m->used == 0 && i >= HAKC_SPANS_AT) {
+			flush_spans(t, i - HAKC_SPANS_AT + 1, (uint32_t)(m->top - m->bottom) / 2);
+		} else if (m->used == 0 && half >= 2) {
+			flush_magazine(t, i, half);
+			m->end = m->bottom + half;
+		}
+		m->used = 0;
+	}
+}
+
+static void retire(struct hakc_thread *t, uint32_t slot)
+{
+	struct hakc_heap *heap = t->heap;
+	unsigned cls = hak_slab_class(hak_slab_load(&t->words[slot]));
+
+	if (cls < HAK_CLASS_COUNT &&
+	    hak_slab_retire(&t->words[slot], hak_segment_bits(&heap->segment, slot), heap->holder,
+			    t->number))
+		put_slots(heap, slot, cls);
 }
 
 void hakc_free_retire_empty(struct hakc_thread *t, bool all)
@@ -186,64 +293,74 @@ void hakc_free_retire_empty(struct hakc_thread *t, bool all)
 	}
 }
 
-/* Is W another one than when it was located? */
-static bool is_changed(const struct hakc_heap *heap, const struct hak_location *l)
-{
-	uint64_t w = hak_slab_load(&heap->segment.slab_words[l->slot]);
-
-	return ((w ^ l->word) & ~HAK_SLAB_TAGGED) != 0;
-}
-
-/* The block of a span, which has no magazine: free it now. */
-static void free_span(struct hakc_thread *t, const struct hak_location *l, void *block)
-{
-	struct hakc_heap *heap = t->heap;
-	bool ours = hak_slab_owner(l->word) == heap->holder;
-
-	if (ours)
-		pthread_mutex_lock(&heap->lock);
-	if (ours && is_changed(heap, l)) { /* another thread of ours was faster */
-		report_double(t, block);
-	} else if (hak_slab_free(hak_segment_bits(&heap->segment, l->slot), 1)) {
-		report_double(t, block);
-	} else {
-		hakc_count(heap, HAK_STAT_FREES, 1);
-		if (ours)
-			hakc_heap_retire_span(heap, l->slot);
-		else
-			hak_segment_raise_pending(&heap->segment, l->slot);
-	}
-	if (ours)
-		pthread_mutex_unlock(&heap->lock);
-	else
-		hakc_count(heap, HAK_STAT_REMOTE_FREES, 1);
-}
-
-static void free_block(struct hakc_thread *t, const struct hak_location *l, void *block)
+/* A block of a slab that this thread claims; the fast path had no room, or it is in a body. */
+static void free_local(struct hakc_thread *t, const struct hak_location *l, void *block)
 {
 	unsigned cls = hak_slab_class(l->word);
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (hak_segment_is_free(&t->heap->segment, l)) {
+	if (m->top[-1] == block || hak_segment_is_free(&t->heap->segment, l)) {
 		report_double(t, block);
 		return;
 	}
-	if ((l->word & HAK_SLAB_MINE_MASK) == t->mine) {
-		if (m->n > 0 && m->block[m->n - 1] == block) {
+	if (m->top == m->end) {
+		m->used++;
+		if (m->end < m->end_max) {
+			m->end += m->end - m->bottom;
+			if (m->end > m->end_max)
+				m->end = m->end_max;
+		} else {
+			flush_magazine(t, cls, (uint32_t)(m->end - m->bottom) / 2);
+		}
+	}
+	*m->top++ = block;
+}
+
+/* A block that another thread or process claims. */
+static void free_remote(struct hakc_thread *t, const struct hak_location *l)
+{
+	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
+	collect(t, &t->outgoing, l->slot, l->index, l->word);
+	t->outgoing.n++;
+	t->outgoing.bytes += l->bytes;
+	if (t->outgoing.n >= HAKC_OUTGOING_BLOCKS || t->outgoing.bytes >= HAKC_OUTGOING_BYTES)
+		hakc_free_flush_outgoing(t);
+}
+
+/* The block of a span of another process: freed now, the owner will find it. */
+static void free_remote_span(struct hakc_thread *t, const struct hak_location *l, void *block)
+{
+	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
+	if (hak_slab_free(hak_segment_bits(&t->heap->segment, l->slot), 1)) {
+		report_double(t, block);
+		return;
+	}
+	hakc_thread_count(t, HAK_STAT_FREES, 1);
+	hak_segment_raise_pending(&t->heap->segment, l->slot);
+}
+
+/* The block of a span of ours: kept by the thread if there is room for it. */
+static void free_local_span(struct hakc_thread *t, const struct hak_location *l, void *block)
+{
+	uint32_t n = hak_slab_arg(l->word);
+	struct hakc_magazine *m = NULL;
+
+	if (n <= HAKC_SPAN_SLOTS_MAX && t->span_bytes + l->bytes <= HAKC_SPANS_BYTES)
+		m = &t->magazines[HAKC_SPANS_AT + n - 1];
+	if (m && m->top != m->end) {
+		/* [order:cached] Of two threads that free it at once, one is told. */
+		if (hak_or_acq_rel(&t->heap->slabs[l->slot].cached, 1) ||
+		    hak_segment_is_free(&t->heap->segment, l)) {
 			report_double(t, block);
 			return;
 		}
-		if (m->n >= m->capacity)
-			hakc_free_flush_magazine(t, cls, m->capacity / 2);
-		m->block[m->n++] = block;
+		t->span_bytes += l->bytes;
+		*m->top++ = block;
 		return;
 	}
-	hakc_count(t->heap, HAK_STAT_REMOTE_FREES, 1);
-	t->outgoing[t->n_outgoing++] = (struct hakc_outgoing){l->slot, (uint16_t)l->index,
-							      (uint16_t)hak_slab_epoch(l->word)};
-	t->outgoing_bytes += l->bytes;
-	if (t->n_outgoing == HAKC_OUTGOING_BLOCKS || t->outgoing_bytes >= HAKC_OUTGOING_BYTES)
-		hakc_free_flush_outgoing(t);
+	pthread_mutex_lock(&t->heap->lock);
+	free_own_span(t, l->slot, l->word, block);
+	pthread_mutex_unlock(&t->heap->lock);
 }
 
 /* The state of a thread of an attached process; doesn't attach: then nothing can be ours. */
@@ -261,6 +378,20 @@ static struct hakc_thread *attached_thread(void)
 	return is_attached ? hakc_thread_get(&error) : NULL;
 }
 
+static void free_block(struct hakc_thread *t, const struct hak_location *l, void *block)
+{
+	bool is_span = hak_slab_state(l->word) == HAK_SLAB_SPAN;
+
+	if (is_span && hak_slab_owner(l->word) == t->heap->holder)
+		free_local_span(t, l, block);
+	else if (is_span)
+		free_remote_span(t, l, block);
+	else if (hak_slab_is_mine(l->word, t->mine))
+		free_local(t, l, block);
+	else
+		free_remote(t, l);
+}
+
 void hakc_free_slow(void *block)
 {
 	struct hakc_thread *t;
@@ -276,10 +407,7 @@ void hakc_free_slow(void *block)
 	l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 	switch (l.place) {
 	case HAK_PLACE_BLOCK:
-		if (hak_slab_state(l.word) == HAK_SLAB_SPAN)
-			free_span(t, &l, block);
-		else
-			free_block(t, &l, block);
+		free_block(t, &l, block);
 		return;
 	case HAK_PLACE_FOREIGN:
 		hakc_count(t->heap, HAK_STAT_FOREIGN_FREES, 1);

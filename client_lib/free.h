@@ -4,19 +4,31 @@
 
 #include "client_lib/thread.h"
 
-/* Everything behind the magazine: other threads' blocks, spans, what is no block. */
+/* Everything behind the fast path: other threads' blocks, spans, what is no block. */
 void hakc_free_slow(void *block);
-
-/* Gives a magazine's blocks back to their slabs, all but the last `keep`. */
-void hakc_free_flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep);
 
 /* Gives back the outgoing blocks; works with and without the heap's lock. */
 void hakc_free_flush_outgoing(struct hakc_thread *t);
 
-/* Both, of all classes. */
+/* Gives back everything that the thread caches; heap not locked. */
 void hakc_free_flush_all(struct hakc_thread *t);
 
-/* Makes the kept EMPTY slabs UNUSED, the current ones too if `all`. */
+/* Takes room from magazines that weren't used since the last time. */
+void hakc_free_shrink(struct hakc_thread *t);
+
+/*
+ * A slab of this thread got blocks back: puts it on the list where it belongs.
+ * True: it was EMPTY and has been retired, its slots are the caller's to put.
+ */
+bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls);
+
+/*
+ * Does a thread keep the span at slot, though another process has freed it
+ * too? Then that was a double free, which is undone. Heap locked.
+ */
+bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot);
+
+/* Makes the kept EMPTY slabs unused, the current ones too if `all`. */
 void hakc_free_retire_empty(struct hakc_thread *t, bool all);
 
 /*
@@ -26,20 +38,22 @@ void hakc_free_retire_empty(struct hakc_thread *t, bool all);
 static inline void hakc_free(void *block)
 {
 	struct hakc_thread *t = hakc_self;
-	uint64_t offset = (uintptr_t)block - t->base;
+	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
 
-	if (__builtin_expect(offset < t->capacity, 1)) {
+	if (__builtin_expect(slot < t->n_slots, 1)) {
 		/* Relaxed: if the word is ours, we wrote it. */
-		uint64_t w = hak_load_relaxed(&t->words[offset >> HAK_SLOT_LG]);
+		uint64_t w = hak_load_relaxed(&t->words[slot]);
 
-		if (__builtin_expect((w & HAK_SLAB_MINE_MASK) == t->mine, 1) &&
-		    __builtin_expect(hak_slab_class(w) < HAK_CLASS_COUNT, 1)) {
-			struct hakc_magazine *m = &t->magazines[hak_slab_class(w)];
+		if (__builtin_expect(hak_slab_is_mine(w, t->mine), 1)) {
+			/* Classes that don't exist have a row too, which takes nothing. */
+			struct hakc_magazine *m = &t->magazines[hak_slab_class(w) % HAKC_MAGAZINES];
+			void **top = m->top;
 
-			if (m->n < m->capacity && (m->n == 0 || m->block[m->n - 1] != block) &&
-			    hak_class_is_start(m->magic, offset & (HAK_SLOT_BYTES - 1)) &&
-			    (offset & (HAK_SLOT_BYTES - 1)) < m->end) {
-				m->block[m->n++] = block;
+			if (__builtin_expect(
+				    ((uintptr_t)block % HAK_SLOT_BYTES) * m->magic < m->limit, 1) &&
+			    __builtin_expect(top != m->end && top[-1] != block, 1)) {
+				*top = block;
+				m->top = top + 1;
 				return;
 			}
 		}

@@ -41,16 +41,12 @@ void hakmem_free(void *block)
 void *hakmem_calloc(size_t count, size_t size)
 {
 	size_t bytes;
-	void *block;
 
 	if (__builtin_mul_overflow(count, size, &bytes)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	block = hakc_alloc(bytes);
-	if (block)
-		memset(block, 0, bytes);
-	return block;
+	return hakc_alloc_zeroed(bytes);
 }
 
 void *hakmem_aligned_alloc(size_t alignment, size_t size)
@@ -87,19 +83,37 @@ size_t hakmem_usable_size(const void *block)
 	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
 }
 
+/* A span of ours grows into unused slots behind it, or gives up those at its end. */
+static bool resize_in_place(const struct hak_location *l, size_t size)
+{
+	struct hakc_heap *heap = hakc_self->heap;
+	uint64_t n = (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES;
+	bool done;
+
+	if (hak_slab_state(l->word) != HAK_SLAB_SPAN || hak_slab_owner(l->word) != heap->holder ||
+	    size <= HAK_CLASS_MAX || n > heap->segment.geometry.slots_per_superslab)
+		return false;
+	pthread_mutex_lock(&heap->lock);
+	done = hakc_heap_resize_span(heap, l->slot, (uint32_t)n);
+	pthread_mutex_unlock(&heap->lock);
+	return done;
+}
+
 void *hakmem_realloc(void *block, size_t size)
 {
+	struct hak_location l;
 	size_t usable;
 	void *moved;
 
 	if (!block)
 		return hakc_alloc(size);
-	usable = hakmem_usable_size(block);
-	if (usable == 0) {
+	l = locate(block);
+	if (l.place != HAK_PLACE_BLOCK) {
 		errno = EINVAL;
 		return NULL;
 	}
-	if (size <= usable && size >= usable / 2)
+	usable = l.bytes;
+	if ((size <= usable && size >= usable / 2) || resize_in_place(&l, size))
 		return block;
 	moved = hakc_alloc(size);
 	if (!moved)
@@ -161,6 +175,7 @@ int hakmem_trim(void)
 	if (!t)
 		return error;
 	hakc_free_flush_all(t);
+	hakc_thread_plunder_all(t->heap);
 	hakc_alloc_take_hints(t);
 	hakc_free_retire_empty(t, true);
 	pthread_mutex_lock(&t->heap->lock);
@@ -174,8 +189,11 @@ static void fill_stats(struct hakc_heap *heap, struct hakmem_stats *stats)
 	struct hak_census census = {0};
 	uint64_t counters[HAK_STAT_COUNT];
 
-	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
-		counters[i] = hak_load_relaxed(&heap->area->counters[i]); /* only shown */
+	for (unsigned i = 0; i < HAK_STAT_COUNT; i++) { /* relaxed: only shown */
+		counters[i] = hak_load_relaxed(&heap->area->counters[i]);
+		for (uint32_t k = 0; k < heap->n_threads; k++)
+			counters[i] += hak_load_relaxed(&heap->threads[k]->counts[i]);
+	}
 	for (uint32_t i = 0; i < heap->n_owned; i++)
 		hak_check_superslab(&heap->segment, heap->owned[i], &census);
 	*stats = (struct hakmem_stats){

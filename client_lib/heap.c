@@ -1,41 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process's SuperSlabs: which slots are unused, cutting slabs and spans
- * out of them, asking the daemon for more and giving back what is too much.
+ * out of them, asking for more and giving back what is too much.
  *
- * A SuperSlab is either cut into slots (owned[], unused[]) or the head of a
- * huge run, which is one span from its first slot to its last.
+ * A SuperSlab is either cut into slots or the head of a huge run, which is one
+ * span from its first slot to its last. Those that are cut are filed by the
+ * length of their longest row of unused slots, so a row is found by a look at
+ * one word; the shortest that will do is taken, so whole ones stay whole.
  */
 #include "client_lib/heap.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "client_lib/session.h"
 
 static struct hakc_heap *the_heap;
 static pthread_once_t heap_once = PTHREAD_ONCE_INIT;
-
-void *hakc_private_map(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return NULL;
-	if (madvise(memory, bytes, MADV_WIPEONFORK) != 0) {
-		munmap(memory, bytes);
-		return NULL;
-	}
-	return memory;
-}
-
-void hakc_private_unmap(void *memory, size_t bytes)
-{
-	if (memory)
-		munmap(memory, bytes);
-}
 
 static void make_heap(void)
 {
@@ -82,20 +63,23 @@ static size_t slabs_bytes(const struct hakc_heap *heap)
 	return heap->segment.geometry.n_slots * sizeof(*heap->slabs);
 }
 
-static size_t table_bytes(const struct hakc_heap *heap)
+static size_t superslabs_bytes(const struct hakc_heap *heap)
 {
-	return heap->segment.geometry.n_superslabs * sizeof(uint32_t);
+	return heap->segment.geometry.n_superslabs * sizeof(*heap->superslabs);
+}
+
+static size_t owned_bytes(const struct hakc_heap *heap)
+{
+	return heap->segment.geometry.n_superslabs * sizeof(*heap->owned);
 }
 
 int hakc_heap_init(struct hakc_heap *heap)
 {
 	heap->slabs = hakc_private_map(slabs_bytes(heap));
-	heap->unused = hakc_private_map(table_bytes(heap));
-	heap->position = hakc_private_map(table_bytes(heap));
-	heap->owned = hakc_private_map(table_bytes(heap));
-	heap->n_owned = heap->n_granted = heap->n_stock = heap->room_hint = 0;
-	memset(heap->unclaimed, 0, sizeof(heap->unclaimed));
-	if (heap->slabs && heap->unused && heap->position && heap->owned)
+	heap->superslabs = hakc_private_map(superslabs_bytes(heap));
+	heap->owned = hakc_private_map(owned_bytes(heap));
+	heap->stock_max = HAKC_STOCK_FIRST;
+	if (heap->slabs && heap->superslabs && heap->owned)
 		return 0;
 	hakc_heap_deinit(heap);
 	return -ENOMEM;
@@ -104,149 +88,290 @@ int hakc_heap_init(struct hakc_heap *heap)
 void hakc_heap_deinit(struct hakc_heap *heap)
 {
 	hakc_private_unmap(heap->slabs, slabs_bytes(heap));
-	hakc_private_unmap(heap->unused, table_bytes(heap));
-	hakc_private_unmap(heap->position, table_bytes(heap));
-	hakc_private_unmap(heap->owned, table_bytes(heap));
+	hakc_private_unmap(heap->superslabs, superslabs_bytes(heap));
+	hakc_private_unmap(heap->owned, owned_bytes(heap));
 	heap->slabs = NULL;
-	heap->unused = heap->position = heap->owned = NULL;
+	heap->superslabs = NULL;
+	heap->owned = NULL;
+	heap->n_owned = heap->n_granted = heap->n_unused = heap->hint_at = heap->n_stock = 0;
+	memset(heap->rows, 0, sizeof(heap->rows));
+	heap->rows_used = 0;
+	heap->has_returned = false;
+	memset(heap->huge, 0, sizeof(heap->huge));
+	heap->n_huge_kept = heap->n_late = 0;
+	heap->is_asked = false;
+	memset(heap->unclaimed, 0, sizeof(heap->unclaimed));
 }
 
-static uint32_t all_slots(const struct hakc_heap *heap)
+static uint32_t slots_of(const struct hakc_heap *heap)
 {
-	return (uint32_t)((UINT64_C(1) << heap->segment.geometry.slots_per_superslab) - 1);
+	return heap->segment.geometry.slots_per_superslab;
 }
 
-static void own(struct hakc_heap *heap, uint32_t superslab)
+static uint32_t row_mask(uint32_t first, uint32_t n)
 {
-	heap->owned[heap->n_owned++] = superslab;
-	heap->position[superslab] = heap->n_owned;
+	return (uint32_t)((UINT64_C(1) << n) - 1) << first;
 }
 
-static void disown(struct hakc_heap *heap, uint32_t superslab)
+static unsigned longest_row(uint32_t unused)
 {
-	uint32_t at = heap->position[superslab] - 1;
+	unsigned n = 0;
+
+	for (; unused; unused &= unused << 1)
+		n++;
+	return n;
+}
+
+/* The first of n unused slots in a row at a multiple of step, a power of two; -1: none. */
+static int find_row(uint32_t unused, uint32_t n, uint32_t step)
+{
+	for (uint32_t length = 1; length < n;) {
+		uint32_t more = length < n - length ? length : n - length;
+
+		unused &= unused >> more;
+		length += more;
+	}
+	for (uint32_t at = 0; step > 1 && at < HAKC_SLOTS_MAX; at++)
+		if (at % step)
+			unused &= ~(UINT32_C(1) << at);
+	return unused ? __builtin_ctz(unused) : -1;
+}
+
+static void unfile(struct hakc_heap *heap, uint32_t index)
+{
+	struct hakc_superslab *s = &heap->superslabs[index];
+
+	if (s->row == 0)
+		return;
+	if (s->prev)
+		heap->superslabs[s->prev - 1].next = s->next;
+	else
+		heap->rows[s->row] = s->next;
+	if (s->next)
+		heap->superslabs[s->next - 1].prev = s->prev;
+	if (!heap->rows[s->row])
+		heap->rows_used &= ~(UINT64_C(1) << s->row);
+	if (s->row == slots_of(heap))
+		heap->n_stock--;
+	s->row = 0;
+}
+
+/* Files a SuperSlab anew for a changed mask of unused slots. */
+static void set_unused(struct hakc_heap *heap, uint32_t index, uint32_t unused)
+{
+	struct hakc_superslab *s = &heap->superslabs[index];
+	unsigned row = longest_row(unused);
+
+	heap->n_unused += (uint32_t)__builtin_popcount(unused);
+	heap->n_unused -= (uint32_t)__builtin_popcount(s->unused);
+	s->unused = unused;
+	if (row == s->row)
+		return;
+	unfile(heap, index);
+	if (row == 0)
+		return;
+	s->row = (uint8_t)row;
+	s->prev = 0;
+	s->next = heap->rows[row];
+	if (s->next)
+		heap->superslabs[s->next - 1].prev = index + 1;
+	heap->rows[row] = index + 1;
+	heap->rows_used |= UINT64_C(1) << row;
+	if (row == slots_of(heap))
+		heap->n_stock++;
+}
+
+static void own(struct hakc_heap *heap, uint32_t index, uint32_t n, bool is_huge, bool zeroed)
+{
+	heap->owned[heap->n_owned++] = index;
+	heap->n_granted += n;
+	heap->superslabs[index] = (struct hakc_superslab){
+		.position = heap->n_owned,
+		.is_huge = is_huge,
+		.dirty = zeroed ? 0 : UINT32_MAX,
+	};
+}
+
+static void disown(struct hakc_heap *heap, uint32_t index, uint32_t n)
+{
+	uint32_t at = heap->superslabs[index].position - 1;
 	uint32_t last = heap->owned[--heap->n_owned];
 
 	heap->owned[at] = last;
-	heap->position[last] = at + 1;
-	heap->position[superslab] = 0;
+	heap->superslabs[last].position = at + 1;
+	heap->superslabs[index].position = 0;
+	heap->n_granted -= n;
+}
+
+void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n, bool zeroed)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		own(heap, superslabs[i], 1, false, zeroed);
+		set_unused(heap, superslabs[i], row_mask(0, slots_of(heap)));
+	}
 }
 
 /* Asks for enough that a growing heap asks rarely: an eighth of what it has. */
+static uint32_t refill_size(const struct hakc_heap *heap)
+{
+	uint32_t n = 1 + heap->n_granted / 8;
+
+	return n < HAKC_REFILL_MAX ? n : HAKC_REFILL_MAX;
+}
+
 static int refill(struct hakc_heap *heap)
 {
-	uint32_t granted[HAKC_REFILL_MAX];
-	uint32_t n = 1 + heap->n_granted / 8;
-	int r;
-
-	hakc_count(heap, HAK_STAT_STAGE_3, 1);
-	if (n > HAKC_REFILL_MAX)
-		n = HAKC_REFILL_MAX;
-	r = hakc_session_refill(heap, &n, granted);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < n; i++) {
-		own(heap, granted[i]);
-		heap->unused[granted[i]] = all_slots(heap);
-		heap->n_granted++;
-		heap->n_stock++;
+	if (heap->has_returned) { /* what we gave back, we want again: keep more */
+		heap->stock_max = heap->stock_max * 2 < HAKC_STOCK_MAX ? heap->stock_max * 2
+								       : HAKC_STOCK_MAX;
+		heap->has_returned = false;
 	}
-	return 0;
+	return hakc_session_refill(heap, refill_size(heap));
 }
 
-/* The first of n unused slots in a row at a multiple of step; -1: none. */
-static int find_row(uint32_t unused, uint32_t n, uint32_t step, uint32_t slots)
+/* n slots in a row out of what we have; false: there is no such row. */
+static bool take_row(struct hakc_heap *heap, uint32_t n, uint32_t step, uint32_t *ret_slot,
+		     bool *ret_zeroed)
 {
-	uint32_t row = (uint32_t)((UINT64_C(1) << n) - 1);
+	for (uint64_t fits = heap->rows_used >> n << n; fits; fits &= fits - 1) {
+		for (uint32_t at = heap->rows[__builtin_ctzll(fits)]; at;
+		     at = heap->superslabs[at - 1].next) {
+			struct hakc_superslab *s = &heap->superslabs[at - 1];
+			int first = find_row(s->unused, n, step);
 
-	if (unused == 0)
-		return -1;
-	for (uint32_t at = 0; at + n <= slots; at += step)
-		if ((unused >> at & row) == row)
-			return (int)at;
-	return -1;
-}
+			if (first < 0)
+				continue;
 
-static bool take_row(struct hakc_heap *heap, uint32_t n, uint32_t step, uint32_t *ret_slot)
-{
-	uint32_t slots = heap->segment.geometry.slots_per_superslab;
+			uint32_t mask = row_mask((uint32_t)first, n);
 
-	for (uint32_t i = 0; i < heap->n_owned; i++) {
-		uint32_t at = (heap->room_hint + i) % heap->n_owned;
-		uint32_t superslab = heap->owned[at];
-		int first = find_row(heap->unused[superslab], n, step, slots);
-
-		if (first < 0)
-			continue;
-		if (heap->unused[superslab] == all_slots(heap))
-			heap->n_stock--;
-		heap->unused[superslab] &= ~((uint32_t)((UINT64_C(1) << n) - 1) << first);
-		heap->room_hint = at;
-		*ret_slot = superslab * slots + (uint32_t)first;
-		return true;
+			*ret_zeroed = !(s->dirty & mask);
+			s->dirty |= mask;
+			set_unused(heap, at - 1, s->unused & ~mask);
+			*ret_slot = (at - 1) * slots_of(heap) + (uint32_t)first;
+			return true;
+		}
 	}
 	return false;
 }
 
-/* n slots in a row, the first at a multiple of step (1: anywhere), maybe from a refill. */
-static int get_slots(struct hakc_heap *heap, uint32_t n, uint32_t step, uint32_t *ret_slot)
+/* The same, with a refill if need be; asks for the next one ahead of need. */
+static int get_slots(struct hakc_heap *heap, uint32_t n, uint32_t step, uint32_t *ret_slot,
+		     bool *ret_zeroed)
 {
-	while (!take_row(heap, n, step, ret_slot)) {
+	while (!take_row(heap, n, step, ret_slot, ret_zeroed)) {
 		int r = refill(heap);
 
 		if (r < 0)
 			return r;
 	}
+	if (heap->n_stock == 0 && heap->n_unused < slots_of(heap) / 2)
+		hakc_session_ask_ahead(heap, refill_size(heap));
 	return 0;
 }
 
 int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_t *ret_slot)
 {
+	bool zeroed;
 	uint32_t slot;
 
-	for (;;) {
-		int r = get_slots(heap, hak_classes[cls].n_slots, 1, &slot);
+	do { /* a slot whose words somebody scribbled over stays out of use */
+		int r = get_slots(heap, hak_classes[cls].n_slots, 1, &slot, &zeroed);
 
 		if (r < 0)
 			return r;
-		if (hak_slab_cut(&heap->segment.slab_words[slot],
-				 hak_segment_bits(&heap->segment, slot), heap->holder, cls, thread))
-			break;
-		/* Somebody scribbled over the words of our slots: they stay out of use. */
-	}
+	} while (!hak_slab_cut(&heap->segment.slab_words[slot],
+			       hak_segment_bits(&heap->segment, slot), heap->holder, cls, thread));
 	hakc_count(heap, HAK_STAT_STAGE_2, 1);
 	heap->slabs[slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
 	*ret_slot = slot;
 	return 0;
 }
 
+static void forget_huge(struct hakc_heap *heap, uint32_t at)
+{
+	heap->n_huge_kept -= heap->huge[at].n;
+	memmove(&heap->huge[at], &heap->huge[at + 1],
+		(HAKC_HUGE_KEPT - 1 - at) * sizeof(heap->huge[0]));
+	heap->huge[HAKC_HUGE_KEPT - 1].n = 0;
+}
+
+/* A kept run of n SuperSlabs, or of little more. */
+static bool take_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment, uint32_t *ret_head,
+		      uint32_t *ret_n)
+{
+	for (uint32_t i = 0; i < HAKC_HUGE_KEPT && heap->huge[i].n; i++) {
+		uint32_t head = heap->huge[i].head;
+
+		if (heap->huge[i].n < n || heap->huge[i].n > n + n / 8 ||
+		    ((uint64_t)head << heap->segment.geometry.superslab_lg) & (alignment - 1))
+			continue;
+		*ret_head = head;
+		*ret_n = heap->huge[i].n;
+		forget_huge(heap, i);
+		hakc_count(heap, HAK_STAT_CACHED_HUGE, 1);
+		return true;
+	}
+	return false;
+}
+
+static void return_huge(struct hakc_heap *heap, uint32_t head, uint32_t n)
+{
+	disown(heap, head, n);
+	hakc_session_giveback(heap, &head, 1);
+}
+
+/* A run whose block was freed: kept for the next of its size, or given back. */
+static void put_huge(struct hakc_heap *heap, uint32_t head, uint32_t n)
+{
+	if (n > HAKC_HUGE_KEPT_MAX) {
+		return_huge(heap, head, n);
+		return;
+	}
+	for (uint32_t last = HAKC_HUGE_KEPT; last-- > 0;) {
+		uint32_t oldest = heap->huge[last].head, length = heap->huge[last].n;
+
+		if (length == 0)
+			continue;
+		if (last < HAKC_HUGE_KEPT - 1 && heap->n_huge_kept + n <= HAKC_HUGE_KEPT_MAX)
+			break;
+		forget_huge(heap, last);
+		return_huge(heap, oldest, length);
+	}
+	memmove(&heap->huge[1], &heap->huge[0], (HAKC_HUGE_KEPT - 1) * sizeof(heap->huge[0]));
+	heap->huge[0].head = head;
+	heap->huge[0].n = n;
+	heap->n_huge_kept += n;
+}
+
 static int alloc_huge(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment,
-		      uint32_t *ret_slot)
+		      uint32_t *ret_slot, bool *ret_zeroed)
 {
 	unsigned lg = heap->segment.geometry.superslab_lg;
 	uint32_t n = (uint32_t)((bytes + (UINT64_C(1) << lg) - 1) >> lg);
 	uint32_t head, slot;
-	int r = hakc_session_refill_huge(heap, n, alignment, &head);
 
-	if (r < 0)
-		return r;
-	slot = head * heap->segment.geometry.slots_per_superslab;
+	*ret_zeroed = false;
+	if (!take_huge(heap, n, alignment, &head, &n)) {
+		int r = hakc_session_refill_huge(heap, n, alignment, &head, ret_zeroed);
+
+		if (r < 0)
+			return r;
+		own(heap, head, n, true, false);
+		hakc_count(heap, HAK_STAT_HUGE, 1);
+	}
+	slot = head * slots_of(heap);
 	if (!hak_slab_cut_span(&heap->segment.slab_words[slot],
 			       hak_segment_bits(&heap->segment, slot), heap->holder,
-			       n * heap->segment.geometry.slots_per_superslab)) {
-		hakc_session_giveback(heap, &head, 1);
+			       n * slots_of(heap))) {
+		return_huge(heap, head, n);
 		return -ENOMEM;
 	}
-	own(heap, head);
-	heap->unused[head] = 0;
-	heap->n_granted += n;
-	hakc_count(heap, HAK_STAT_HUGE, 1);
 	*ret_slot = slot;
 	return 0;
 }
 
 int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment,
-			 uint32_t *ret_slot)
+			 uint32_t *ret_slot, bool *ret_zeroed)
 {
 	uint64_t superslab = UINT64_C(1) << heap->segment.geometry.superslab_lg;
 	uint32_t n = (uint32_t)((bytes + HAK_SLOT_BYTES - 1) >> HAK_SLOT_LG);
@@ -254,39 +379,39 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 
 	if (bytes > heap->segment.geometry.capacity)
 		return -ENOMEM;
-	if (bytes > superslab / 2 || alignment > superslab / 2)
-		return alloc_huge(heap, bytes, alignment, ret_slot);
-	for (;;) {
-		int r = get_slots(heap, n, step, ret_slot);
+	if (bytes > superslab || alignment > superslab)
+		return alloc_huge(heap, bytes, alignment, ret_slot, ret_zeroed);
+	do {
+		int r = get_slots(heap, n, step, ret_slot, ret_zeroed);
 
 		if (r < 0)
 			return r;
-		if (hak_slab_cut_span(&heap->segment.slab_words[*ret_slot],
-				      hak_segment_bits(&heap->segment, *ret_slot), heap->holder, n))
-			break;
-	}
+	} while (!hak_slab_cut_span(&heap->segment.slab_words[*ret_slot],
+				    hak_segment_bits(&heap->segment, *ret_slot), heap->holder, n));
 	hakc_count(heap, HAK_STAT_SPANS, 1);
 	return 0;
 }
 
 void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 {
+	uint32_t *first = &heap->rows[slots_of(heap)];
 	uint32_t batch[HAKC_REFILL_MAX];
 
+	while (keep == 0 && heap->huge[0].n) {
+		uint32_t head = heap->huge[0].head, n = heap->huge[0].n;
+
+		forget_huge(heap, 0);
+		return_huge(heap, head, n);
+	}
 	while (heap->n_stock > keep) {
 		uint32_t n = 0;
 
-		for (uint32_t i = heap->n_owned; i-- > 0 && n < HAKC_REFILL_MAX;) {
-			uint32_t superslab = heap->owned[i];
+		while (heap->n_stock > keep && n < HAKC_REFILL_MAX) {
+			uint32_t index = *first - 1;
 
-			if (heap->unused[superslab] != all_slots(heap))
-				continue;
-			disown(heap, superslab);
-			heap->unused[superslab] = 0;
-			heap->n_granted--;
-			batch[n++] = superslab;
-			if (--heap->n_stock <= keep)
-				break;
+			set_unused(heap, index, 0);
+			disown(heap, index, 1);
+			batch[n++] = index;
 		}
 		hakc_session_giveback(heap, batch, n);
 	}
@@ -294,34 +419,51 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
 {
-	uint32_t slots = heap->segment.geometry.slots_per_superslab;
-	uint32_t superslab = slot / slots;
+	uint32_t index = slot / slots_of(heap);
 
-	heap->unused[superslab] |= (uint32_t)((UINT64_C(1) << n_slots) - 1) << slot % slots;
-	if (heap->unused[superslab] != all_slots(heap))
-		return;
-	heap->n_stock++;
-	if (heap->n_stock > HAKC_STOCK_MAX + heap->n_owned / 8)
-		hakc_heap_return_stock(heap, HAKC_STOCK_MAX / 2);
+	set_unused(heap, index,
+		   heap->superslabs[index].unused | row_mask(slot % slots_of(heap), n_slots));
+	if (heap->n_stock > heap->stock_max) {
+		heap->has_returned = true;
+		hakc_heap_return_stock(heap, heap->stock_max / 2);
+	}
 }
 
 bool hakc_heap_retire_span(struct hakc_heap *heap, uint32_t slot)
 {
 	hak_u64 *word = &heap->segment.slab_words[slot];
-	uint32_t slots = heap->segment.geometry.slots_per_superslab;
 	uint32_t n = hak_slab_arg(hak_slab_load(word));
-	uint32_t superslab = slot / slots;
+	uint32_t index = slot / slots_of(heap);
 
-	if (n == 0 || n > heap->segment.geometry.n_slots - slot)
+	if (n == 0 || heap->superslabs[index].position == 0)
+		return false;
+	if (heap->superslabs[index].is_huge ? n % slots_of(heap) != 0
+					    : n > slots_of(heap) - slot % slots_of(heap))
 		return false;
 	if (!hak_slab_retire_span(word, hak_segment_bits(&heap->segment, slot), heap->holder))
 		return false;
-	if (n < slots) {
+	if (heap->superslabs[index].is_huge)
+		put_huge(heap, index, n / slots_of(heap));
+	else
 		hakc_heap_put_slots(heap, slot, n);
-		return true;
-	}
-	disown(heap, superslab);
-	heap->n_granted -= n / slots;
-	hakc_session_giveback(heap, &superslab, 1);
+	return true;
+}
+
+bool hakc_heap_resize_span(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
+{
+	hak_u64 *word = &heap->segment.slab_words[slot];
+	uint32_t before = hak_slab_arg(hak_slab_load(word));
+	uint32_t first = slot % slots_of(heap);
+	struct hakc_superslab *s = &heap->superslabs[slot / slots_of(heap)];
+
+	if (s->is_huge || before > slots_of(heap) - first || n_slots > slots_of(heap) - first)
+		return false;
+
+	uint32_t old = row_mask(first, before), new = row_mask(first, n_slots);
+
+	if ((new & ~old & ~s->unused) != 0 || !hak_slab_resize_span(word, heap->holder, n_slots))
+		return false;
+	s->dirty |= new;
+	set_unused(heap, slot / slots_of(heap), (s->unused & ~new) | (old & ~new));
 	return true;
 }

@@ -18,9 +18,14 @@
 #include "client_lib/conn.h"
 #include "proto/shm/segment.h"
 
-#define HAKC_NO_SLOT	 UINT32_MAX
-#define HAKC_THREADS_MAX 65535u
-#define HAKC_STOCK_MAX	 4u /* unused SuperSlabs that a process keeps */
+#define HAKC_THREADS_MAX   65535u
+#define HAKC_SLOTS_MAX	   32u	/* slots of a SuperSlab */
+#define HAKC_STOCK_FIRST   8u	/* unused SuperSlabs that a process keeps at first, */
+#define HAKC_STOCK_MAX	   64u	/* and after it returned some and wanted them back */
+#define HAKC_HUGE_KEPT	   4u	/* freed runs of SuperSlabs that a process keeps, */
+#define HAKC_HUGE_KEPT_MAX 32u	/* and SuperSlabs of them all together */
+#define HAKC_REFILL_MAX	   64u	/* SuperSlabs asked for at once */
+#define HAKC_LATE_MAX	   128u /* SuperSlabs that came unasked for */
 
 struct hakc_thread;
 
@@ -39,10 +44,22 @@ enum hakc_list {
  * thread; of an unclaimed slab under the heap's lock.
  */
 struct hakc_slab {
-	uint32_t next; /* slot + 1; 0: the last */
-	uint32_t prev; /* likewise */
-	uint8_t list;  /* enum hakc_list */
-	uint8_t word;  /* where the next search for free bits begins */
+	uint32_t next;	/* slot + 1; 0: the last */
+	uint32_t prev;	/* likewise */
+	uint8_t list;	/* enum hakc_list */
+	uint8_t word;	/* where the next search for free bits begins */
+	hak_u32 cached; /* a span: 1 while a thread keeps it to allocate it again */
+};
+
+/* The private record of a SuperSlab that is ours; runs at their head. */
+struct hakc_superslab {
+	uint32_t unused;   /* a bit a slot: in no slab or span */
+	uint32_t dirty;	   /* a bit a slot: may hold something else than zeros */
+	uint32_t position; /* index in owned + 1; 0: not ours */
+	uint32_t next;	   /* of those with as long a row of unused slots, index + 1 */
+	uint32_t prev;
+	uint8_t row; /* length of its longest row of unused slots */
+	uint8_t is_huge;
 };
 
 struct hakc_heap {
@@ -55,29 +72,38 @@ struct hakc_heap {
 	struct hak_client_area *area;
 	struct hakc_conn conn;
 
-	struct hakc_slab *slabs; /* a slot */
-	uint32_t *unused;	 /* a SuperSlab: mask of its UNUSED slots */
-	uint32_t *position;	 /* a SuperSlab: index in owned + 1 */
-	uint32_t *owned;	 /* SuperSlabs granted to us, runs by their head */
+	struct hakc_slab *slabs;	   /* a slot */
+	struct hakc_superslab *superslabs; /* a SuperSlab */
+	uint32_t *owned;		   /* SuperSlabs granted to us, runs by their head */
 	uint32_t n_owned;
-	uint32_t n_granted; /* the same, runs counted by their length */
-	uint32_t n_stock;   /* of owned: all slots UNUSED */
-	uint32_t room_hint; /* index in owned where the last cut was made */
-	uint32_t late[64];  /* granted after we gave up waiting: to be given back */
+	uint32_t n_granted;		   /* the same, runs counted by their length */
+	uint32_t n_unused;		   /* slots in no slab or span */
+	uint32_t hint_at;		   /* index in owned where the next look for hints begins */
+	uint32_t rows[HAKC_SLOTS_MAX + 1]; /* lists of SuperSlabs by `row`, index + 1 */
+	uint64_t rows_used;		   /* a bit a list that isn't empty */
+	uint32_t n_stock;		   /* wholly unused ones */
+	uint32_t stock_max;
+	bool has_returned; /* since the last refill */
+
+	struct {
+		uint32_t head;
+		uint32_t n;
+	} huge[HAKC_HUGE_KEPT]; /* freed runs, the newest first; n 0: none */
+	uint32_t n_huge_kept;	/* SuperSlabs of them */
+
+	bool is_asked;		      /* a refill is under way that nobody waits for */
+	uint64_t asked_id;	      /* its request */
+	uint32_t late[HAKC_LATE_MAX]; /* grants that came meanwhile, not yet taken in */
 	uint32_t n_late;
 	uint32_t unclaimed[HAK_CLASS_COUNT]; /* slabs of threads that ended, slot + 1 */
 
 	struct hakc_thread **threads; /* by number - 1 */
 	uint32_t n_threads;	      /* numbers given out so far */
-	uint32_t free_thread;	      /* number of an ended thread's state; 0: none */
+	uint32_t idle_thread;	      /* number of the last ended thread's state; 0: none */
 };
 
 /* The process's heap; never NULL, the same for its whole life. */
 struct hakc_heap *hakc_heap(void);
-
-/* Private memory that a forked child finds zeroed; NULL when there is none. */
-void *hakc_private_map(size_t bytes);
-void hakc_private_unmap(void *memory, size_t bytes);
 
 static inline void hakc_count(struct hakc_heap *heap, enum hak_stat stat, uint64_t n)
 {
@@ -94,23 +120,29 @@ void hakc_list_remove(struct hakc_heap *heap, uint32_t *head, uint32_t slot);
 int hakc_heap_init(struct hakc_heap *heap);
 void hakc_heap_deinit(struct hakc_heap *heap);
 
+/* SuperSlabs that were granted to us, one by one; the memory is zeroed or not. */
+void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n, bool zeroed);
+
 /*
- * Cuts a slab of cls for thread, from UNUSED slots or, where there are none,
+ * Cuts a slab of cls for thread, from unused slots or, where there are none,
  * from a refill. 0 and the head's slot; -ENOMEM or an error of the connection.
  */
 int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_t *ret_slot);
 
 /* A span of bytes, more than a class holds, at an alignment (bytes). Same errors. */
 int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment,
-			 uint32_t *ret_slot);
+			 uint32_t *ret_slot, bool *ret_zeroed);
 
-/* Slots that were made UNUSED again; SuperSlabs beyond the stock go to the daemon. */
+/* Slots that were made unused; SuperSlabs beyond the stock go to the daemon. */
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots);
 
 /* Takes apart a span of ours whose block is free. False: it was not one. */
 bool hakc_heap_retire_span(struct hakc_heap *heap, uint32_t slot);
 
-/* Gives all unused SuperSlabs beyond `keep` to the daemon. */
+/* Makes a span n_slots long where it is, if the slots behind it are unused. */
+bool hakc_heap_resize_span(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots);
+
+/* Gives all unused SuperSlabs beyond `keep` to the daemon, and all kept runs if it is 0. */
 void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep);
 
 #endif

@@ -26,6 +26,26 @@
 #define HUGE_PAGE	   (UINT64_C(1) << 21)
 #define DEFAULT_TIMEOUT_MS 5000u
 
+void *hakc_private_map(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (madvise(memory, bytes, MADV_WIPEONFORK) != 0) {
+		munmap(memory, bytes);
+		return NULL;
+	}
+	return memory;
+}
+
+void hakc_private_unmap(void *memory, size_t bytes)
+{
+	if (memory)
+		munmap(memory, bytes);
+}
+
 /* What a forked child inherits; so not in wiped pages. */
 static struct mapping {
 	void *heap;
@@ -249,42 +269,67 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	return 0;
 }
 
-/* Grants that come after we gave up waiting for them; not given back from in here. */
+/* Takes the numbers of a grant; false: it is nonsense. */
+static bool read_grant(const struct hakc_heap *heap, const Hak__Reply *reply, uint32_t room,
+		       uint32_t *superslabs, uint32_t *ret_n)
+{
+	const Hak__Grant *grant = reply->grant;
+
+	if (reply->body_case != HAK__REPLY__BODY_GRANT || grant->n_superslabs == 0 ||
+	    grant->n_superslabs > room)
+		return false;
+	for (size_t i = 0; i < grant->n_superslabs; i++) {
+		if (grant->superslabs[i] >= heap->segment.geometry.n_superslabs)
+			return false;
+		superslabs[i] = grant->superslabs[i];
+	}
+	*ret_n = (uint32_t)grant->n_superslabs;
+	return true;
+}
+
+/*
+ * A reply that nobody waits for. The refill that was asked for ahead: ours from
+ * now on. A run that came after we gave up waiting: to be given back, though
+ * not from in here.
+ */
 static void take_late(void *context, const Hak__Reply *reply)
 {
 	struct hakc_heap *heap = context;
-	const uint32_t room = sizeof(heap->late) / sizeof(heap->late[0]);
+	uint32_t superslabs[HAKC_REFILL_MAX], n;
 
-	if (reply->body_case != HAK__REPLY__BODY_GRANT)
+	if (reply->id == heap->asked_id)
+		heap->is_asked = false;
+	if (!read_grant(heap, reply, HAKC_REFILL_MAX, superslabs, &n))
 		return;
-	for (size_t i = 0; i < reply->grant->n_superslabs && heap->n_late < room; i++)
-		heap->late[heap->n_late++] = reply->grant->superslabs[i];
+	if (reply->id == heap->asked_id)
+		hakc_heap_own(heap, superslabs, n, reply->grant->zeroed);
+	else if (heap->n_late < HAKC_LATE_MAX)
+		heap->late[heap->n_late++] = superslabs[0];
 }
 
-static void return_late(struct hakc_heap *heap)
+static void note_loss(struct hakc_heap *heap, int r)
 {
-	uint32_t late[sizeof(heap->late) / sizeof(heap->late[0])];
-	uint32_t n = heap->n_late;
-
-	memcpy(late, heap->late, sizeof(late));
-	heap->n_late = 0;
-	hakc_session_giveback(heap, late, n);
+	if (r != -ENOTCONN && r != -EPROTO)
+		return;
+	heap->is_connected = heap->is_asked = false;
+	mapping.conn = heap->conn; /* closed already */
+	hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
 }
 
 static int call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply)
 {
+	uint32_t late[HAKC_LATE_MAX];
+	uint32_t n;
 	int r;
 
 	if (!heap->is_connected)
 		return -ENOTCONN;
 	r = hakc_conn_call(&heap->conn, request, ret_reply, NULL, NULL, take_late, heap);
-	if (r == -ENOTCONN || r == -EPROTO) {
-		heap->is_connected = false;
-		mapping.conn = heap->conn; /* closed already */
-		hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
-	}
-	if (heap->n_late)
-		return_late(heap);
+	note_loss(heap, r);
+	n = heap->n_late;
+	heap->n_late = 0;
+	memcpy(late, heap->late, n * sizeof(late[0]));
+	hakc_session_giveback(heap, late, n);
 	return r;
 }
 
@@ -308,52 +353,116 @@ int hakc_session_detach(struct hakc_heap *heap)
 	return 0;
 }
 
-static int ask(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *n, uint32_t *superslabs)
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void count_wait(struct hakc_heap *heap, int64_t us)
+{
+	static const int64_t limits[] = {100, 1000, 10000, 100000};
+	unsigned i = 0;
+
+	while (i < sizeof(limits) / sizeof(limits[0]) && us > limits[i])
+		i++;
+	hakc_count(heap, HAK_STAT_WAITS, 1);
+	hakc_count(heap, (enum hak_stat)(HAK_STAT_WAITS_100US + i), 1);
+}
+
+/* Sends a refill whose answer is taken in by take_late. */
+static int ask(struct hakc_heap *heap, uint32_t n)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Reply *reply;
+	Hak__Refill refill = HAK__REFILL__INIT;
 	int r;
 
+	if (!heap->is_connected)
+		return -ENOTCONN;
+	refill.count = n;
 	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = refill;
-	r = call(heap, &request, &reply);
+	request.refill = &refill;
+	hakc_count(heap, HAK_STAT_STAGE_3, 1);
+	r = hakc_conn_send(&heap->conn, &request);
+	note_loss(heap, r);
+	heap->asked_id = request.id;
+	heap->is_asked = r == 0;
+	return r;
+}
+
+/* Takes in one reply, waiting up to timeout_ms; 0, an error of the daemon's, or of receiving. */
+static int take_reply(struct hakc_heap *heap, unsigned timeout_ms)
+{
+	Hak__Reply *reply;
+	int r = hakc_conn_receive(&heap->conn, timeout_ms, &reply);
+
+	note_loss(heap, r);
 	if (r < 0)
 		return r;
-	if (reply->error) {
+	take_late(heap, reply);
+	if (reply->id == heap->asked_id && reply->error)
 		r = -hak_error_errno(reply->error);
-	} else if (reply->body_case != HAK__REPLY__BODY_GRANT || reply->grant->n_superslabs == 0 ||
-		   reply->grant->n_superslabs > *n) {
-		r = -EPROTO;
-	} else {
-		*n = (uint32_t)reply->grant->n_superslabs;
-		for (uint32_t i = 0; i < *n && r == 0; i++) {
-			superslabs[i] = reply->grant->superslabs[i];
-			if (superslabs[i] >= heap->segment.geometry.n_superslabs)
-				r = -EPROTO;
-		}
-	}
 	hak__reply__free_unpacked(reply, NULL);
 	return r;
 }
 
-int hakc_session_refill(struct hakc_heap *heap, uint32_t *n, uint32_t *superslabs)
+int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 {
-	Hak__Refill refill = HAK__REFILL__INIT;
+	uint32_t before = heap->n_owned;
+	int64_t start;
+	int r = 0;
 
-	refill.count = *n;
-	return ask(heap, &refill, n, superslabs);
+	while (heap->is_asked && r == 0) /* what has come already */
+		r = take_reply(heap, 0);
+	if (heap->n_owned > before)
+		return 0;
+	start = now_us();
+	/* What was asked ahead may have been refused when there was less to be had. */
+	r = heap->is_asked ? 0 : ask(heap, n);
+	while (heap->is_asked && r == 0)
+		r = take_reply(heap, heap->conn.timeout_ms);
+	count_wait(heap, now_us() - start);
+	if (heap->n_owned > before)
+		return 0;
+	return r < 0 ? r : -EPROTO;
+}
+
+void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
+{
+	if (!heap->is_asked && ask(heap, n) == 0)
+		hakc_count(heap, HAK_STAT_AHEAD, 1);
 }
 
 int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
-			     uint32_t *ret_superslab)
+			     uint32_t *ret_superslab, bool *ret_zeroed)
 {
+	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill refill = HAK__REFILL__INIT;
-	uint32_t one = 1;
+	int64_t start = now_us();
+	Hak__Reply *reply;
+	uint32_t one;
+	int r;
 
 	refill.count = n;
 	refill.huge = 1;
 	refill.alignment = alignment;
-	return ask(heap, &refill, &one, ret_superslab);
+	request.body_case = HAK__REQUEST__BODY_REFILL;
+	request.refill = &refill;
+	hakc_count(heap, HAK_STAT_STAGE_3, 1);
+	r = call(heap, &request, &reply);
+	count_wait(heap, now_us() - start);
+	if (r < 0)
+		return r;
+	if (reply->error)
+		r = -hak_error_errno(reply->error);
+	else if (!read_grant(heap, reply, 1, ret_superslab, &one))
+		r = -EPROTO;
+	else
+		*ret_zeroed = reply->grant->zeroed;
+	hak__reply__free_unpacked(reply, NULL);
+	return r;
 }
 
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)

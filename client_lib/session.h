@@ -3,28 +3,37 @@
 #define HAKC_SESSION_H
 
 /*
- * The process as a client of the daemon: attach, detach, refills. All calls
- * with the heap's lock held.
+ * Where a process's memory comes from: the daemon. Attach, detach, refills;
+ * all calls but those for private pages with the heap's lock held. The
+ * interposer has a source of its own behind these names (malloc/source.c).
  */
 
 #include "client_lib/heap.h"
 
 struct hakmem_options;
 
-#define HAKC_REFILL_MAX 64u /* SuperSlabs asked for at once */
-
 /* 0; -EISCONN; or as hakmem_attach says. */
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options);
 int hakc_session_detach(struct hakc_heap *heap);
 
-/* Asks for *n single SuperSlabs, up to HAKC_REFILL_MAX; *n is what came, at least 1. */
-int hakc_session_refill(struct hakc_heap *heap, uint32_t *n, uint32_t *superslabs);
+/*
+ * Gets SuperSlabs, one at least, and has the heap own them: those that were
+ * asked for ahead, else up to n, waiting for the answer. 0 or a negative errno.
+ */
+int hakc_session_refill(struct hakc_heap *heap, uint32_t n);
 
-/* Asks for a run of n whose address is a multiple of alignment. */
+/* Asks for n and doesn't wait; the next slow path that needs memory has them. */
+void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n);
+
+/* Asks for a run of n whose address is a multiple of alignment, and waits. */
 int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
-			     uint32_t *ret_superslab);
+			     uint32_t *ret_superslab, bool *ret_zeroed);
 
 /* Gives back SuperSlabs in which nothing lives. If the daemon can't be told, it will find out. */
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n);
+
+/* Private memory that a forked child finds zeroed; NULL when there is none. */
+void *hakc_private_map(size_t bytes);
+void hakc_private_unmap(void *memory, size_t bytes);
 
 #endif

@@ -3,9 +3,10 @@
  * How threads come and go.
  *
  * A state is bound to its thread from the thread's first slow call to its end,
- * through detach and attach; then the next new thread gets it. At its end a
- * thread flushes what it caches and lets go of its slabs: they become nobody's
- * (thread 0 in W), and another thread of the process adopts them.
+ * through detach and attach. Then it is idle, magazines and slabs and all, and
+ * the next new thread gets it. Who lacks memory before that plunders it: its
+ * caches are flushed and its slabs become nobody's (thread 0 in W), so that
+ * another thread of the process can adopt them.
  */
 #include "client_lib/thread.h"
 
@@ -15,6 +16,8 @@
 #include "client_lib/alloc.h"
 #include "client_lib/free.h"
 #include "client_lib/session.h"
+
+#define PLUNDER_LOOKS 8u /* idle states that one shortage looks at */
 
 static struct hakc_thread nobody; /* all zero for ever: nothing cached, no pool */
 __thread struct hakc_thread *hakc_self = &nobody;
@@ -30,9 +33,26 @@ static void make_key(void)
 		end_key = (pthread_key_t)-1; /* states are then kept till the process ends */
 }
 
-static size_t threads_bytes(void)
+/* Blocks that a magazine may hold at most. */
+static uint32_t magazine_max(unsigned index)
 {
-	return HAKC_THREADS_MAX * sizeof(struct hakc_thread *);
+	uint64_t size, n;
+
+	if (index >= HAKC_SPANS_AT)
+		return (uint32_t)(HAKC_SPANS_BYTES /
+				  ((index - HAKC_SPANS_AT + 1) * HAK_SLOT_BYTES));
+	size = hak_classes[index].size;
+	n = HAKC_MAGAZINE_BYTES / size;
+	return n < 2 ? 2 : n > HAKC_MAGAZINE_BLOCKS ? HAKC_MAGAZINE_BLOCKS : (uint32_t)n;
+}
+
+static size_t state_bytes(void)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++)
+		n += 1 + magazine_max(i);
+	return sizeof(struct hakc_thread) + n * sizeof(void *);
 }
 
 /* A state that nobody uses, with its number; heap locked. */
@@ -40,16 +60,16 @@ static struct hakc_thread *new_state(struct hakc_heap *heap)
 {
 	struct hakc_thread *t;
 
-	if (heap->free_thread) {
-		t = heap->threads[heap->free_thread - 1];
-		heap->free_thread = t->next_free;
+	if (heap->idle_thread) {
+		t = heap->threads[heap->idle_thread - 1];
+		heap->idle_thread = t->next_idle;
 		return t;
 	}
 	if (!heap->threads)
-		heap->threads = hakc_private_map(threads_bytes());
+		heap->threads = hakc_private_map(HAKC_THREADS_MAX * sizeof(t));
 	if (!heap->threads || heap->n_threads == HAKC_THREADS_MAX)
 		return NULL;
-	t = hakc_private_map(sizeof(*t));
+	t = hakc_private_map(state_bytes());
 	if (!t)
 		return NULL;
 	heap->threads[heap->n_threads++] = t;
@@ -57,24 +77,34 @@ static struct hakc_thread *new_state(struct hakc_heap *heap)
 	return t;
 }
 
+static void init_magazines(struct hakc_thread *t)
+{
+	void **room = (void **)(t + 1);
+
+	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++) {
+		struct hakc_magazine *m = &t->magazines[i];
+		uint32_t most = magazine_max(i);
+		uint32_t first = most < HAKC_MAGAZINE_FIRST ? most : HAKC_MAGAZINE_FIRST;
+
+		room++; /* what the bottom is compared with when it is empty */
+		m->top = m->bottom = room;
+		m->end_max = room += most;
+		m->end = i < HAKC_SPANS_AT ? m->bottom + first : m->end_max;
+		if (i < HAK_CLASS_COUNT) {
+			m->magic = hak_classes[i].magic;
+			m->limit = hak_class_start_limit(&hak_classes[i]);
+		}
+	}
+}
+
 static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 {
 	t->heap = heap;
 	t->base = heap->segment.base;
-	t->capacity = heap->segment.geometry.capacity;
+	t->n_slots = heap->segment.geometry.n_slots;
 	t->words = heap->segment.slab_words;
 	t->mine = hak_slab_mine(heap->holder, t->number);
-	for (unsigned cls = 0; cls < HAK_CLASS_COUNT; cls++) {
-		struct hakc_magazine *m = &t->magazines[cls];
-		uint32_t capacity = HAKC_MAGAZINE_BYTES / hak_classes[cls].size;
-
-		m->n = 0;
-		m->magic = hak_classes[cls].magic;
-		m->end = (uint64_t)hak_classes[cls].n_blocks * hak_classes[cls].size;
-		m->capacity = capacity < 2			? 2
-			      : capacity > HAKC_MAGAZINE_BLOCKS ? HAKC_MAGAZINE_BLOCKS
-								: capacity;
-	}
+	init_magazines(t);
 	hakc_count(heap, HAK_STAT_THREADS, 1);
 }
 
@@ -82,11 +112,11 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 static void leave(struct hakc_thread *t)
 {
 	uint32_t number = t->number;
-	uint32_t next_free = t->next_free;
+	uint32_t next_idle = t->next_idle;
 
 	memset(t, 0, sizeof(*t));
 	t->number = number;
-	t->next_free = next_free;
+	t->next_idle = next_idle;
 }
 
 struct hakc_thread *hakc_thread_get(int *ret_error)
@@ -107,7 +137,7 @@ struct hakc_thread *hakc_thread_get(int *ret_error)
 		if (!t)
 			r = -ENOMEM;
 	}
-	if (r == 0)
+	if (r == 0 && !t->heap)
 		enter(t, heap);
 	pthread_mutex_unlock(&heap->lock);
 	if (r < 0) {
@@ -118,6 +148,18 @@ struct hakc_thread *hakc_thread_get(int *ret_error)
 	if (end_key != (pthread_key_t)-1)
 		pthread_setspecific(end_key, t);
 	return t;
+}
+
+void hakc_thread_publish(struct hakc_thread *t)
+{
+	for (unsigned i = 0; i < HAK_STAT_COUNT; i++) {
+		uint64_t n = hak_load_relaxed(&t->counts[i]); /* as in hakc_thread_count */
+
+		if (n == 0)
+			continue;
+		hakc_count(t->heap, (enum hak_stat)i, n);
+		hak_store_relaxed(&t->counts[i], 0);
+	}
 }
 
 /* Lets go of a list of slabs; heap locked. */
@@ -163,6 +205,12 @@ static void release_slabs(struct hakc_thread *t)
 	t->n_empty = 0;
 }
 
+static void put_idle(struct hakc_heap *heap, struct hakc_thread *t)
+{
+	t->next_idle = heap->idle_thread;
+	heap->idle_thread = t->number;
+}
+
 static void end_thread(void *state)
 {
 	struct hakc_thread *t = state;
@@ -171,17 +219,74 @@ static void end_thread(void *state)
 	if (t->number == 0)
 		return; /* wiped by a fork */
 	if (t->heap) {
-		hakc_free_flush_all(t);
-		pthread_mutex_lock(&heap->lock);
-		release_slabs(t);
-		pthread_mutex_unlock(&heap->lock);
+		hakc_free_flush_outgoing(t); /* others wait for these */
+		hakc_thread_publish(t);
 	}
 	pthread_mutex_lock(&heap->lock);
-	leave(t);
-	t->next_free = heap->free_thread;
-	heap->free_thread = t->number;
+	put_idle(heap, t);
 	pthread_mutex_unlock(&heap->lock);
 	hakc_self = &nobody;
+}
+
+static bool has_slabs(const struct hakc_thread *t, unsigned cls)
+{
+	return t->heap && (t->full || t->empty || t->current[cls] || t->partial[cls]);
+}
+
+/* An idle state that has slabs, taken off the list; heap locked. */
+static struct hakc_thread *find_idle(struct hakc_heap *heap, unsigned cls)
+{
+	uint32_t *link = &heap->idle_thread;
+
+	for (unsigned i = 0; i < PLUNDER_LOOKS && *link; i++) {
+		struct hakc_thread *t = heap->threads[*link - 1];
+
+		if (has_slabs(t, cls)) {
+			*link = t->next_idle;
+			return t;
+		}
+		link = &t->next_idle;
+	}
+	return NULL;
+}
+
+bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls)
+{
+	struct hakc_thread *t;
+
+	pthread_mutex_lock(&heap->lock);
+	t = find_idle(heap, cls);
+	pthread_mutex_unlock(&heap->lock);
+	if (!t)
+		return false;
+	hakc_free_flush_all(t);
+	pthread_mutex_lock(&heap->lock);
+	release_slabs(t);
+	put_idle(heap, t);
+	pthread_mutex_unlock(&heap->lock);
+	return true;
+}
+
+void hakc_thread_plunder_all(struct hakc_heap *heap)
+{
+	uint32_t list;
+
+	pthread_mutex_lock(&heap->lock);
+	list = heap->idle_thread;
+	heap->idle_thread = 0;
+	while (list) {
+		struct hakc_thread *t = heap->threads[list - 1];
+
+		list = t->next_idle;
+		if (t->heap) {
+			pthread_mutex_unlock(&heap->lock);
+			hakc_free_flush_all(t);
+			pthread_mutex_lock(&heap->lock);
+			release_slabs(t);
+		}
+		put_idle(heap, t);
+	}
+	pthread_mutex_unlock(&heap->lock);
 }
 
 int hakc_thread_attach_process(const struct hakmem_options *options)
@@ -206,6 +311,7 @@ int hakc_thread_detach_process(void)
 			if (!heap->threads[i]->heap)
 				continue;
 			hakc_free_flush_outgoing(heap->threads[i]);
+			hakc_thread_publish(heap->threads[i]);
 			leave(heap->threads[i]);
 		}
 	}

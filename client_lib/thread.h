@@ -4,47 +4,78 @@
 
 /*
  * A thread's private state: magazines of free blocks, the slabs that it
- * claims, and the outgoing buffer of blocks that others claim.
+ * claims, and the outgoing blocks that others claim.
  *
  * It lies in wiped pages: in a forked child every magazine is empty with no
- * capacity and the pool has no bytes, so both fast paths fall through to the
- * slow ones, which see that the heap is gone. That costs the fast path nothing.
+ * room and the pool has no slots, so both fast paths fall through to the slow
+ * ones, which see that the heap is gone. That costs the fast path nothing.
+ *
+ * A state outlives its thread: with its magazines and slabs it waits for the
+ * next thread, so a thread that lives for a moment costs next to nothing. Who
+ * lacks memory meanwhile takes its slabs (hakc_thread_plunder).
  */
 
 #include "client_lib/heap.h"
 
-#define HAKC_MAGAZINE_BLOCKS 64u
-#define HAKC_MAGAZINE_BYTES  16384u /* of free blocks a class, but two blocks at least */
-#define HAKC_OUTGOING_BLOCKS 64u
-#define HAKC_OUTGOING_BYTES  65536u
-#define HAKC_EMPTY_KEPT	     4u
+/*
+ * Magazines by class; behind the classes one a span length in slots. W of a
+ * slab holds its class in 8 bits: the fast path masks with the count, and the
+ * rows that nothing uses have no room.
+ */
+#define HAKC_MAGAZINES	     128u
+#define HAKC_SPANS_AT	     HAK_CLASS_COUNT /* magazine of spans of 1 slot, of 2, ... */
+#define HAKC_SPAN_SLOTS_MAX  16u	     /* longest span that a thread caches */
+#define HAKC_MAGAZINES_USED  (HAKC_SPANS_AT + HAKC_SPAN_SLOTS_MAX)
+#define HAKC_MAGAZINE_BLOCKS 256u		 /* blocks at most, and bytes at most */
+#define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 17) /* of a class; two blocks at least */
+#define HAKC_SPANS_BYTES     (UINT64_C(8) << 20) /* of all spans that a thread caches */
+#define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
 
+/* A stack of blocks; its room lies behind the states. Zero: empty, no room. */
 struct hakc_magazine {
-	uint32_t n;
-	uint32_t capacity;
-	uint64_t magic; /* of the class: is an address the begin of a block? */
-	uint64_t end;	/* of the last block, bytes from the begin of its slab's first slot */
-	void *block[HAKC_MAGAZINE_BLOCKS];
+	void **top; /* behind the block that goes next */
+	void **bottom;
+	void **end;	/* of the room that it has now */
+	uint64_t magic; /* of the class: an offset from the slab's begin ... */
+	uint64_t limit; /* ... begins a block if its product with magic is below */
+	void **end_max;
+	uint32_t used; /* fills and flushes since the last round of shrinking */
+	uint32_t index;
+	uint64_t reserved;
 };
 
-/* A block on its way back to a slab: the epoch tells if that is still the same one. */
+_Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache line");
+
+/* Free bits that are to be set: of one word of a slab. */
 struct hakc_outgoing {
-	uint32_t slot;
-	uint16_t index;
-	uint16_t epoch;
+	uint64_t mask;
+	uint32_t slot; /* of the head */
+	uint16_t word;
+	uint16_t epoch; /* tells if it is still the same slab */
+};
+
+/* Collects blocks by word, so that those of one word go by one atomic OR. */
+#define HAKC_BATCH_WORDS 32u
+
+struct hakc_batch {
+	uint32_t n; /* blocks */
+	uint64_t bytes;
+	struct hakc_outgoing words[HAKC_BATCH_WORDS]; /* mask 0: unused */
 };
 
 struct hakc_thread {
 	/* Read by the fast paths. */
 	uintptr_t base;
-	uint64_t capacity; /* of the pool, 0: not attached */
+	uint64_t n_slots; /* of the pool, 0: not attached */
 	hak_u64 *words;
-	uint64_t mine;
-	struct hakc_magazine magazines[HAK_CLASS_COUNT];
-
-	struct hakc_heap *heap; /* NULL: not attached */
+	uint32_t mine;
 	uint32_t number;	/* 1.. */
-	uint32_t next_free;	/* number of the next ended thread's state */
+	struct hakc_heap *heap; /* NULL: not attached */
+	uint64_t span_bytes;	/* in magazines of spans */
+	uint32_t n_fills;
+	uint32_t n_flushes; /* of outgoing blocks */
+	uint32_t next_idle; /* number of the next idle state */
+	struct hakc_magazine magazines[HAKC_MAGAZINES] __attribute__((aligned(64)));
 
 	/* Slabs that this thread claims, slot + 1. */
 	uint32_t current[HAK_CLASS_COUNT];
@@ -53,10 +84,13 @@ struct hakc_thread {
 	uint32_t empty;
 	uint32_t n_empty;
 
-	uint32_t n_outgoing;
-	uint64_t outgoing_bytes;
-	struct hakc_outgoing outgoing[HAKC_OUTGOING_BLOCKS];
+	struct hakc_batch outgoing;	/* blocks that others claim */
+	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
 };
+
+#define HAKC_EMPTY_KEPT	     4u
+#define HAKC_OUTGOING_BLOCKS 256u
+#define HAKC_OUTGOING_BYTES  65536u
 
 /* The calling thread's state; one that is always empty before its first call. */
 extern __thread struct hakc_thread *hakc_self __attribute__((tls_model("initial-exec")));
@@ -66,6 +100,23 @@ extern __thread struct hakc_thread *hakc_self __attribute__((tls_model("initial-
  * NULL and *ret_error, a negative errno.
  */
 struct hakc_thread *hakc_thread_get(int *ret_error);
+
+/* Counts on a slow path; published now and then. */
+static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, uint64_t n)
+{
+	/* Relaxed, not atomic together: the thread is the only one that writes. */
+	hak_store_relaxed(&t->counts[stat], hak_load_relaxed(&t->counts[stat]) + n);
+}
+
+/* Adds what t has counted to the counters that everybody sees. */
+void hakc_thread_publish(struct hakc_thread *t);
+
+/*
+ * Empties an idle state that may have memory for cls, or all of them: their
+ * slabs are nobody's then, or unused. False: there is none. Heap not locked.
+ */
+bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls);
+void hakc_thread_plunder_all(struct hakc_heap *heap);
 
 struct hakmem_options;
 

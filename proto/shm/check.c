@@ -6,7 +6,7 @@ const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_OWNER] = "slab owned by another holder than its SuperSlab",
 	[HAK_ANOMALY_STATE] = "slab in an impossible state",
 	[HAK_ANOMALY_CLASS] = "slab of a class that does not exist",
-	[HAK_ANOMALY_BODY] = "body slot without its head",
+	[HAK_ANOMALY_BODY] = "slot of a slab or span that is no body of it",
 	[HAK_ANOMALY_RANGE] = "slab or span beyond its SuperSlab",
 	[HAK_ANOMALY_BITS] = "free bits of blocks that do not exist",
 };
@@ -72,6 +72,7 @@ static uint32_t check_slot(const struct hak_segment *segment, uint32_t slot, uin
 		note(census, HAK_ANOMALY_OWNER, slot);
 	switch (hak_slab_state(w)) {
 	case HAK_SLAB_UNUSED:
+	case HAK_SLAB_BODY: /* of nothing: heads step over the bodies that they cover */
 		census->unused_slots++;
 		return 1;
 	case HAK_SLAB_ACTIVE:
@@ -87,9 +88,6 @@ static uint32_t check_slot(const struct hak_segment *segment, uint32_t slot, uin
 		if (length >= 1 && length <= left)
 			count_span(segment, slot, length, census);
 		break;
-	case HAK_SLAB_BODY: /* heads step over their bodies */
-		note(census, HAK_ANOMALY_BODY, slot);
-		return 1;
 	default:
 		note(census, HAK_ANOMALY_STATE, slot);
 		return 1;

@@ -18,7 +18,7 @@ enum hak_anomaly {
 	HAK_ANOMALY_OWNER, /* the slab's owner is not the SuperSlab's */
 	HAK_ANOMALY_STATE, /* a state that does not exist or can't be here */
 	HAK_ANOMALY_CLASS, /* a class that does not exist */
-	HAK_ANOMALY_BODY,  /* a body that belongs to no head, or to another */
+	HAK_ANOMALY_BODY,  /* a slot that its head covers and that is no body of it */
 	HAK_ANOMALY_RANGE, /* a slab or span that leaves its SuperSlab or run */
 	HAK_ANOMALY_BITS,  /* free bits of blocks that don't exist */
 	HAK_ANOMALY_COUNT

@@ -2,16 +2,19 @@
 /*
  * The table of size classes, worked out by the compiler.
  *
- * A slab takes the fewest slots (1, 2, 4, 8) for which the tail that no block
- * fits into is at most 1/48 of it; with the 0.8 % that the bitmap takes, a full
- * heap stays under 3 % of overhead.
+ * A slab takes the fewest slots (1 to 8) for which the tail that no block fits
+ * into is at most 1/48 of it; with the 0.8 % that the bitmap takes, a full heap
+ * stays under 3 % of overhead.
  */
 #include "proto/shm/size_class.h"
 
-#define RUN(slots)	  ((slots)*65536u)
-#define TAIL(size, slots) (RUN(slots) % (size))
-#define FITS(size, slots) (TAIL(size, slots) * 48 <= RUN(slots))
-#define SLOTS(size)	  (FITS(size, 1) ? 1 : FITS(size, 2) ? 2 : FITS(size, 4) ? 4 : 8)
+#define RUN(slots)	      ((slots)*65536u)
+#define TAIL(size, slots)     (RUN(slots) % (size))
+#define FITS(size, slots)     (TAIL(size, slots) * 48 <= RUN(slots))
+#define FEWEST(size, n, more) (FITS(size, n) ? (n) : (more))
+#define SLOTS_5(size)	      FEWEST(size, 5, FEWEST(size, 6, FEWEST(size, 7, 8)))
+#define SLOTS(size) \
+	FEWEST(size, 1, FEWEST(size, 2, FEWEST(size, 3, FEWEST(size, 4, SLOTS_5(size)))))
 
 #define ROW(bytes)                                                                                 \
 	{                                                                                          \

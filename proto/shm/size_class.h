@@ -29,7 +29,7 @@
 struct hak_class {
 	uint32_t size;	   /* bytes of a block */
 	uint16_t n_blocks; /* blocks in a slab */
-	uint16_t n_slots;  /* slots that a slab of it takes: 1, 2, 4 or 8 */
+	uint16_t n_slots;  /* slots that a slab of it takes: 1 to 8 */
 	uint64_t magic;	   /* ceil(2^64 / size): division by multiplication */
 };
 
@@ -65,6 +65,19 @@ unsigned hak_class_of_aligned(size_t size, size_t alignment);
 static inline bool hak_class_is_start(uint64_t magic, uint64_t offset)
 {
 	return offset * magic < magic;
+}
+
+/*
+ * The same and "is it one of the n_blocks", for an offset below 2^16, as one
+ * compare: offset * magic < hak_class_start_limit(). With e = size * magic
+ * mod 2^64 (below size) the product of the q-th begin is q * e, which grows
+ * with q; that of any other offset is at least magic, which is more.
+ */
+static inline uint64_t hak_class_start_limit(const struct hak_class *shape)
+{
+	uint64_t e = shape->size * shape->magic;
+
+	return e ? (shape->n_blocks - 1) * e + 1 : 1;
 }
 
 /* Index of the block in which offset (from the begin of the slab) lies. */

@@ -5,18 +5,21 @@
 /*
  * The slab word and the free bits: all that is true about a slab.
  *
- *   63    58 57            34 33     26 25       14 13      4   3    2    0
- *  +--------+----------------+---------+-----------+---------+-----+--------+
- *  | unused | arg (24)       | class 8 | owner 12  | epoch10 | TAG | state 3|
- *  +--------+----------------+---------+-----------+---------+-----+--------+
+ *   63    56 55     46 45      38 37   32 31        16 15       4   3   2    0
+ *  +--------+---------+----------+-------+------------+----------+-----+--------+
+ *  | unused | epoch10 | class 8, | 0     | thread 16, | owner 12 | TAG | state 3|
+ *  |        |         | high arg |       | low arg    |          |     |        |
+ *  +--------+---------+----------+-------+------------+----------+-----+--------+
  *
- * arg: ACTIVE the claiming thread (0: nobody), SPAN its length in slots,
- * BODY the distance to the head of its slab or span in slots.
+ * ACTIVE: its class and the claiming thread (0: nobody). SPAN and BODY have an
+ * arg of 24 bits in these two fields: the length in slots, the distance to the
+ * head in slots. So "mine, untagged" is one compare of the low half, and the
+ * class stands where a cache line's worth is a multiple of it.
  *
- *               cut                     retire (head first)
+ *               cut                     retire
  *   UNUSED ------------> ACTIVE --------------------------> UNUSED
  *   UNUSED ------------> SPAN   --------------------------> UNUSED
- *   UNUSED ------------> BODY (before its head) ----------> UNUSED
+ *   UNUSED ------------> BODY (before its head)
  *   any    --- collect (daemon) --> UNUSED, owner 0
  *   any    --- grant (daemon) ----> UNUSED, owner X, epoch + 1
  *
@@ -29,9 +32,14 @@
  * | free bits       | anybody                           | not freed                |
  * | release, adopt  | the thread in W; a thread of the  | one CAS                  |
  * |                 | owner when W names nobody         |                          |
+ * | resize a span   | as cut                            | one CAS, bodies before   |
  * | retire          | the thread in W; a span: a thread | bits are claimed, W says |
  * |                 | of the owner                      | ACTIVE: the scan's       |
  * | grant, collect  | the daemon                        | done again               |
+ *
+ * A BODY is in use only while a head at its distance covers it. Retiring a head
+ * leaves its bodies as they are: they are unused by then, and cutting the same
+ * shape again finds them written already.
  *
  * What a dead owner leaves half done is collected whole, so nobody repairs it.
  *
@@ -55,29 +63,32 @@ enum hak_slab_state {
 	HAK_SLAB_ORPHAN = 5,	 /* reserved for the scan */
 };
 
-#define HAK_SLAB_STATE_MASK  UINT64_C(0x7)
-#define HAK_SLAB_TAGGED	     UINT64_C(0x8)
-#define HAK_SLAB_EPOCH_SHIFT 4
-#define HAK_SLAB_OWNER_SHIFT 14
-#define HAK_SLAB_CLASS_SHIFT 26
-#define HAK_SLAB_ARG_SHIFT   34
-#define HAK_SLAB_OWNER_BITS  12
-#define HAK_SLAB_ARG_BITS    24
-#define HAK_SLAB_ARG_MAX     ((UINT64_C(1) << HAK_SLAB_ARG_BITS) - 1)
-
-/* Everything of W but its class and epoch: what "mine, untagged" compares. */
-#define HAK_SLAB_MINE_MASK                                                                   \
-	(HAK_SLAB_STATE_MASK | HAK_SLAB_TAGGED | (UINT64_C(0xfff) << HAK_SLAB_OWNER_SHIFT) | \
-	 (HAK_SLAB_ARG_MAX << HAK_SLAB_ARG_SHIFT))
+#define HAK_SLAB_STATE_MASK   UINT64_C(0x7)
+#define HAK_SLAB_TAGGED	      UINT64_C(0x8)
+#define HAK_SLAB_OWNER_SHIFT  4
+#define HAK_SLAB_OWNER_BITS   12
+#define HAK_SLAB_THREAD_SHIFT 16
+#define HAK_SLAB_THREAD_BITS  16
+#define HAK_SLAB_CLASS_SHIFT  38
+#define HAK_SLAB_EPOCH_SHIFT  46
+#define HAK_SLAB_ARG_MAX      UINT32_C(0xffffff)
 
 #define HAK_SLAB_BITS_WORDS 64 /* words of free bits a slot: 4096 bits */
 
+/* arg: 24 bits; of an ACTIVE slab class << 16 | thread. */
 static inline uint64_t hak_slab_pack(enum hak_slab_state state, unsigned epoch, unsigned owner,
-				     unsigned cls, uint64_t arg)
+				     uint32_t arg)
 {
-	return (uint64_t)state | (uint64_t)epoch << HAK_SLAB_EPOCH_SHIFT |
-	       (uint64_t)owner << HAK_SLAB_OWNER_SHIFT | (uint64_t)cls << HAK_SLAB_CLASS_SHIFT |
-	       arg << HAK_SLAB_ARG_SHIFT;
+	return (uint64_t)state | (uint64_t)owner << HAK_SLAB_OWNER_SHIFT |
+	       (uint64_t)(arg & 0xffff) << HAK_SLAB_THREAD_SHIFT |
+	       (uint64_t)(arg >> 16) << HAK_SLAB_CLASS_SHIFT |
+	       (uint64_t)epoch << HAK_SLAB_EPOCH_SHIFT;
+}
+
+static inline uint64_t hak_slab_pack_active(unsigned epoch, unsigned owner, unsigned cls,
+					    uint32_t thread)
+{
+	return hak_slab_pack(HAK_SLAB_ACTIVE, epoch, owner, cls << 16 | thread);
 }
 
 static inline enum hak_slab_state hak_slab_state(uint64_t w)
@@ -100,15 +111,25 @@ static inline unsigned hak_slab_class(uint64_t w)
 	return (unsigned)(w >> HAK_SLAB_CLASS_SHIFT) & 0xff;
 }
 
-static inline uint32_t hak_slab_arg(uint64_t w)
+static inline uint32_t hak_slab_thread(uint64_t w)
 {
-	return (uint32_t)(w >> HAK_SLAB_ARG_SHIFT) & HAK_SLAB_ARG_MAX;
+	return (uint32_t)(w >> HAK_SLAB_THREAD_SHIFT) & 0xffff;
 }
 
-/* What W & HAK_SLAB_MINE_MASK is for an untagged slab of this thread. */
-static inline uint64_t hak_slab_mine(unsigned owner, uint32_t thread)
+static inline uint32_t hak_slab_arg(uint64_t w)
 {
-	return hak_slab_pack(HAK_SLAB_ACTIVE, 0, owner, 0, thread);
+	return hak_slab_thread(w) | hak_slab_class(w) << 16;
+}
+
+/* The low half of W of an untagged slab that this thread claims. */
+static inline uint32_t hak_slab_mine(unsigned owner, uint32_t thread)
+{
+	return (uint32_t)hak_slab_pack_active(0, owner, 0, thread);
+}
+
+static inline bool hak_slab_is_mine(uint64_t w, uint32_t mine)
+{
+	return (uint32_t)w == mine;
 }
 
 /*
@@ -160,9 +181,9 @@ static inline uint64_t hak_slab_free(hak_u64 *bits, uint64_t mask)
 bool hak_slab_is_empty(const hak_u64 *bits, unsigned n_blocks);
 
 /*
- * Cuts n_slots of class cls out of UNUSED slots of owner; word and bits are
+ * Cuts a slab of class cls out of unused slots of owner; word and bits are
  * the first slot's. All blocks are free afterwards and thread may claim them.
- * False, and nothing is cut, where a slot is not an UNUSED one of owner.
+ * False, and nothing is cut, where a slot is not an unused one of owner.
  */
 bool hak_slab_cut(hak_u64 *word, hak_u64 *bits, unsigned owner, unsigned cls, uint32_t thread);
 
@@ -177,6 +198,12 @@ bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t thre
 
 /* The same for a span whose block is free; exclusion within the owner is the caller's. */
 bool hak_slab_retire_span(hak_u64 *word, hak_u64 *bits, unsigned owner);
+
+/*
+ * Grows a span into the unused slots behind it, or shrinks it (the slots at its
+ * end are unused then). False: a slot is not unused. Exclusion is the caller's.
+ */
+bool hak_slab_resize_span(hak_u64 *word, unsigned owner, uint32_t n_slots);
 
 /* Hands a slab of the owner on: thread 0 is nobody. False: it was not `from`'s. */
 bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to);

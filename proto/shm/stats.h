@@ -18,12 +18,21 @@
 	X(STAGE_1, "stage_1", "times an empty slab was cut again")                                \
 	X(STAGE_2, "stage_2", "times an unused slot was cut")                                     \
 	X(STAGE_3, "stage_3", "times the daemon was asked for memory")                            \
+	X(AHEAD, "ahead", "of these, asked ahead of need")                                        \
+	X(WAITS, "waits", "times a thread waited for the daemon's memory")                        \
+	X(WAITS_100US, "waits_100us", "of these, at most 100 us")                                 \
+	X(WAITS_1MS, "waits_1ms", "of these, at most 1 ms")                                       \
+	X(WAITS_10MS, "waits_10ms", "of these, at most 10 ms")                                    \
+	X(WAITS_100MS, "waits_100ms", "of these, at most 100 ms")                                 \
+	X(WAITS_LONG, "waits_long", "of these, longer than 100 ms")                               \
 	X(FLUSHES, "flushes", "batches of blocks given back to free bits")                        \
 	X(REMOTE_FREES, "remote_frees", "blocks freed that another thread or process claims")     \
 	X(LOST_FREES, "lost_frees", "remote frees dropped: the owner had gone")                   \
 	X(ADOPTIONS, "adoptions", "slabs taken over from threads that ended")                     \
-	X(SPANS, "spans", "spans of slots allocated")                                             \
-	X(HUGE, "huge", "runs of SuperSlabs allocated")                                           \
+	X(SPANS, "spans", "spans of slots cut")                                                   \
+	X(HUGE, "huge", "runs of SuperSlabs granted for one block")                               \
+	X(CACHED_HUGE, "cached_huge",                                                             \
+	  "runs of SuperSlabs allocated again from the process's cache")                          \
 	X(RETURNS, "returns", "SuperSlabs given back to the daemon")                              \
 	X(OUT_OF_MEMORY, "out_of_memory", "allocations answered by ENOMEM")                       \
 	X(DOUBLE_FREES, "double_frees", "double frees refused")                                   \

@@ -41,7 +41,8 @@ static int clear(void **state)
 static void plant(uint32_t slot, unsigned state, unsigned cls, uint64_t arg)
 {
 	hak_store_relaxed(&pool.segment.slab_words[slot],
-			  hak_slab_pack((enum hak_slab_state)state, 1, HAK_HOLDER_FIRST, cls, arg));
+			  hak_slab_pack((enum hak_slab_state)state, 1, HAK_HOLDER_FIRST,
+					(uint32_t)(cls << 16 | arg)));
 }
 
 static enum hak_place place_of(uint32_t slot)

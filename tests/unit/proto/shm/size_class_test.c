@@ -29,7 +29,7 @@ static void test_a_slab_takes_the_fewest_slots_that_waste_a_48th(void **state)
 		uint32_t wanted = 1;
 
 		while (wanted < HAK_RUN_SLOTS && !fits(hak_classes[cls].size, wanted))
-			wanted *= 2;
+			wanted++;
 		assert_int_equal(hak_classes[cls].n_slots, wanted);
 	}
 }
@@ -44,7 +44,7 @@ static void test_a_slab_is_full_of_blocks(void **state)
 
 		assert_true(shape->n_blocks >= 1 && shape->n_blocks <= HAK_CLASS_BLOCKS);
 		assert_true(used <= bytes && bytes - used < shape->size);
-		assert_true((bytes - used) * 28 <= bytes); /* 26624 bytes: the worst */
+		assert_true((bytes - used) * 48 <= bytes);
 	}
 }
 

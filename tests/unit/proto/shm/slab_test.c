@@ -30,7 +30,8 @@ static void test_a_cut_slab_has_all_its_blocks_free(void **state)
 		uint64_t w = hak_slab_load(run.words);
 		assert_int_equal(hak_slab_state(w), HAK_SLAB_ACTIVE);
 		assert_int_equal(hak_slab_class(w), cls);
-		assert_int_equal(w & HAK_SLAB_MINE_MASK, hak_slab_mine(OWNER, THREAD));
+		assert_true(hak_slab_is_mine(w, hak_slab_mine(OWNER, THREAD)));
+		assert_int_equal(hak_slab_thread(w), THREAD);
 		assert_true(hak_slab_is_empty(run.bits, hak_classes[cls].n_blocks));
 		for (unsigned i = 1; i < 8; i++) {
 			enum hak_slab_state wanted = i < hak_classes[cls].n_slots ? HAK_SLAB_BODY
@@ -81,8 +82,9 @@ static void test_a_cut_over_used_slots_changes_nothing(void **state)
 	assert_true(hak_slab_cut(&run.words[2], run.bits, OWNER, 0, THREAD));
 	assert_false(hak_slab_cut_span(run.words, run.bits, OWNER, 4));
 	assert_int_equal(hak_slab_state(hak_slab_load(&run.words[0])), HAK_SLAB_UNUSED);
-	assert_int_equal(hak_slab_state(hak_slab_load(&run.words[1])), HAK_SLAB_UNUSED);
+	assert_int_equal(hak_slab_state(hak_slab_load(&run.words[2])), HAK_SLAB_ACTIVE);
 	assert_false(hak_slab_cut(run.words, run.bits, OWNER + 1, 0, THREAD));
+	assert_true(hak_slab_cut_span(run.words, run.bits, OWNER, 2)); /* over bodies of nothing */
 }
 
 static void test_a_span_that_its_word_cannot_hold_is_not_cut(void **state)
