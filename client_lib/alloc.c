@@ -140,13 +140,6 @@ static void take_hints(struct hakc_thread *t, uint32_t looks)
 	}
 }
 
-void hakc_alloc_take_hints(struct hakc_thread *t)
-{
-	pthread_mutex_lock(&t->heap->lock);
-	take_hints(t, UINT32_MAX);
-	pthread_mutex_unlock(&t->heap->lock);
-}
-
 /* Stage 0.5 and what needs the lock: are there slabs that have free blocks, perhaps? */
 static bool has_partial(struct hakc_thread *t, unsigned cls, bool *ret_has_idle)
 {
@@ -222,6 +215,7 @@ static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 static int fill_magazine(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_heap *heap = t->heap;
+	bool is_cut = false;
 	uint32_t slot;
 	int r;
 
@@ -247,22 +241,26 @@ static int fill_magazine(struct hakc_thread *t, unsigned cls)
 		pthread_mutex_unlock(&heap->lock);
 		if (r < 0)
 			return r;
+		is_cut = true;
 		hakc_debug("thread %u cut slab %u for class %u", t->number, slot, cls);
 	}
 	if (!claim_blocks(t, cls, slot))
 		return -ENOMEM; /* bits that somebody scribbled over */
+	if (is_cut)
+		hakc_thread_publish(t);
 found:
 	t->current[cls] = slot + 1;
 	heap->slabs[slot].list = HAKC_LIST_CURRENT;
 	return 0;
 }
 
-/* Before ENOMEM: everything that this process caches without need goes back to its slots. */
-static void scrape(struct hakc_thread *t)
+void hakc_alloc_scrape(struct hakc_thread *t)
 {
 	hakc_free_flush_all(t);
 	hakc_thread_plunder_all(t->heap);
-	hakc_alloc_take_hints(t);
+	pthread_mutex_lock(&t->heap->lock);
+	take_hints(t, UINT32_MAX);
+	pthread_mutex_unlock(&t->heap->lock);
 	hakc_free_retire_empty(t, true);
 	pthread_mutex_lock(&t->heap->lock);
 	hakc_heap_return_stock(t->heap, 0);
@@ -285,7 +283,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		int r = fill_magazine(t, cls);
 
 		if (r == -ENOMEM) {
-			scrape(t);
+			hakc_alloc_scrape(t);
 			r = fill_magazine(t, cls);
 		}
 		if (r < 0)
@@ -332,7 +330,7 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 		return fail(t, -ENOMEM);
 	r = cut_span(t, alignment, size, &slot, ret_zeroed);
 	if (r == -ENOMEM && size <= t->heap->segment.geometry.capacity) {
-		scrape(t);
+		hakc_alloc_scrape(t);
 		r = cut_span(t, alignment, size, &slot, ret_zeroed);
 	}
 	if (r < 0)

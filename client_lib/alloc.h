@@ -21,8 +21,12 @@ void *hakc_alloc_aligned(size_t alignment, size_t size);
 /* A block of zeros; those above the classes are cleared only if they need it. */
 void *hakc_alloc_zeroed(size_t size);
 
-/* Looks which slabs and spans of this process others freed into. */
-void hakc_alloc_take_hints(struct hakc_thread *t);
+/*
+ * Gives back all that is held without need, before ENOMEM or when asked to: the
+ * caches of this thread and of those that ended, empty slabs, then unused
+ * SuperSlabs to the daemon. Heap not locked.
+ */
+void hakc_alloc_scrape(struct hakc_thread *t);
 
 /* A block of at least size bytes; the fast path. Size 0 wraps and goes the slow way. */
 static inline void *hakc_alloc(size_t size)

@@ -200,8 +200,10 @@ int hakc_conn_receive(struct hakc_conn *conn, unsigned timeout_ms, Hak__Reply **
 {
 	unsigned n = 0;
 
-	if (conn->fd < 0)
+	if (!is_open(conn)) {
+		conn->fd = -1;
 		return -ENOTCONN;
+	}
 	return settle(conn, receive_reply(conn, ret_reply, now_ms() + timeout_ms, NULL, &n, 0));
 }
 

@@ -11,9 +11,11 @@
  */
 #include "client_lib/free.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "client_lib/log.h"
+#include "client_lib/session.h"
 
 #define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */
 
@@ -227,8 +229,9 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
 		t->span_bytes -= n * HAK_SLOT_BYTES;
-		hak_store_relaxed(&t->heap->slabs[slot].cached, 0); /* under the lock */
 		free_own_span(t, slot, hak_slab_load(&t->words[slot]), block);
+		/* [order:cached] Who finds it 0 and frees the span too sees that W changed. */
+		hak_store_release(&t->heap->slabs[slot].cached, 0);
 	}
 	pthread_mutex_unlock(&t->heap->lock);
 }
@@ -348,9 +351,15 @@ static void free_local_span(struct hakc_thread *t, const struct hak_location *l,
 	if (n <= HAKC_SPAN_SLOTS_MAX && t->span_bytes + l->bytes <= HAKC_SPANS_BYTES)
 		m = &t->magazines[HAKC_SPANS_AT + n - 1];
 	if (m && m->top != m->end) {
+		hak_u32 *cached = &t->heap->slabs[l->slot].cached;
+
 		/* [order:cached] Of two threads that free it at once, one is told. */
-		if (hak_or_acq_rel(&t->heap->slabs[l->slot].cached, 1) ||
-		    hak_segment_is_free(&t->heap->segment, l)) {
+		if (hak_or_acq_rel(cached, 1) || hak_segment_is_free(&t->heap->segment, l)) {
+			report_double(t, block);
+			return;
+		}
+		if (is_changed(t->heap, l->slot, l->word)) { /* kept and flushed meanwhile */
+			hak_store_relaxed(cached, 0);
 			report_double(t, block);
 			return;
 		}
@@ -392,34 +401,37 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 		free_remote(t, l);
 }
 
+static void refuse(struct hakc_thread *t, const void *block, const char *reason)
+{
+	hakc_count(t->heap, HAK_STAT_INVALID_FREES, 1);
+	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
+}
+
 void hakc_free_slow(void *block)
 {
+	int saved = errno;
 	struct hakc_thread *t;
-	struct hak_location l;
+	struct hak_location l = {.place = HAK_PLACE_FOREIGN};
 
 	if (!block)
 		return;
 	t = attached_thread();
-	if (!t) {
-		hakc_log(HAKC_LOG_ERROR, "free of %p refused: this process is not attached", block);
-		return;
-	}
-	l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
+	if (t)
+		l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 	switch (l.place) {
 	case HAK_PLACE_BLOCK:
 		free_block(t, &l, block);
-		return;
+		break;
 	case HAK_PLACE_FOREIGN:
-		hakc_count(t->heap, HAK_STAT_FOREIGN_FREES, 1);
-		hakc_log(HAKC_LOG_ERROR, "free of %p refused: not an address of the pool", block);
-		return;
+		hakc_session_free_foreign(t, block);
+		break;
+	case HAK_PLACE_INTERIOR:
+		refuse(t, block, "inside a block, not its begin");
+		break;
 	case HAK_PLACE_VACANT:
 	case HAK_PLACE_TAIL:
-	case HAK_PLACE_INTERIOR:
-		hakc_count(t->heap, HAK_STAT_INVALID_FREES, 1);
-		hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block,
-			 l.place == HAK_PLACE_INTERIOR ? "inside a block, not its begin"
-						       : "no block is there");
-		return;
+		refuse(t, block, "no block is there");
+		break;
 	}
+	errno = saved;
 }

@@ -7,6 +7,7 @@
 
 #include "client_lib/alloc.h"
 #include "client_lib/free.h"
+#include "client_lib/resize.h"
 #include "proto/shm/check.h"
 
 #define ALIGNMENT_MAX (UINT64_C(1) << 21)
@@ -58,74 +59,40 @@ void *hakmem_aligned_alloc(size_t alignment, size_t size)
 	return hakc_alloc_aligned(alignment, size);
 }
 
-/* Where block is; FOREIGN if this process is not attached. */
-static struct hak_location locate(const void *block)
-{
-	const struct hakc_heap *heap = hakc_self->heap ? hakc_self->heap : NULL;
-	int error;
-
-	if (!heap) {
-		struct hakc_thread *t = hakc_thread_get(&error);
-
-		heap = t ? t->heap : NULL;
-	}
-	if (!heap)
-		return (struct hak_location){.place = HAK_PLACE_FOREIGN};
-	return hak_segment_locate(&heap->segment, (uintptr_t)block);
-}
-
 size_t hakmem_usable_size(const void *block)
 {
 	int saved = errno;
-	struct hak_location l = locate(block);
+	struct hak_location l = hakc_locate(block);
 
 	errno = saved;
 	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
 }
 
-/* A span of ours grows into unused slots behind it, or gives up those at its end. */
-static bool resize_in_place(const struct hak_location *l, size_t size)
-{
-	struct hakc_heap *heap = hakc_self->heap;
-	uint64_t n = (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES;
-	bool done;
-
-	if (hak_slab_state(l->word) != HAK_SLAB_SPAN || hak_slab_owner(l->word) != heap->holder ||
-	    size <= HAK_CLASS_MAX || n > heap->segment.geometry.slots_per_superslab)
-		return false;
-	pthread_mutex_lock(&heap->lock);
-	done = hakc_heap_resize_span(heap, l->slot, (uint32_t)n);
-	pthread_mutex_unlock(&heap->lock);
-	return done;
-}
-
 void *hakmem_realloc(void *block, size_t size)
 {
 	struct hak_location l;
-	size_t usable;
-	void *moved;
 
 	if (!block)
 		return hakc_alloc(size);
-	l = locate(block);
+	l = hakc_locate(block);
 	if (l.place != HAK_PLACE_BLOCK) {
 		errno = EINVAL;
 		return NULL;
 	}
-	usable = l.bytes;
-	if ((size <= usable && size >= usable / 2) || resize_in_place(&l, size))
-		return block;
-	moved = hakc_alloc(size);
-	if (!moved)
-		return NULL;
-	memcpy(moved, block, size < usable ? size : usable);
-	hakc_free(block);
-	return moved;
+	return hakc_resize(&l, block, size);
+}
+
+int hakmem_contains(const void *address)
+{
+	const struct hakc_heap *heap = hakc_self->heap ? hakc_self->heap : hakc_heap();
+
+	return heap->is_attached &&
+	       (uintptr_t)address - heap->segment.base < heap->segment.geometry.capacity;
 }
 
 hakmem_ref_t hakmem_ref(const void *block)
 {
-	struct hak_location l = locate(block);
+	struct hak_location l = hakc_locate(block);
 
 	if (l.place != HAK_PLACE_BLOCK) {
 		errno = EINVAL;
@@ -174,13 +141,7 @@ int hakmem_trim(void)
 
 	if (!t)
 		return error;
-	hakc_free_flush_all(t);
-	hakc_thread_plunder_all(t->heap);
-	hakc_alloc_take_hints(t);
-	hakc_free_retire_empty(t, true);
-	pthread_mutex_lock(&t->heap->lock);
-	hakc_heap_return_stock(t->heap, 0);
-	pthread_mutex_unlock(&t->heap->lock);
+	hakc_alloc_scrape(t);
 	return 0;
 }
 

@@ -388,6 +388,7 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 			return r;
 	} while (!hak_slab_cut_span(&heap->segment.slab_words[*ret_slot],
 				    hak_segment_bits(&heap->segment, *ret_slot), heap->holder, n));
+	heap->slabs[*ret_slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
 	hakc_count(heap, HAK_STAT_SPANS, 1);
 	return 0;
 }

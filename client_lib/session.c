@@ -46,6 +46,14 @@ void hakc_private_unmap(void *memory, size_t bytes)
 		munmap(memory, bytes);
 }
 
+void hakc_session_free_foreign(struct hakc_thread *t, void *block)
+{
+	if (t)
+		hakc_count(t->heap, HAK_STAT_FOREIGN_FREES, 1);
+	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block,
+		 t ? "not an address of the pool" : "this process is not attached");
+}
+
 /* What a forked child inherits; so not in wiped pages. */
 static struct mapping {
 	void *heap;

@@ -8,9 +8,8 @@
  * interposer has a source of its own behind these names (malloc/source.c).
  */
 
-#include "client_lib/heap.h"
+#include "client_lib/thread.h"
 
-struct hakmem_options;
 
 /* 0; -EISCONN; or as hakmem_attach says. */
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options);
@@ -31,6 +30,9 @@ int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignm
 
 /* Gives back SuperSlabs in which nothing lives. If the daemon can't be told, it will find out. */
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n);
+
+/* A block that is not of the heap is freed; t is NULL where there is no heap. */
+void hakc_session_free_foreign(struct hakc_thread *t, void *block);
 
 /* Private memory that a forked child finds zeroed; NULL when there is none. */
 void *hakc_private_map(size_t bytes);

@@ -289,6 +289,12 @@ void hakc_thread_plunder_all(struct hakc_heap *heap)
 	pthread_mutex_unlock(&heap->lock);
 }
 
+void hakc_thread_forget(struct hakc_heap *heap, struct hakc_thread *t)
+{
+	leave(t);
+	put_idle(heap, t);
+}
+
 int hakc_thread_attach_process(const struct hakmem_options *options)
 {
 	struct hakc_heap *heap = hakc_heap();

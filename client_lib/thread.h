@@ -118,6 +118,9 @@ void hakc_thread_publish(struct hakc_thread *t);
 bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls);
 void hakc_thread_plunder_all(struct hakc_heap *heap);
 
+/* The state of a thread that is gone, in the middle of anything: empty and idle. Heap locked. */
+void hakc_thread_forget(struct hakc_heap *heap, struct hakc_thread *t);
+
 struct hakmem_options;
 
 /* Attach and detach, for all threads of the process. */

@@ -132,6 +132,12 @@ HAKMEM_API void hakmem_free(void *block);
 /* Usable bytes of a block, at least what was asked for; 0 for what is none. */
 HAKMEM_API size_t hakmem_usable_size(const void *block);
 
+/*
+ * 1: an address of the pool's memory, whether of a block or not; 0: not, or
+ * this process is not attached. Never attaches, takes no lock.
+ */
+HAKMEM_API int hakmem_contains(const void *address);
+
 /* The ref of a block; 0 and errno EINVAL for what is no begin of a block. */
 HAKMEM_API hakmem_ref_t hakmem_ref(const void *block);
 

@@ -70,8 +70,8 @@ check_includes() {
 		'only main, daemon, net and reclaim know the loop'
 	only_in generated '^proto/wire/wire\.h$' '^#include ["<].*hakmem\.pb-c\.h[">]' \
 		'include proto/wire/wire.h'
-	only_in mman '^(client_lib/(heap|session)\.c|daemon/mem/.*|tests/.*)$' '^#include <sys/mman\.h>' \
-		'mapping is done by heap and session of the client and by daemon/mem'
+	only_in mman '^(client_lib/session\.c|client_lib/malloc/source\.c|daemon/mem/.*|tests/.*)$' '^#include <sys/mman\.h>' \
+		'mapping is done by session.c, malloc/source.c and daemon/mem'
 	lines '^#include ["<].*\.c[">]' $(files '\.[ch]$') |
 		say includes-source 'give it a header and link it'
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKC_RESIZE_H
+#define HAKC_RESIZE_H
+
+#include "client_lib/thread.h"
+
+/* Where block is; FOREIGN if this process is not attached and can't be. */
+struct hak_location hakc_locate(const void *block);
+
+/*
+ * The block at l with room for size bytes: where it is, or moved. NULL and
+ * errno; then it is untouched.
+ */
+void *hakc_resize(const struct hak_location *l, void *block, size_t size);
+
+#endif
