@@ -22,6 +22,7 @@
 
 #define HINT_LOOKS    256u /* SuperSlabs that one look for hints goes over */
 #define SHRINK_FILLS  512u /* fills after which unused magazines shrink */
+#define COLOUR_STEP   11u  /* blocks by which the begin of use differs from slot to slot */
 #define PUBLISH_FILLS 64u  /* fills after which counts are published */
 
 #define STEP(n)	 ((n) < 16 ? (n) : (n) < 32 ? 16 + ((n)-16) / 2 : 24 + ((n)-32) / 4)
@@ -32,7 +33,36 @@
 /* The shape of the classes up to 1024 bytes, see proto/shm/size_class.h. */
 const uint16_t hakc_step_magazines[HAKC_STEPS] = {ROW16(0), ROW16(16), ROW16(32), ROW16(48)};
 
-/* Moves free blocks of a slab into its class's magazine; false: it has none. */
+/* Pushes the blocks of mask from the highest, so that the lowest is popped first. */
+static void **push_blocks(void **top, char *first, uint64_t size, uint64_t mask)
+{
+	while (mask) {
+		unsigned bit = 63u - (unsigned)__builtin_clzll(mask);
+
+		*top++ = first + bit * size;
+		mask ^= UINT64_C(1) << bit;
+	}
+	return top;
+}
+
+/* The lowest n bits of mask, or all. */
+static uint64_t lowest_bits(uint64_t mask, unsigned n)
+{
+	uint64_t rest = mask;
+
+	if (n >= 64)
+		return mask;
+	for (; n > 0 && rest; n--)
+		rest &= rest - 1;
+	return mask & ~rest;
+}
+
+/*
+ * Moves free blocks of a slab into its class's magazine; false: it has none.
+ * Slabs begin at multiples of 64 KiB: were the first block of each the first to
+ * be used, all of them would compete for the same lines of the cache. So where
+ * a slab's use begins depends on its slot.
+ */
 static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 {
 	const struct hak_class *shape = &hak_classes[cls];
@@ -42,31 +72,27 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	char *start = (char *)hak_segment_address(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
 	unsigned wanted = (unsigned)(m->end - m->bottom + 1) / 2; /* room is left for frees */
+	uint64_t late = (UINT64_C(1)
+			 << slot * COLOUR_STEP % (shape->n_blocks < 64 ? shape->n_blocks : 64)) -
+			1;
 	void **top = m->top;
 
 	for (unsigned tried = 0; tried < n_words && wanted > 0; tried++) {
 		unsigned i = slab->word < n_words ? slab->word : 0;
+		char *first = start + (uint64_t)i * 64 * shape->size;
 		/* Relaxed: a guess what to claim. */
 		uint64_t seen = hak_load_relaxed(&bits[i]) & hak_slab_bits_mask(shape->n_blocks, i);
-		uint64_t mask = seen;
+		uint64_t mask = lowest_bits(seen & ~late, wanted);
+		unsigned n = (unsigned)__builtin_popcountll(mask);
 
-		if ((unsigned)__builtin_popcountll(seen) > wanted) {
-			mask = 0;
-			for (unsigned k = wanted; k > 0; k--, seen &= seen - 1)
-				mask |= seen & -seen;
-		} else {
+		mask |= lowest_bits(seen & late, wanted - n);
+		if (mask == seen)
 			slab->word = (uint8_t)((i + 1) % n_words);
-		}
 		if (mask)
 			mask = hak_slab_claim(&bits[i], mask);
 		wanted -= (unsigned)__builtin_popcountll(mask);
-		for (char *first = start + (uint64_t)i * 64 * shape->size; mask;) {
-			/* From the highest, so that the lowest is popped first. */
-			unsigned bit = 63u - (unsigned)__builtin_clzll(mask);
-
-			*top++ = first + (uint64_t)bit * shape->size;
-			mask ^= UINT64_C(1) << bit;
-		}
+		top = push_blocks(top, first, shape->size, mask & late);
+		top = push_blocks(top, first, shape->size, mask & ~late);
 	}
 	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - m->top));
 	if (top == m->top)
@@ -298,7 +324,8 @@ static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32
 	int r;
 
 	pthread_mutex_lock(&t->heap->lock);
-	take_hints(t, HINT_LOOKS);
+	if (!hakc_heap_has_row(t->heap, (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES))
+		take_hints(t, HINT_LOOKS);
 	r = hakc_heap_alloc_span(t->heap, size, alignment, ret_slot, ret_zeroed);
 	pthread_mutex_unlock(&t->heap->lock);
 	return r;
@@ -341,9 +368,12 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 /* The calling thread's state; NULL and errno. */
 static struct hakc_thread *attached(void)
 {
+	struct hakc_thread *t = hakc_self;
 	int error;
-	struct hakc_thread *t = hakc_thread_get(&error);
 
+	if (__builtin_expect(t->heap != NULL, 1))
+		return t;
+	t = hakc_thread_get(&error);
 	return t ? t : fail(NULL, error);
 }
 

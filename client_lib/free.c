@@ -25,14 +25,19 @@ static void report_double(struct hakc_thread *t, const void *block)
 	hakc_log(HAKC_LOG_ERROR, "double free of %p refused", block);
 }
 
-static void report_doubles(struct hakc_thread *t, const struct hakc_outgoing *o, uint64_t w,
-			   uint64_t twice)
+static uint64_t key_of(uint32_t slot, uint64_t w)
+{
+	return slot | (uint64_t)hak_slab_epoch(w) << 48;
+}
+
+/* Each bit of twice is a block that was free already; its slab is of cls. */
+static void report_doubles(struct hakc_thread *t, uint64_t key, unsigned cls, uint64_t twice)
 {
 	for (; twice; twice &= twice - 1) {
-		unsigned index = o->word * 64u + (unsigned)__builtin_ctzll(twice);
+		uint64_t index = (key >> 32 & 0xffff) * 64 + (unsigned)__builtin_ctzll(twice);
 
-		report_double(t, (void *)(hak_segment_address(&t->heap->segment, o->slot) +
-					  (uint64_t)index * hak_classes[hak_slab_class(w)].size));
+		report_double(t, (void *)(hak_segment_address(&t->heap->segment, (uint32_t)key) +
+					  index * hak_classes[cls].size));
 	}
 }
 
@@ -84,44 +89,50 @@ static bool is_claimed_by(const struct hakc_thread *t, uint64_t w)
 static void apply(struct hakc_thread *t, struct hakc_outgoing *o)
 {
 	struct hakc_heap *heap = t->heap;
-	uint64_t w = hak_slab_load(&heap->segment.slab_words[o->slot]);
+	uint32_t slot = (uint32_t)o->key, word = (uint32_t)(o->key >> 32) & 0xffff;
+	uint64_t w = hak_slab_load(&t->words[slot]);
 	unsigned cls = hak_slab_class(w);
 	uint64_t mask = 0;
 	uint64_t twice;
 
 	if (hak_slab_state(w) == HAK_SLAB_ACTIVE && cls < HAK_CLASS_COUNT &&
-	    hak_slab_epoch(w) == o->epoch) /* perhaps cut anew meanwhile, with fewer blocks */
-		mask = o->mask & hak_slab_bits_mask(hak_classes[cls].n_blocks, o->word);
+	    hak_slab_epoch(w) == o->key >> 48) /* perhaps cut anew meanwhile, with fewer blocks */
+		mask = o->mask & hak_slab_bits_mask(hak_classes[cls].n_blocks, word);
 	if (mask != o->mask)
 		hakc_thread_count(t, HAK_STAT_LOST_FREES,
 				  (uint64_t)__builtin_popcountll(o->mask & ~mask));
 	o->mask = 0;
 	if (!mask)
 		return;
-	twice = hak_slab_free(&hak_segment_bits(&heap->segment, o->slot)[o->word], mask);
+	twice = hak_slab_free(&hak_segment_bits(&heap->segment, slot)[word], mask);
 	hakc_thread_count(t, HAK_STAT_FREES, (uint64_t)__builtin_popcountll(mask & ~twice));
-	report_doubles(t, o, w, twice);
+	if (__builtin_expect(twice != 0, 0))
+		report_doubles(t, o->key, cls, twice);
 	if (!is_claimed_by(t, w))
-		hak_segment_raise_pending(&heap->segment, o->slot);
-	else if (hakc_free_relist(t, o->slot, cls))
-		put_slots(heap, o->slot, cls);
+		hak_segment_raise_pending(&heap->segment, slot);
+	else if (hakc_free_relist(t, slot, cls))
+		put_slots(heap, slot, cls);
 }
 
-/* Adds a block; what was collected in its place for another word is freed for it. */
-static void collect(struct hakc_thread *t, struct hakc_batch *batch, uint32_t slot, unsigned index,
-		    uint64_t w)
+/*
+ * Adds a block of a slab, whose key_of is given. What was collected in its
+ * place for another word is freed for it.
+ */
+static inline void collect(struct hakc_thread *t, struct hakc_batch *batch, uint64_t key,
+			   unsigned index, unsigned cls)
 {
 	unsigned word = index / 64;
-	struct hakc_outgoing *o = &batch->words[(slot * 5 + word) % HAKC_BATCH_WORDS];
+	struct hakc_outgoing *o = &batch->words[((uint32_t)key * 5 + word) % HAKC_BATCH_WORDS];
 	uint64_t bit = UINT64_C(1) << index % 64;
 
-	if (o->mask && (o->slot != slot || o->word != word || o->epoch != hak_slab_epoch(w)))
-		apply(t, o);
-	if (o->mask == 0)
-		*o = (struct hakc_outgoing){
-			.slot = slot, .word = (uint16_t)word, .epoch = (uint16_t)hak_slab_epoch(w)};
-	if (o->mask & bit)
-		report_doubles(t, o, w, bit);
+	key |= (uint64_t)word << 32;
+	if (o->key != key) {
+		if (o->mask)
+			apply(t, o);
+		o->key = key;
+	} else if (__builtin_expect((o->mask & bit) != 0, 0)) {
+		report_doubles(t, key, cls, bit);
+	}
 	o->mask |= bit;
 }
 
@@ -155,19 +166,29 @@ static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 	struct hakc_magazine *m = &t->magazines[cls];
 	struct hakc_batch batch = {0};
 	uint32_t n = (uint32_t)(m->top - m->bottom);
+	uint64_t slot = UINT64_MAX; /* of the block before; what follows is its slab's */
+	uint64_t start = 0, key = 0;
+	uint32_t n_blocks = 0;
 
 	if (n <= keep)
 		return;
 	for (uint32_t i = 0; i < n - keep; i++) { /* the oldest, at the bottom */
 		uint64_t offset = (uintptr_t)m->bottom[i] - t->base;
-		uint64_t w;
-		uint32_t slot = head_of(t, (uint32_t)(offset >> HAK_SLOT_LG), &w);
-		unsigned index = hak_class_index(m->magic,
-						 offset - ((uint64_t)slot << HAK_SLOT_LG));
+		unsigned index;
 
-		if (is_claimed_by(t, w) && hak_slab_class(w) == cls &&
-		    index < hak_classes[cls].n_blocks)
-			collect(t, &batch, slot, index, w);
+		if (offset >> HAK_SLOT_LG != slot) {
+			uint64_t w;
+			uint32_t head = head_of(t, (uint32_t)(slot = offset >> HAK_SLOT_LG), &w);
+
+			start = (uint64_t)head << HAK_SLOT_LG;
+			key = key_of(head, w);
+			n_blocks = is_claimed_by(t, w) && hak_slab_class(w) == cls
+					   ? hak_classes[cls].n_blocks
+					   : 0; /* scribbled over */
+		}
+		index = hak_class_index(m->magic, offset - start);
+		if (index < n_blocks)
+			collect(t, &batch, key, index, cls);
 	}
 	memmove(&m->bottom[0], &m->bottom[n - keep], keep * sizeof(m->bottom[0]));
 	m->top = m->bottom + keep;
@@ -323,7 +344,7 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 static void free_remote(struct hakc_thread *t, const struct hak_location *l)
 {
 	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
-	collect(t, &t->outgoing, l->slot, l->index, l->word);
+	collect(t, &t->outgoing, key_of(l->slot, l->word), l->index, hak_slab_class(l->word));
 	t->outgoing.n++;
 	t->outgoing.bytes += l->bytes;
 	if (t->outgoing.n >= HAKC_OUTGOING_BLOCKS || t->outgoing.bytes >= HAKC_OUTGOING_BYTES)

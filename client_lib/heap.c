@@ -117,6 +117,8 @@ static unsigned longest_row(uint32_t unused)
 {
 	unsigned n = 0;
 
+	if (unused == UINT32_MAX)
+		return HAKC_SLOTS_MAX;
 	for (; unused; unused &= unused << 1)
 		n++;
 	return n;

@@ -133,6 +133,12 @@ int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_
 int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment,
 			 uint32_t *ret_slot, bool *ret_zeroed);
 
+/* Are there n unused slots in a row, perhaps? */
+static inline bool hakc_heap_has_row(const struct hakc_heap *heap, uint64_t n)
+{
+	return n <= HAKC_SLOTS_MAX && heap->rows_used >> n != 0;
+}
+
 /* Slots that were made unused; SuperSlabs beyond the stock go to the daemon. */
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots);
 

@@ -10,7 +10,6 @@
 
 #include "client_lib/thread.h"
 
-
 /* 0; -EISCONN; or as hakmem_attach says. */
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options);
 int hakc_session_detach(struct hakc_heap *heap);

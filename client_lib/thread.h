@@ -26,8 +26,8 @@
 #define HAKC_SPANS_AT	     HAK_CLASS_COUNT /* magazine of spans of 1 slot, of 2, ... */
 #define HAKC_SPAN_SLOTS_MAX  16u	     /* longest span that a thread caches */
 #define HAKC_MAGAZINES_USED  (HAKC_SPANS_AT + HAKC_SPAN_SLOTS_MAX)
-#define HAKC_MAGAZINE_BLOCKS 256u		 /* blocks at most, and bytes at most */
-#define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 17) /* of a class; two blocks at least */
+#define HAKC_MAGAZINE_BLOCKS 1024u		 /* blocks at most, and bytes at most */
+#define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18) /* of a class; two blocks at least */
 #define HAKC_SPANS_BYTES     (UINT64_C(8) << 20) /* of all spans that a thread caches */
 #define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
 
@@ -49,9 +49,8 @@ _Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache
 /* Free bits that are to be set: of one word of a slab. */
 struct hakc_outgoing {
 	uint64_t mask;
-	uint32_t slot; /* of the head */
-	uint16_t word;
-	uint16_t epoch; /* tells if it is still the same slab */
+	uint64_t key; /* slot of the head, word << 32, and the epoch that tells if it is
+		       * still the same slab << 48 */
 };
 
 /* Collects blocks by word, so that those of one word go by one atomic OR. */
