@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "client_lib/include/hakmem.h"
+#include "bench/support/allocator.h"
+#include "bench/support/bench.h"
+#include "bench/support/clock.h"
+#include "bench/support/random.h"
 
 #define LOOK_EVERY 256 /* replacements between two looks at the clock */
 
@@ -48,29 +50,12 @@ struct lane {
 
 static void *run_lane(void *argument);
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* xorshift64* */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (*state * UINT64_C(0x2545f4914f6cdd1d)) >> 16;
-}
-
 static void *allocate(struct lane *lane)
 {
 	const uint64_t *p = lane->larson->parameters;
 	uint64_t range = p[MAX] > p[MIN] ? p[MAX] - p[MIN] : p[MIN] - p[MAX];
-	uint64_t bytes = p[MIN] + (range ? next_random(&lane->random) % range : 0);
-	volatile char *block = hakmem_malloc(bytes);
+	uint64_t bytes = p[MIN] + (range ? bench_random(&lane->random) % range : 0);
+	volatile char *block = bench_malloc(bytes);
 
 	if (!block) {
 		lane->error = errno;
@@ -88,14 +73,14 @@ static bool replace_blocks(struct lane *lane)
 	uint64_t n = p[CHUNKS] * p[ROUNDS];
 
 	for (uint64_t i = 0; i < n; i++) {
-		void **block = &lane->blocks[next_random(&lane->random) % p[CHUNKS]];
+		void **block = &lane->blocks[bench_random(&lane->random) % p[CHUNKS]];
 
-		hakmem_free(*block);
+		bench_free(*block);
 		*block = allocate(lane);
 		if (!*block)
 			return true;
 		lane->n_operations++;
-		if (i % LOOK_EVERY == 0 && now() >= lane->larson->end)
+		if (i % LOOK_EVERY == 0 && bench_now() >= lane->larson->end)
 			return true;
 	}
 	return false;
@@ -154,9 +139,7 @@ static int init_lane(struct larson *larson, struct lane *lane, uint64_t i)
 	uint64_t n = larson->parameters[CHUNKS];
 
 	*lane = (struct lane){.larson = larson};
-	lane->random = (larson->parameters[SEED] + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	if (lane->random == 0)
-		lane->random = 1;
+	lane->random = bench_random_seed(larson->parameters[SEED] + i);
 	lane->blocks = calloc(n, sizeof(*lane->blocks));
 	if (!lane->blocks)
 		return -ENOMEM;
@@ -171,7 +154,7 @@ static int init_lane(struct larson *larson, struct lane *lane, uint64_t i)
 static void deinit_lane(struct lane *lane)
 {
 	for (uint64_t j = 0; lane->blocks && j < lane->larson->parameters[CHUNKS]; j++)
-		hakmem_free(lane->blocks[j]);
+		bench_free(lane->blocks[j]);
 	free(lane->blocks);
 }
 
@@ -217,7 +200,7 @@ static int run(struct larson *larson)
 
 	for (uint64_t i = 0; r == 0 && i < n; i++)
 		r = init_lane(larson, &lanes[i], i);
-	start = now();
+	start = bench_now();
 	larson->end = start + (double)larson->parameters[SECONDS];
 	for (uint64_t i = 0; r == 0 && i < n; i++) {
 		pthread_mutex_lock(&larson->lock);
@@ -232,12 +215,12 @@ static int run(struct larson *larson)
 	for (uint64_t i = 0; r == 0 && i < n; i++)
 		r = -lanes[i].error;
 	if (r == 0)
-		print_result(larson, lanes, now() - start);
+		print_result(larson, lanes, bench_now() - start);
 	for (uint64_t i = 0; lanes && i < n; i++)
 		if (lanes[i].larson)
 			deinit_lane(&lanes[i]);
 	free(lanes);
-	hakmem_detach();
+	bench_detach();
 	return r;
 }
 
@@ -283,6 +266,7 @@ int main(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
+	bench_expect(BENCH_SYMBOL);
 	r = run(&larson);
 	if (r < 0)
 		fprintf(stderr, "larson: failed (%s); is a daemon running, is its limit reached?\n",
