@@ -24,7 +24,7 @@ done
 n=$(sort -u "$data/names" | wc -l)
 
 gnuplot <<-END
-	set terminal svg size $((160 + 52 * n)),420 dynamic enhanced font "sans-serif,13" background "white"
+	set terminal svg size $((420 + 46 * n)),480 dynamic enhanced font "sans-serif,13" background "white"
 	set output "$2"
 	set datafile separator "\t"
 	set title "Times as good as the best peer of the row"
