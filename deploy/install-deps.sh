@@ -5,13 +5,9 @@
 set -euo pipefail
 
 packages=(build-essential clang clang-format cmake git gnuplot-nox jq libapr1-dev
-	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libinih-dev libjemalloc2
-	libmimalloc2.0 libmm-dev libprotobuf-c-dev libtcmalloc-minimal4 libuv1-dev ninja-build
-	pkg-config procps protobuf-c-compiler valgrind)
-
-packages=(build-essential clang clang-format cmake git jq libclang-rt-14-dev libcmocka-dev
-	libinih-dev libjansson-dev libprotobuf-c-dev libuv1-dev ninja-build pkg-config procps
-	protobuf-c-compiler)
+	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libinih-dev libjansson-dev
+	libjemalloc2 libmimalloc2.0 libmm-dev libprotobuf-c-dev libtcmalloc-minimal4 libuv1-dev
+	ninja-build pkg-config procps protobuf-c-compiler valgrind)
 
 missing=()
 for package in "${packages[@]}"; do
