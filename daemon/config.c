@@ -28,6 +28,7 @@ static const char help[] =
 	"  --capacity SIZE       address space of the pool (64G)\n"
 	"  --limit SIZE          memory that it may use (half of the machine's)\n"
 	"  --superslab-lg 20|21  SuperSlabs of 1 or 2 MiB (21)\n"
+	"  --keep SECONDS        free memory is kept warm for so long (10)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
@@ -42,6 +43,7 @@ enum setting {
 	CAPACITY,
 	LIMIT,
 	SUPERSLAB_LG,
+	KEEP,
 	SOCKET_MODE,
 	IDLE_EXIT,
 	LOG_LEVEL,
@@ -58,6 +60,7 @@ static const struct {
 	[CAPACITY] = {"capacity", "pool default", "capacity", "2M to 1T, a multiple of 2M"},
 	[LIMIT] = {"limit", "pool default", "limit", "2M to the capacity"},
 	[SUPERSLAB_LG] = {"superslab-lg", "pool default", "superslab_lg", "20 or 21"},
+	[KEEP] = {"keep", "pool default", "keep", "seconds, 0 to 86400"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
@@ -118,6 +121,8 @@ static int apply(struct hakd_config *config, enum setting setting, const char *t
 	case SUPERSLAB_LG:
 		return number(text, 10, HAK_SUPERSLAB_LG_MIN, HAK_SUPERSLAB_LG_MAX,
 			      &config->superslab_lg);
+	case KEEP:
+		return number(text, 10, 0, 86400, &config->keep);
 	case SOCKET_MODE:
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
@@ -214,6 +219,7 @@ static const struct option flags[] = {
 	{"capacity", required_argument, NULL, CAPACITY + 256},
 	{"limit", required_argument, NULL, LIMIT + 256},
 	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
+	{"keep", required_argument, NULL, KEEP + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
@@ -265,6 +271,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 
 	*config = (struct hakd_config){.capacity = UINT64_C(64) << 30,
 				       .superslab_lg = HAK_SUPERSLAB_LG_MAX,
+				       .keep = 10,
 				       .socket_mode = 0660,
 				       .log_level = HAKD_LOG_INFO};
 	if (level && hakd_log_level_of(level) >= 0)

@@ -14,6 +14,7 @@ struct hakd_config {
 	uint64_t capacity; /* bytes */
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
+	unsigned keep;	    /* seconds that free SuperSlabs stay warm */
 	unsigned idle_exit; /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/net/peer.h"
+#include "daemon/net/upkeep.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -92,6 +93,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
 	mask_signals(SIG_UNBLOCK);
 	hakd_daemon_count_client(daemon, 0);
+	hakd_upkeep_init(daemon);
 	return 0;
 }
 

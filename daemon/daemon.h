@@ -8,9 +8,10 @@
  *   listener -> peer (a connection) -> dispatch (a request) -> pool
  *                                          |
  *   liveness (a pidfd a client) --------> collect
+ *   upkeep (a timer, the end of a job) -> fill the reserve, punch
  *
  * What takes long is a job: its work runs on a thread of libuv's pool on
- * SuperSlabs that the loop has reserved for it, its end runs on the loop.
+ * SuperSlabs that the loop has taken for it, its end runs on the loop.
  */
 
 #include <uv.h>
@@ -28,6 +29,10 @@
 	X(deaths, "clients that died")                              \
 	X(disconnects, "clients that hung up and live on")          \
 	X(granted_superslabs, "SuperSlabs granted")                 \
+	X(kept_hits, "of these, returned ones with their pages")    \
+	X(reserve_hits, "of these, from the reserve")               \
+	X(fresh_grants, "of these, backed for the request")         \
+	X(reserve_filled, "SuperSlabs backed for the reserve")      \
 	X(collected_superslabs, "SuperSlabs taken back")            \
 	X(refused_no_memory, "requests refused for want of memory") \
 	X(protocol_errors, "peers cut off for breaking the protocol")
@@ -39,6 +44,16 @@ struct hakd_counters {
 };
 
 struct hakd_peer;
+struct hakd_job;
+
+/* What upkeep.c remembers. */
+struct hakd_upkeep {
+	uv_timer_t timer;
+	uint64_t decayed_at;	   /* when the reserve's size was last looked at; ms */
+	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
+	bool is_filling;	   /* a job for the reserve is under way */
+	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
+};
 
 /* A process that is attached, from its hello to the end of its collection. */
 struct hakd_client {
@@ -61,6 +76,7 @@ struct hakd_daemon {
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
 	uv_timer_t idle;
+	struct hakd_upkeep upkeep;
 	struct hakd_client *clients[HAK_HOLDER_COUNT];
 	uint32_t generations[HAK_HOLDER_COUNT];
 	unsigned n_clients;

@@ -80,6 +80,9 @@ static void status_json(const Hak__Status *status)
 		hakc_json_unsigned(&json, "resident_bytes", pool->resident_bytes);
 		hakc_json_unsigned(&json, "anomalies", pool->anomalies);
 		hakc_json_hex(&json, "base", pool->base_address);
+		hakc_json_unsigned(&json, "reserve_superslabs", pool->reserve_superslabs);
+		hakc_json_unsigned(&json, "kept_superslabs", pool->kept_superslabs);
+		hakc_json_string(&json, "huge_pages", pool->huge_pages);
 		hakc_json_end_object(&json);
 	}
 	hakc_json_end_array(&json);
@@ -96,12 +99,16 @@ static void print_bytes(const char *label, uint64_t bytes)
 static void print_pool(const Hak__PoolStatus *pool)
 {
 	char text[TEXT_BYTES];
+	uint64_t warm = pool->reserve_superslabs + pool->kept_superslabs;
 
 	printf("\npool %s\n", safe_text(pool->name, text));
 	print_bytes("capacity", pool->capacity_bytes);
 	print_bytes("limit", pool->limit_bytes);
 	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
 	       bytes_text(pool->superslab_bytes, text));
+	printf("  %-20s %" PRIu64 " (%" PRIu64 " in reserve, %" PRIu64 " kept)\n",
+	       "warm SuperSlabs", warm, pool->reserve_superslabs, pool->kept_superslabs);
+	printf("  %-20s %s\n", "huge pages", safe_text(pool->huge_pages, text));
 	printf("  %-20s %" PRIu32 "\n", "clients", pool->clients);
 	printf("  %-20s %" PRIu64 "\n", "live blocks", pool->live_blocks);
 	print_bytes("allocated", pool->allocated_bytes);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fallocate before a grant, so that running out of memory is an answer and
- * not a signal; hole punching after a return. Both are done again without
- * harm, whatever a hostile client has done to the file meanwhile.
+ * Memory before a grant, so that running out of it is an answer and not a
+ * signal; hole punching after a return. Both are done again without harm,
+ * whatever a hostile client has done to the file meanwhile.
+ *
+ * A SuperSlab of 2 MiB is backed by a huge page if there is one (huge.c), else
+ * by fallocate. Its range is punched first: what somebody wrote there after it
+ * was taken back must not show up as "zeroed".
  */
 #include "daemon/mem/backing.h"
 
@@ -14,19 +18,21 @@
 
 #define SPARE_BYTES (UINT64_C(64) << 20) /* for everybody else on the machine */
 
-bool hakd_backing_is_available(uint64_t bytes)
+uint64_t hakd_backing_available(void)
 {
 	FILE *file = fopen("/proc/meminfo", "re");
 	unsigned long long kib = 0;
+	bool is_known = false;
 	char line[128];
 
 	if (!file)
-		return true; /* no /proc: then the limit alone decides */
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
+		return UINT64_MAX; /* no /proc: then the limit alone decides */
+	while (!is_known && fgets(line, sizeof(line), file))
+		is_known = sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
 	fclose(file);
-	return kib == 0 || kib * 1024 >= bytes + SPARE_BYTES;
+	if (!is_known)
+		return UINT64_MAX;
+	return kib * 1024 > SPARE_BYTES ? kib * 1024 - SPARE_BYTES : 0;
 }
 
 static int change(int fd, int mode, uint64_t from, uint64_t bytes)
@@ -51,7 +57,7 @@ static uint64_t bits_bytes(uint32_t slots)
 	return (uint64_t)slots * HAK_SLAB_BITS_WORDS * sizeof(hak_u64);
 }
 
-static void punch_run(const struct hakd_pool *pool, uint32_t head, uint32_t n)
+void hakd_backing_punch(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
 	const struct hak_geometry *g = &pool->segment.geometry;
 	uint32_t per = g->slots_per_superslab;
@@ -61,7 +67,22 @@ static void punch_run(const struct hakd_pool *pool, uint32_t head, uint32_t n)
 	punch(pool, g->bits_at + bits_bytes(head * per), bits_bytes(n * per));
 }
 
-int hakd_backing_prepare(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner)
+static int fill_data(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint64_t at = g->data_at + ((uint64_t)head << g->superslab_lg);
+	uint64_t end = at + ((uint64_t)n << g->superslab_lg);
+	int r = change(pool->heap_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, end - at);
+
+	if (!pool->has_huge_pieces)
+		return r < 0 ? r : change(pool->heap_fd, 0, at, end - at);
+	for (; r == 0 && at < end; at += HAKD_HUGE_BYTES)
+		if (hakd_huge_try(&pool->huge, pool->heap_fd, (char *)pool->heap + at, at) < 0)
+			r = change(pool->heap_fd, 0, at, HAKD_HUGE_BYTES);
+	return r;
+}
+
+int hakd_backing_fill(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
 	const struct hak_geometry *g = &pool->segment.geometry;
 	uint32_t per = g->slots_per_superslab;
@@ -74,17 +95,20 @@ int hakd_backing_prepare(struct hakd_pool *pool, uint32_t head, uint32_t n, unsi
 	if (r == 0)
 		r = change(fd, 0, g->bits_at + bits_bytes(head * per), bits_bytes(n * per));
 	if (r == 0)
-		r = change(fd, 0, g->data_at + ((uint64_t)head << g->superslab_lg),
-			   (uint64_t)n << g->superslab_lg);
-	if (r < 0) {
-		punch_run(pool, head, n);
-		return r;
-	}
+		r = fill_data(pool, head, n);
+	if (r < 0)
+		hakd_backing_punch(pool, head, n);
+	return r;
+}
+
+void hakd_backing_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner)
+{
+	uint32_t per = pool->segment.geometry.slots_per_superslab;
+
 	for (uint32_t i = 0; i < n; i++)
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* published by the grant */
 	for (uint32_t i = 0; i < n * per; i++)
 		hak_slab_grant(&pool->segment.slab_words[head * per + i], owner);
-	return 0;
 }
 
 void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
@@ -96,7 +120,7 @@ void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool 
 	for (uint32_t i = 0; i < n; i++)
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* nobody's by now */
 	if (!keep)
-		punch_run(pool, head, n);
+		hakd_backing_punch(pool, head, n);
 }
 
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder)

@@ -3,25 +3,32 @@
 #define HAKD_BACKING_H
 
 /*
- * Work on the memory of reserved SuperSlabs, for worker threads: each call
- * touches only what belongs to its SuperSlabs.
+ * Work on the memory of SuperSlabs that are taken, for worker threads: each
+ * call touches only what belongs to its SuperSlabs.
  */
 
 #include "daemon/mem/pool.h"
 
 /*
- * Gives a run of n memory (data and metadata, so that no client takes SIGBUS)
- * and its slab words to owner. 0; -ENOMEM: there is none, nothing has changed.
+ * Gives a run of n memory that reads as zeros (data, and metadata with room for
+ * its words), so that no client takes SIGBUS. 0; -ENOMEM: there is none, and
+ * what was got is given back.
  */
-int hakd_backing_prepare(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner);
+int hakd_backing_fill(struct hakd_pool *pool, uint32_t head, uint32_t n);
+
+/* Gives the slab words of a run that has memory to owner; fit for the loop too. */
+void hakd_backing_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner);
 
 /* Takes the slab words of a run from their owner; without keep its memory goes back too. */
 void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep);
 
+/* Gives the memory of a run back. */
+void hakd_backing_punch(struct hakd_pool *pool, uint32_t head, uint32_t n);
+
 /* Backs and zeroes a client's area. 0 or -ENOMEM. */
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder);
 
-/* Would the machine have some memory left after giving this much away? */
-bool hakd_backing_is_available(uint64_t bytes);
+/* Bytes that the machine could give away and have some left; UINT64_MAX: not known. */
+uint64_t hakd_backing_available(void);
 
 #endif

@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/mem/backing.h"
-
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -62,6 +60,29 @@ static void *map(int fd, uint64_t bytes)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* The same, with the file's pieces of a huge page at addresses that one can be mapped at. */
+static void *map_aligned(int fd, uint64_t bytes)
+{
+	char *room = mmap(NULL, bytes + HAKD_HUGE_BYTES, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before;
+	void *memory;
+
+	if (room == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)room & (HAKD_HUGE_BYTES - 1);
+	memory = mmap(room + before, bytes, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+	if (memory == MAP_FAILED) {
+		munmap(room, bytes + HAKD_HUGE_BYTES);
+		return NULL;
+	}
+	if (before > 0)
+		munmap(room, before);
+	munmap(room + before + bytes, HAKD_HUGE_BYTES - before);
+	return memory;
+}
+
 static void write_header(struct hakd_pool *pool, const struct hak_geometry *g)
 {
 	struct hak_registry *header = pool->registry;
@@ -91,7 +112,7 @@ static int open_segment(struct hakd_pool *pool, const struct hak_geometry *g)
 	if (r < 0)
 		return r;
 	pool->registry = map(pool->registry_fd, g->registry_bytes);
-	pool->heap = pool->registry ? map(pool->heap_fd, g->heap_bytes) : NULL;
+	pool->heap = pool->registry ? map_aligned(pool->heap_fd, g->heap_bytes) : NULL;
 	if (!pool->heap)
 		return -errno;
 	if (getrandom(pool->uuid, sizeof(pool->uuid), 0) != (ssize_t)sizeof(pool->uuid))
@@ -119,11 +140,13 @@ int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned 
 	r = hak_geometry_init(&geometry, capacity, superslab_lg);
 	if (r == 0) {
 		pool->segment.geometry = geometry;
+		pool->has_huge_pieces = UINT64_C(1) << superslab_lg == HAKD_HUGE_BYTES;
+		hakd_reserve_init(&pool->reserve, limit >> superslab_lg);
 		r = open_segment(pool, &geometry);
 	}
 	if (r == 0) {
-		pool->taken = calloc(geometry.n_superslabs, 1);
-		r = pool->taken ? 0 : -ENOMEM;
+		pool->states = calloc(geometry.n_superslabs, 1);
+		r = pool->states ? 0 : -ENOMEM;
 	}
 	if (r < 0) {
 		hakd_pool_free(pool);
@@ -147,83 +170,92 @@ void hakd_pool_free(struct hakd_pool *pool)
 		close(pool->registry_reader_fd);
 	if (pool->heap_fd >= 0)
 		close(pool->heap_fd);
-	free(pool->taken);
+	free(pool->states);
 	free(pool);
 }
 
-static uint64_t superslab_bytes(const struct hakd_pool *pool)
+static uint32_t limit_of(const struct hakd_pool *pool)
 {
-	return UINT64_C(1) << pool->segment.geometry.superslab_lg;
-}
-
-static void forget_kept(struct hakd_pool *pool, uint32_t at)
-{
-	pool->n_kept--;
-	memmove(&pool->kept[at], &pool->kept[at + 1], (pool->n_kept - at) * sizeof(pool->kept[0]));
+	return (uint32_t)(pool->limit >> pool->segment.geometry.superslab_lg);
 }
 
 static void mark(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
-	for (uint32_t i = 0; i < pool->n_kept;) {
-		if (pool->kept[i] - head < n)
-			forget_kept(pool, i);
-		else
-			i++;
-	}
-	memset(&pool->taken[head], 1, n);
+	memset(&pool->states[head], HAKD_TAKEN, n);
 	pool->n_taken += n;
 }
 
-/* How many more may be taken, giving up kept pages for it if need be. */
+static void unmark(struct hakd_pool *pool, uint32_t head, uint32_t n, enum hakd_state state)
+{
+	memset(&pool->states[head], state, n);
+	pool->n_taken -= n;
+	if (head < pool->hint)
+		pool->hint = head;
+}
+
+/* How many more may be taken if all warm ones are given up for it. */
 static uint32_t room(const struct hakd_pool *pool)
 {
-	uint64_t most = pool->limit / superslab_bytes(pool);
-
-	return most > pool->n_taken ? (uint32_t)(most - pool->n_taken) : 0;
+	return limit_of(pool) > pool->n_taken ? limit_of(pool) - pool->n_taken : 0;
 }
 
-/* Punches kept ones until what is taken and kept is within the limit. */
-static void trim_kept(struct hakd_pool *pool)
+/* Not now: does it make sense to ask again when a job has ended? */
+static int refusal(const struct hakd_pool *pool)
 {
-	uint64_t most = pool->limit / superslab_bytes(pool);
-
-	while (pool->n_kept > 0 && pool->n_taken + pool->n_kept > most) {
-		hakd_backing_reset(pool, pool->kept[0], 1, false);
-		forget_kept(pool, 0);
-	}
+	return pool->n_idle + pool->n_collecting > 0 ? -EAGAIN : -ENOMEM;
 }
 
-int hakd_pool_reserve(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs)
+static uint32_t mark_all(struct hakd_pool *pool, uint32_t n, const uint32_t *superslabs)
+{
+	for (uint32_t i = 0; i < n; i++)
+		mark(pool, superslabs[i], 1);
+	return n;
+}
+
+uint32_t hakd_pool_take_warm(struct hakd_pool *pool, uint32_t n, uint32_t *superslabs,
+			     bool *ret_zeroed)
+{
+	uint32_t got = hakd_warm_take_newest(&pool->kept, n, superslabs);
+
+	*ret_zeroed = got == 0;
+	if (got == 0) {
+		got = hakd_warm_take_newest(&pool->reserve.warm, n, superslabs);
+		hakd_reserve_note(&pool->reserve, n, got);
+	}
+	return mark_all(pool, got, superslabs);
+}
+
+static uint32_t take_cold(struct hakd_pool *pool, uint32_t n, uint32_t *superslabs)
 {
 	uint32_t total = pool->segment.geometry.n_superslabs;
-	uint32_t wanted = *n < room(pool) ? *n : room(pool);
 	uint32_t got = 0;
 
-	if (!hakd_backing_is_available(wanted * superslab_bytes(pool)))
-		wanted = hakd_backing_is_available(superslab_bytes(pool)) && wanted ? 1 : 0;
-	while (got < wanted && pool->n_kept > 0) { /* the warmest first */
-		superslabs[got] = pool->kept[pool->n_kept - 1];
-		mark(pool, superslabs[got++], 1);
-	}
-	for (uint32_t i = 0; i < total && got < wanted; i++) {
+	for (uint32_t i = 0; i < total && got < n; i++) {
 		uint32_t at = (pool->hint + i) % total;
 
-		if (pool->taken[at])
+		if (pool->states[at] != HAKD_COLD)
 			continue;
 		mark(pool, at, 1);
 		superslabs[got++] = at;
-		if (got == wanted)
+		if (got == n)
 			pool->hint = at + 1;
 	}
+	return got;
+}
+
+int hakd_pool_take(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs)
+{
+	uint32_t got;
+
+	assert(hakd_pool_n_warm(pool) == 0);
+	got = take_cold(pool, *n < room(pool) ? *n : room(pool), superslabs);
 	if (got == 0)
-		return -ENOMEM;
-	trim_kept(pool);
+		return refusal(pool);
 	*n = got;
 	return 0;
 }
 
-int hakd_pool_reserve_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment,
-			  uint32_t *ret_head)
+int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, uint32_t *ret_head)
 {
 	uint32_t total = pool->segment.geometry.n_superslabs;
 	uint32_t step = (uint32_t)(alignment >> pool->segment.geometry.superslab_lg);
@@ -231,36 +263,91 @@ int hakd_pool_reserve_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment
 
 	if (step == 0)
 		step = 1;
-	if (n == 0 || n > room(pool) || !hakd_backing_is_available(n * superslab_bytes(pool)))
+	if (n == 0 || n > total || n > limit_of(pool))
 		return -ENOMEM;
+	if (n > room(pool))
+		return n > room(pool) + pool->n_idle + pool->n_collecting ? -ENOMEM : -EAGAIN;
 	while (head <= total - n) {
 		uint32_t length = 0;
 
-		while (length < n && !pool->taken[head + length])
+		while (length < n && pool->states[head + length] != HAKD_TAKEN)
 			length++;
 		if (length == n) {
+			hakd_warm_forget(&pool->kept, head, n);
+			hakd_warm_forget(&pool->reserve.warm, head, n);
 			mark(pool, head, n);
-			trim_kept(pool);
 			*ret_head = head;
 			return 0;
 		}
 		head += length + 1;
 		head = (head + step - 1) / step * step;
 	}
-	return -ENOMEM;
+	return refusal(pool);
 }
 
-void hakd_pool_unreserve(struct hakd_pool *pool, uint32_t head, uint32_t n)
+void hakd_pool_put_back(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
-	memset(&pool->taken[head], 0, n);
-	pool->n_taken -= n;
-	if (head < pool->hint)
-		pool->hint = head;
+	unmark(pool, head, n, HAKD_COLD);
+}
+
+static uint32_t take_idle(struct hakd_pool *pool, uint32_t n_kept, uint32_t n_reserve,
+			  uint32_t *superslabs)
+{
+	uint32_t got = hakd_warm_take_oldest(&pool->kept, n_kept, superslabs);
+
+	got += hakd_warm_take_oldest(&pool->reserve.warm, n_reserve, superslabs + got);
+	pool->n_idle += got;
+	return mark_all(pool, got, superslabs);
+}
+
+uint32_t hakd_pool_take_over_limit(struct hakd_pool *pool, uint32_t *superslabs)
+{
+	uint32_t all = pool->n_taken + hakd_pool_n_warm(pool);
+	uint32_t over = all > limit_of(pool) ? all - limit_of(pool) : 0;
+	uint32_t n_kept = over < pool->kept.n ? over : pool->kept.n;
+
+	return take_idle(pool, n_kept, over - n_kept, superslabs);
+}
+
+uint32_t hakd_pool_take_stale(struct hakd_pool *pool, uint64_t then, uint32_t *superslabs)
+{
+	uint32_t n_kept = hakd_warm_count_since(&pool->kept, then);
+
+	return take_idle(pool, n_kept, hakd_reserve_excess(&pool->reserve, pool->kept.n - n_kept),
+			 superslabs);
+}
+
+uint32_t hakd_pool_take_all_warm(struct hakd_pool *pool, uint32_t *superslabs)
+{
+	return take_idle(pool, HAKD_WARM_MAX, HAKD_WARM_MAX, superslabs);
+}
+
+void hakd_pool_end_idle(struct hakd_pool *pool, uint32_t superslab)
+{
+	pool->n_idle--;
+	unmark(pool, superslab, 1, HAKD_COLD);
+}
+
+bool hakd_pool_take_to_fill(struct hakd_pool *pool, uint32_t *ret_superslab)
+{
+	if (pool->reserve.warm.n >= hakd_reserve_wanted(&pool->reserve, pool->kept.n) ||
+	    pool->n_taken + hakd_pool_n_warm(pool) >= limit_of(pool) ||
+	    take_cold(pool, 1, ret_superslab) == 0)
+		return false;
+	pool->n_idle++;
+	return true;
+}
+
+void hakd_pool_end_fill(struct hakd_pool *pool, uint32_t superslab, uint64_t now)
+{
+	pool->n_idle--;
+	unmark(pool, superslab, 1, HAKD_WARM);
+	hakd_warm_put(&pool->reserve.warm, superslab, now);
 }
 
 void hakd_pool_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner)
 {
-	assert(pool->taken[head]);
+	assert(pool->states[head] == HAKD_TAKEN);
 	hak_superslab_grant_run(&pool->superslabs[head], owner, huge, n);
 }
 
@@ -278,19 +365,30 @@ uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned
 
 bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
+	bool keep = n == 1 && pool->kept.n + pool->n_keeping < HAKD_WARM_MAX;
+
 	hak_superslab_begin_collect(&pool->superslabs[head]);
-	return n == 1 && pool->n_kept < HAKD_KEPT_MAX;
+	pool->n_collecting += n;
+	pool->n_keeping += keep;
+	return keep;
 }
 
-void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
+void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
+			   uint64_t now)
 {
 	hak_superslab_end_collect(&pool->superslabs[head]);
-	hakd_pool_unreserve(pool, head, n);
-	if (keep && pool->n_kept < HAKD_KEPT_MAX)
-		pool->kept[pool->n_kept++] = head;
-	else if (keep)
-		hakd_backing_reset(pool, head, n, false);
-	trim_kept(pool);
+	pool->n_collecting -= n;
+	pool->n_keeping -= keep;
+	unmark(pool, head, n, keep ? HAKD_WARM : HAKD_COLD);
+	if (keep)
+		hakd_warm_put(&pool->kept, head, now);
+}
+
+const char *hakd_pool_huge_text(const struct hakd_pool *pool, char text[96])
+{
+	if (!pool->has_huge_pieces)
+		return "none: a SuperSlab of 1 MiB is half a huge page";
+	return hakd_huge_text(&pool->huge, text);
 }
 
 uint64_t hakd_pool_resident(const struct hakd_pool *pool)

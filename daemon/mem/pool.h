@@ -5,25 +5,44 @@
 /*
  * A pool: its two memfds, and which SuperSlabs are whose.
  *
- * A SuperSlab is free, reserved (a grant or a collection is under way) or
- * granted. The registry has the facts, written by the event loop's thread
- * only; `taken` is the loop's private map of what is not free. Work that takes
- * long (backing, resetting, punching) is done by workers on SuperSlabs that
- * are reserved, so nobody else looks at them.
+ * The registry has the facts, written by the event loop's thread only: what is
+ * granted or being collected. The rest is the loop's private view:
+ *
+ *          take, take_run             grant (registry: GRANTED)
+ *   COLD -----------------> TAKEN --------------------------> granted
+ *    | ^ ^                   ^  ^                                |
+ *    | | |     take_warm     |  +-------- begin_collect <--------+
+ *    | | +-- WARM -----------+
+ *    | |     ^  ^ |                  WARM: it has pages and is
+ *    | |     |  | |    to punch        kept (with what its last owner left), or
+ *    | +-----|--|-+-> (TAKEN) ->      of the reserve (zeros)
+ *    |       |  +---- end_collect, keep
+ *    +-> (TAKEN) ->   to fill
+ *
+ * Work that takes long (backing, resetting, punching) is done by workers on
+ * SuperSlabs that are TAKEN for it, so nobody else looks at them. What the
+ * daemon has taken for itself, to fill or to punch, is "idle".
+ *
+ * Within the limit: n_taken + warm ones <= limit. Warm ones are given up for a
+ * request; one that has to wait until an idle one or a collection is done gets
+ * -EAGAIN, so nobody is refused for memory that the daemon only holds.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/mem/huge.h"
+#include "daemon/mem/reserve.h"
+#include "daemon/mem/warm.h"
 #include "proto/shm/segment.h"
 
-#define HAKD_KEPT_MAX 16u /* returned SuperSlabs whose pages are kept for the next grant */
+enum hakd_state { HAKD_COLD = 0, HAKD_TAKEN, HAKD_WARM };
 
 struct hakd_pool {
 	char name[HAK_POOL_NAME_BYTES];
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-	uint64_t limit; /* bytes that may be taken or kept at once */
+	uint64_t limit; /* bytes that may be taken or warm at once */
 	struct hak_segment segment;
 	hak_u64 *superslabs;	    /* the registry's words, writable */
 	struct hak_holder *holders; /* likewise */
@@ -33,12 +52,17 @@ struct hakd_pool {
 	int heap_fd;
 	void *registry;
 	void *heap;
+	bool has_huge_pieces; /* SuperSlabs are large enough for huge pages */
+	struct hakd_huge huge;
 
-	uint8_t *taken; /* a SuperSlab: not free */
+	uint8_t *states; /* enum hakd_state a SuperSlab */
 	uint32_t n_taken;
-	uint32_t kept[HAKD_KEPT_MAX]; /* free, pages still there; the oldest first */
-	uint32_t n_kept;
-	uint32_t hint; /* where the search for free ones begins */
+	uint32_t n_idle;       /* of these: being filled or punched for nobody */
+	uint32_t n_collecting; /* of these: being collected */
+	uint32_t n_keeping;    /* of these: to be kept */
+	struct hakd_warm kept; /* returned ones */
+	struct hakd_reserve reserve;
+	uint32_t hint; /* where the search for cold ones begins */
 };
 
 /* 0, -EINVAL (geometry), or the errno of memfd_create and mmap. */
@@ -46,31 +70,68 @@ int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned 
 		  struct hakd_pool **ret_pool);
 void hakd_pool_free(struct hakd_pool *pool);
 
+static inline uint32_t hakd_pool_n_warm(const struct hakd_pool *pool)
+{
+	return pool->kept.n + pool->reserve.warm.n;
+}
+
 /*
- * Reserves up to *n single SuperSlabs; *n is how many it got, 1 at least.
- * -ENOMEM: the limit, the capacity or the machine's memory is reached.
+ * Takes up to n single ones that have their pages, all of one kind: kept ones
+ * if there are any, else the reserve's, which are zeroed. How many; 0: none.
  */
-int hakd_pool_reserve(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs);
+uint32_t hakd_pool_take_warm(struct hakd_pool *pool, uint32_t n, uint32_t *superslabs,
+			     bool *ret_zeroed);
 
-/* Reserves a run of n whose first one's offset is a multiple of alignment. */
-int hakd_pool_reserve_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment,
-			  uint32_t *ret_head);
+/*
+ * Takes up to *n single cold ones, where no warm one is left; *n is how many
+ * it got, 1 at least. -ENOMEM: the limit or the capacity is reached; -EAGAIN:
+ * likewise, but jobs are under way that may change it.
+ */
+int hakd_pool_take(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs);
 
-/* Reserved, and nothing was granted: free again. */
-void hakd_pool_unreserve(struct hakd_pool *pool, uint32_t head, uint32_t n);
+/*
+ * Takes a run of n whose first one's offset is a multiple of alignment; errors
+ * as above. What it puts over the limit is to be punched before it is filled:
+ * hakd_pool_take_over_limit.
+ */
+int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, uint32_t *ret_head);
 
-/* Reserved and prepared: granted from now on. */
+/* Taken, and nothing was granted: free again, without pages. */
+void hakd_pool_put_back(struct hakd_pool *pool, uint32_t head, uint32_t n);
+
+/*
+ * Take warm ones to punch them, up to 2 * HAKD_WARM_MAX: what is too much now,
+ * what was kept since `then` or is more than the reserve should have, all. Each
+ * is handed back by hakd_pool_end_idle.
+ */
+uint32_t hakd_pool_take_over_limit(struct hakd_pool *pool, uint32_t *superslabs);
+uint32_t hakd_pool_take_stale(struct hakd_pool *pool, uint64_t then, uint32_t *superslabs);
+uint32_t hakd_pool_take_all_warm(struct hakd_pool *pool, uint32_t *superslabs);
+void hakd_pool_end_idle(struct hakd_pool *pool, uint32_t superslab);
+
+/*
+ * Takes a cold one to fill it for the reserve; false: it has enough, or there
+ * is no room. Handed back by hakd_pool_end_fill, or by end_idle if that failed.
+ */
+bool hakd_pool_take_to_fill(struct hakd_pool *pool, uint32_t *ret_superslab);
+void hakd_pool_end_fill(struct hakd_pool *pool, uint32_t superslab, uint64_t now);
+
+/* Taken and prepared: granted from now on. */
 void hakd_pool_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner);
 
 /* Granted to owner, and the head of a run? Its length; 0: no. Any head may be asked about. */
 uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned owner);
 
 /*
- * Granted: reserved for collection. Returns whether the pages shall be kept;
- * to be passed to hakd_backing_reset and hakd_pool_end_collect.
+ * Granted: taken for collection. Returns whether the pages shall be kept; to
+ * be passed to hakd_backing_reset and hakd_pool_end_collect.
  */
 bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n);
-void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep);
+void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
+			   uint64_t now);
+
+/* How huge pages are used: "collapse", "advise", "none: <reason>". */
+const char *hakd_pool_huge_text(const struct hakd_pool *pool, char text[96]);
 
 /* Bytes of memory that the heap has. */
 uint64_t hakd_pool_resident(const struct hakd_pool *pool);

@@ -13,15 +13,10 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/job.h"
 #include "daemon/net/query.h"
+#include "daemon/net/refill.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
-
-static void refuse_memory(struct hakd_peer *peer, uint64_t id)
-{
-	peer->daemon->counters.refused_no_memory++;
-	hakd_peer_refuse(peer, id, HAK_E_NO_MEMORY, hak_error_text(HAK_E_NO_MEMORY));
-}
 
 static void welcome(struct hakd_peer *peer, uint64_t id, const struct hakd_client *client)
 {
@@ -131,85 +126,6 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 	return true;
 }
 
-static void run_refill(struct hakd_job *job)
-{
-	/* As many as there is memory for, from the first on. */
-	for (; job->result < (int)job->n_runs; job->result++) {
-		struct hakd_run *run = &job->runs[job->result];
-
-		if (hakd_backing_prepare(job->daemon->pool, run->head, run->n,
-					 job->client->holder) < 0)
-			break;
-	}
-}
-
-static void end_refill(struct hakd_job *job)
-{
-	struct hakd_daemon *daemon = job->daemon;
-	uint32_t n = (uint32_t)job->result;
-	uint32_t superslabs[HAK_WIRE_REFILL_MAX];
-	Hak__Reply reply = HAK__REPLY__INIT;
-	Hak__Grant grant = HAK__GRANT__INIT;
-
-	for (uint32_t i = 0; i < job->n_runs; i++) {
-		const struct hakd_run *run = &job->runs[i];
-
-		if (i >= n) {
-			hakd_pool_unreserve(daemon->pool, run->head, run->n);
-			continue;
-		}
-		hakd_pool_grant(daemon->pool, run->head, run->n, job->huge, job->client->holder);
-		daemon->counters.granted_superslabs += run->n;
-		superslabs[i] = run->head;
-	}
-	if (n == 0) {
-		refuse_memory(job->peer, job->request_id);
-		return;
-	}
-	grant.n_superslabs = n;
-	grant.superslabs = superslabs;
-	grant.huge = job->huge;
-	reply.id = job->request_id;
-	reply.body_case = HAK__REPLY__BODY_GRANT;
-	reply.grant = &grant;
-	hakd_peer_reply(job->peer, &reply, NULL, 0);
-}
-
-static bool refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *r)
-{
-	struct hakd_pool *pool = peer->daemon->pool;
-	uint32_t superslabs[HAK_WIRE_REFILL_MAX];
-	uint32_t n = r->huge ? 1 : r->count;
-	struct hakd_job *job;
-	int result;
-
-	if (!peer->client || r->count == 0 || (!r->huge && r->count > HAK_WIRE_REFILL_MAX) ||
-	    r->alignment > UINT64_C(1) << 21)
-		return false;
-	if (r->huge && r->count > pool->segment.geometry.n_superslabs)
-		result = -ENOMEM;
-	else if (r->huge)
-		result = hakd_pool_reserve_run(pool, r->count, r->alignment, superslabs);
-	else
-		result = hakd_pool_reserve(pool, &n, superslabs);
-	job = result == 0 ? hakd_job_new(peer->daemon, peer, peer->client, n) : NULL;
-	if (!job) {
-		for (uint32_t i = 0; result == 0 && i < n; i++)
-			hakd_pool_unreserve(pool, superslabs[i], r->huge ? r->count : 1);
-		refuse_memory(peer, id);
-		return true;
-	}
-	job->n_runs = n;
-	for (uint32_t i = 0; i < n; i++)
-		job->runs[i] = (struct hakd_run){superslabs[i], r->huge ? r->count : 1, false};
-	job->huge = r->huge;
-	job->request_id = id;
-	job->run = run_refill;
-	job->end = end_refill;
-	hakd_job_start(job);
-	return true;
-}
-
 static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g)
 {
 	struct hakd_pool *pool = peer->daemon->pool;
@@ -261,7 +177,7 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return false;
 	switch (request->body_case) {
 	case HAK__REQUEST__BODY_REFILL:
-		return refill(peer, request->id, request->refill);
+		return hakd_refill(peer, request->id, request->refill);
 	case HAK__REQUEST__BODY_GIVEBACK:
 		return giveback(peer, request->id, request->giveback);
 	case HAK__REQUEST__BODY_BYE:

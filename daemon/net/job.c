@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/upkeep.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -32,23 +33,33 @@ static void on_work(uv_work_t *work)
 	hakd_doing("nothing, as a worker");
 }
 
+void hakd_job_finish(struct hakd_job *job)
+{
+	struct hakd_client *client = job->client;
+
+	free(job);
+	if (client)
+		client->is_busy = false;
+	if (client && client->is_leaving)
+		hakd_job_collect_client(client, NULL, 0);
+}
+
 static void on_end(uv_work_t *work, int status)
 {
 	struct hakd_job *job = work->data;
-	struct hakd_client *client = job->client;
+	struct hakd_daemon *daemon = job->daemon;
 
 	(void)status;
-	if (client)
-		client->is_busy = false;
+	job->goes_on = false;
 	job->end(job);
-	free(job);
-	if (client && client->is_leaving && !client->is_busy &&
-	    client->daemon->clients[client->holder] == client)
-		hakd_job_collect_client(client, NULL, 0);
+	if (!job->goes_on)
+		hakd_job_finish(job);
+	hakd_upkeep_job_ended(daemon);
 }
 
 void hakd_job_start(struct hakd_job *job)
 {
+	job->goes_on = true;
 	if (job->peer)
 		hakd_peer_busy(job->peer);
 	if (job->client)
@@ -67,7 +78,7 @@ static void end_runs(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++) {
 		hakd_pool_end_collect(job->daemon->pool, job->runs[i].head, job->runs[i].n,
-				      job->runs[i].keep);
+				      job->runs[i].keep, uv_now(&job->daemon->loop));
 		job->daemon->counters.collected_superslabs += job->runs[i].n;
 	}
 }

@@ -16,25 +16,42 @@ struct hakd_run {
 	bool keep;
 };
 
+/* What a client asked for. */
+struct hakd_refill {
+	uint32_t count;
+	bool huge;
+	uint64_t alignment;
+	uint64_t since;	     /* ms of the loop's clock: when it came */
+	bool is_short;	     /* the machine had too little memory for it */
+	bool has_given_warm; /* all that was warm was punched for it */
+};
+
 struct hakd_job {
 	uv_work_t work;
+	struct hakd_job *next; /* of those that wait, see upkeep.h */
 	struct hakd_daemon *daemon;
 	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
 	struct hakd_client *client; /* NULL: of nobody */
 	uint64_t request_id;
 	void (*run)(struct hakd_job *job); /* on a worker */
-	void (*end)(struct hakd_job *job); /* on the loop; the job is freed behind it */
+	void (*end)(
+		struct hakd_job *job); /* on the loop; then the job is freed, unless it goes on */
+	bool goes_on;		       /* started again, or waiting */
 	int result;
-	bool huge;
+	struct hakd_refill refill;
 	struct hak_census census;
 	uint32_t n_runs;
-	struct hakd_run runs[]; /* reserved SuperSlabs */
+	uint32_t n_idle;	/* warm SuperSlabs behind the runs that are to be punched first */
+	struct hakd_run runs[]; /* SuperSlabs that are taken */
 };
 
 /* A job with room for so many runs; NULL: no memory. */
 struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs);
 void hakd_job_start(struct hakd_job *job);
+
+/* Frees a job that is over; its client, if it left meanwhile, is collected. */
+void hakd_job_finish(struct hakd_job *job);
 
 /*
  * Takes back the runs of a job that hakd_pool_begin_collect has been called

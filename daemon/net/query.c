@@ -23,11 +23,15 @@ static void end_status(struct hakd_job *job)
 	Hak__PoolStatus p = HAK__POOL_STATUS__INIT;
 	Hak__PoolStatus *pools[] = {&p};
 	char version[] = HAKMEM_VERSION;
+	char huge_pages[96];
 
 	p.name = pool->name;
 	p.capacity_bytes = pool->segment.geometry.capacity;
 	p.limit_bytes = pool->limit;
-	p.granted_superslabs = pool->n_taken;
+	p.granted_superslabs = pool->n_taken - pool->n_idle;
+	p.reserve_superslabs = pool->reserve.warm.n;
+	p.kept_superslabs = pool->kept.n;
+	p.huge_pages = (char *)(uintptr_t)hakd_pool_huge_text(pool, huge_pages);
 	p.superslab_bytes = UINT64_C(1) << pool->segment.geometry.superslab_lg;
 	p.clients = daemon->n_clients;
 	p.live_blocks = job->census.live_blocks;

@@ -189,7 +189,7 @@ static void test_every_page_of_2000_superslabs_is_known_in_two_processes(void **
 	assert_int_equal(stats.refused_frees, 0);
 	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, 0);
 	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
-	assert_true(hakt_daemon_status(&hakd).resident_bytes < CAPACITY / 32);
+	hakt_daemon_wait_resident(&hakd, CAPACITY / 32);
 	close(ends[0]);
 	close(ends[1]);
 	munmap(table, sizeof(*table));

@@ -3,6 +3,7 @@
 #include "tests/support/daemon.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -69,11 +70,9 @@ void hakt_daemon_kill(struct hakt_daemon *daemon)
 	assert_int_equal(waitpid(daemon->pid, NULL, 0), daemon->pid);
 }
 
-struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon)
+/* Asks as a tool; the reply is to be freed. */
+static Hak__Reply *ask(const struct hakt_daemon *daemon, Hak__Request *request)
 {
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__StatusQuery query = HAK__STATUS_QUERY__INIT;
-	struct hakt_status status = {0};
 	struct hakc_conn conn;
 	Hak__Reply *reply;
 
@@ -81,19 +80,73 @@ struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon)
 	assert_int_equal(
 		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL), 0);
 	hak__reply__free_unpacked(reply, NULL);
+	assert_int_equal(hakc_conn_call(&conn, request, &reply, NULL, NULL, NULL, NULL), 0);
+	hakc_conn_deinit(&conn);
+	return reply;
+}
+
+struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__StatusQuery query = HAK__STATUS_QUERY__INIT;
+	struct hakt_status status = {0};
+	const Hak__PoolStatus *pool;
+	Hak__Reply *reply;
+
 	request.body_case = HAK__REQUEST__BODY_STATUS;
 	request.status = &query;
-	assert_int_equal(hakc_conn_call(&conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	reply = ask(daemon, &request);
 	assert_int_equal(reply->body_case, HAK__REPLY__BODY_STATUS);
 	assert_int_equal(reply->status->n_pools, 1);
-	status.clients = reply->status->pools[0]->clients;
-	status.granted_superslabs = reply->status->pools[0]->granted_superslabs;
-	status.live_blocks = reply->status->pools[0]->live_blocks;
-	status.resident_bytes = reply->status->pools[0]->resident_bytes;
-	status.anomalies = reply->status->pools[0]->anomalies;
+	pool = reply->status->pools[0];
+	status.clients = pool->clients;
+	status.granted_superslabs = pool->granted_superslabs;
+	status.live_blocks = pool->live_blocks;
+	status.resident_bytes = pool->resident_bytes;
+	status.anomalies = pool->anomalies;
+	status.reserve_superslabs = pool->reserve_superslabs;
+	status.kept_superslabs = pool->kept_superslabs;
+	snprintf(status.huge_pages, sizeof(status.huge_pages), "%s", pool->huge_pages);
 	hak__reply__free_unpacked(reply, NULL);
-	hakc_conn_deinit(&conn);
 	return status;
+}
+
+unsigned long long hakt_daemon_counter(const struct hakt_daemon *daemon, const char *name)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__StatsQuery query = HAK__STATS_QUERY__INIT;
+	unsigned long long value = 0;
+	bool is_there = false;
+	Hak__Reply *reply;
+
+	request.body_case = HAK__REQUEST__BODY_STATS;
+	request.stats = &query;
+	reply = ask(daemon, &request);
+	assert_int_equal(reply->body_case, HAK__REPLY__BODY_STATS);
+	for (size_t i = 0; i < reply->stats->n_daemon; i++) {
+		if (strcmp(reply->stats->daemon[i]->name, name) != 0)
+			continue;
+		value = reply->stats->daemon[i]->value;
+		is_there = true;
+	}
+	hak__reply__free_unpacked(reply, NULL);
+	if (!is_there)
+		fail_msg("no counter %s", name);
+	return value;
+}
+
+void hakt_daemon_wait_resident(const struct hakt_daemon *daemon, unsigned long long most)
+{
+	struct hakt_status s = {0};
+
+	for (unsigned i = 0; i < 6000; i++) {
+		s = hakt_daemon_status(daemon);
+		if (s.resident_bytes <= most)
+			return;
+		pause_10ms();
+	}
+	fail_msg("after 60 s still %llu bytes, %llu SuperSlabs kept and %llu in reserve",
+		 s.resident_bytes, s.kept_superslabs, s.reserve_superslabs);
 }
 
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)

@@ -30,10 +30,19 @@ struct hakt_status {
 	unsigned long long live_blocks;
 	unsigned long long resident_bytes;
 	unsigned long long anomalies;
+	unsigned long long reserve_superslabs;
+	unsigned long long kept_superslabs;
+	char huge_pages[96];
 };
 
 /* What hakmemd says of its pool. */
 struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon);
+
+/* One of the daemon's own counters, by its name in `stats`. */
+unsigned long long hakt_daemon_counter(const struct hakt_daemon *daemon, const char *name);
+
+/* Waits, 60 s at most, until the heap has no more memory than this. */
+void hakt_daemon_wait_resident(const struct hakt_daemon *daemon, unsigned long long most);
 
 /* Waits, 10 s at most, until nothing is granted and nobody attached. */
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);

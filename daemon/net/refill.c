@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stages by their cost: SuperSlabs that were returned and have their pages, the
+ * reserve, cold ones. The first two are answered at once on the loop, with what
+ * there is, all of one kind; the last, and runs, are backed by a job. A run may
+ * need room that warm SuperSlabs take: its job punches them first.
+ *
+ * Nobody is refused because of what the daemon holds for itself: a request that
+ * finds no room while a fill, a punch or a collection is under way waits for
+ * its end (up to WAIT_MS, lest others' coming and going make it wait for ever),
+ * and one that finds the machine short of memory is tried once more without
+ * anything warm.
+ */
+#include "daemon/net/refill.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/mem/backing.h"
+#include "daemon/net/job.h"
+#include "daemon/net/upkeep.h"
+#include "proto/error.h"
+
+/* Cold SuperSlabs a request: each costs about as much as asking again does. */
+#define COLD_MAX 4u
+#define RUNS_MAX (COLD_MAX + 2 * HAKD_WARM_MAX)
+#define WAIT_MS	 UINT64_C(2000)
+
+_Static_assert(HAKD_WARM_MAX >= COLD_MAX, "a reply has room for what is granted");
+
+static void refuse(struct hakd_job *job)
+{
+	job->daemon->counters.refused_no_memory++;
+	hakd_peer_refuse(job->peer, job->request_id, HAK_E_NO_MEMORY,
+			 hak_error_text(HAK_E_NO_MEMORY));
+}
+
+/* n runs are prepared: granted and told. */
+static void grant(struct hakd_job *job, uint32_t n, bool zeroed, uint64_t *counter)
+{
+	struct hakd_daemon *daemon = job->daemon;
+	uint32_t superslabs[HAKD_WARM_MAX];
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Grant answer = HAK__GRANT__INIT;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct hakd_run *run = &job->runs[i];
+
+		hakd_pool_grant(daemon->pool, run->head, run->n, job->refill.huge,
+				job->client->holder);
+		daemon->counters.granted_superslabs += run->n;
+		*counter += run->n;
+		superslabs[i] = run->head;
+	}
+	answer.n_superslabs = n;
+	answer.superslabs = superslabs;
+	answer.huge = job->refill.huge;
+	answer.zeroed = zeroed;
+	reply.id = job->request_id;
+	reply.body_case = HAK__REPLY__BODY_GRANT;
+	reply.grant = &answer;
+	hakd_peer_reply(job->peer, &reply, NULL, 0);
+}
+
+/* On a worker: makes room, then backs as many runs as there is memory for, from the first on. */
+static void run_cold(struct hakd_job *job)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	unsigned lg = pool->segment.geometry.superslab_lg;
+	uint64_t available;
+
+	for (uint32_t i = 0; i < job->n_idle; i++)
+		hakd_backing_punch(pool, job->runs[job->n_runs + i].head, 1);
+	available = hakd_backing_available();
+	for (; job->result < (int)job->n_runs; job->result++) {
+		const struct hakd_run *run = &job->runs[job->result];
+		uint64_t bytes = (uint64_t)run->n << lg;
+
+		job->refill.is_short = bytes > available;
+		if (job->refill.is_short || hakd_backing_fill(pool, run->head, run->n) < 0)
+			break;
+		hakd_backing_grant(pool, run->head, run->n, job->client->holder);
+		available -= bytes;
+	}
+}
+
+/* Warm ones that were taken to be punched by the job. */
+static void add_idle(struct hakd_job *job, const uint32_t *superslabs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		job->runs[job->n_runs + i] = (struct hakd_run){superslabs[i], 1, false};
+	job->n_idle = n;
+}
+
+static void end_cold(struct hakd_job *job)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+	uint32_t n = (uint32_t)job->result;
+
+	for (uint32_t i = 0; i < job->n_idle; i++)
+		hakd_pool_end_idle(pool, job->runs[job->n_runs + i].head);
+	job->n_idle = 0;
+	if (n == 0 && job->refill.is_short && !job->refill.has_given_warm) {
+		job->refill.has_given_warm = true;
+		add_idle(job, superslabs, hakd_pool_take_all_warm(pool, superslabs));
+		if (job->n_idle > 0) {
+			hakd_job_start(job);
+			return;
+		}
+	}
+	for (uint32_t i = n; i < job->n_runs; i++)
+		hakd_pool_put_back(pool, job->runs[i].head, job->runs[i].n);
+	if (n > 0)
+		grant(job, n, true, &job->daemon->counters.fresh_grants);
+	else
+		refuse(job);
+}
+
+static bool serve_warm(struct hakd_job *job)
+{
+	struct hakd_counters *counters = &job->daemon->counters;
+	struct hakd_pool *pool = job->daemon->pool;
+	uint32_t superslabs[HAKD_WARM_MAX];
+	bool zeroed;
+	uint32_t n = job->refill.count < HAKD_WARM_MAX ? job->refill.count : HAKD_WARM_MAX;
+
+	n = hakd_pool_take_warm(pool, n, superslabs, &zeroed);
+	for (uint32_t i = 0; i < n; i++) {
+		job->runs[i] = (struct hakd_run){superslabs[i], 1, false};
+		hakd_backing_grant(pool, superslabs[i], 1, job->client->holder);
+	}
+	if (n > 0)
+		grant(job, n, zeroed, zeroed ? &counters->reserve_hits : &counters->kept_hits);
+	return n > 0;
+}
+
+/* Takes what the job is to back; as hakd_pool_take. */
+static int take(struct hakd_job *job)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+	uint32_t n = job->refill.count < COLD_MAX ? job->refill.count : COLD_MAX;
+	int r;
+
+	if (job->refill.huge) {
+		n = 1;
+		r = hakd_pool_take_run(pool, job->refill.count, job->refill.alignment, superslabs);
+	} else {
+		r = hakd_pool_take(pool, &n, superslabs);
+	}
+	if (r < 0)
+		return r;
+	job->n_runs = n;
+	for (uint32_t i = 0; i < n; i++)
+		job->runs[i] = (struct hakd_run){superslabs[i],
+						 job->refill.huge ? job->refill.count : 1, false};
+	add_idle(job, superslabs, hakd_pool_take_over_limit(pool, superslabs));
+	return 0;
+}
+
+void hakd_refill_try(struct hakd_job *job)
+{
+	bool is_late = uv_now(&job->daemon->loop) - job->refill.since > WAIT_MS;
+	int r = -ENOMEM;
+
+	if (!job->client->is_leaving) {
+		if (!job->refill.huge && serve_warm(job)) {
+			hakd_job_finish(job);
+			return;
+		}
+		r = take(job);
+	}
+	if (r == 0) {
+		hakd_job_start(job);
+	} else if (r == -EAGAIN && !is_late) {
+		hakd_upkeep_wait(job);
+	} else {
+		refuse(job);
+		hakd_job_finish(job);
+	}
+}
+
+bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request)
+{
+	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_job *job;
+
+	if (!peer->client || request->count == 0 ||
+	    (!request->huge && request->count > HAK_WIRE_REFILL_MAX) ||
+	    request->alignment > UINT64_C(1) << 21)
+		return false;
+	job = hakd_job_new(daemon, peer, peer->client, RUNS_MAX);
+	if (!job) {
+		daemon->counters.refused_no_memory++;
+		hakd_peer_refuse(peer, id, HAK_E_NO_MEMORY, hak_error_text(HAK_E_NO_MEMORY));
+		return true;
+	}
+	job->request_id = id;
+	job->refill = (struct hakd_refill){.count = request->count,
+					   .huge = request->huge,
+					   .alignment = request->alignment,
+					   .since = uv_now(&daemon->loop)};
+	job->run = run_cold;
+	job->end = end_cold;
+	hakd_refill_try(job);
+	hakd_upkeep_check(daemon);
+	return true;
+}
