@@ -143,6 +143,7 @@ static void test_without_settings_the_defaults_hold(void **state)
 	assert_true(config.limit <=
 		    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2);
 	assert_int_equal(config.superslab_lg, 21);
+	assert_int_equal(config.keep, 10);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.socket_mode, 0660);
 	assert_int_equal(config.log_level, HAKD_LOG_INFO);
@@ -152,9 +153,9 @@ static void test_without_settings_the_defaults_hold(void **state)
 static void test_flags_set_everything(void **state)
 {
 	static const char *const flags[] = {
-		"--socket",	  "/a/socket", "--capacity",	"128M", "--limit",     "66M",
-		"--superslab-lg", "20",	       "--socket-mode", "600",	"--idle-exit", "31536000",
-		"--log-level",	  "debug",     "--foreground",	NULL};
+		"--socket",	  "/a/socket", "--capacity",	"128M",	  "--limit",	 "66M",
+		"--superslab-lg", "20",	       "--socket-mode", "600",	  "--idle-exit", "31536000",
+		"--log-level",	  "debug",     "--foreground",	"--keep", "86400",	 NULL};
 
 	(void)state;
 	assert_int_equal(init(flags), 0);
@@ -162,6 +163,7 @@ static void test_flags_set_everything(void **state)
 	assert_true(config.capacity == 128 * MIB);
 	assert_true(config.limit == 66 * MIB);
 	assert_int_equal(config.superslab_lg, 20);
+	assert_int_equal(config.keep, 86400);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 31536000);
 	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
@@ -178,7 +180,8 @@ static const char all_settings[] = "# a comment\n"
 				   "[pool default]\n"
 				   "capacity = 32G ; another comment\n"
 				   "limit=1G\n"
-				   "superslab_lg = 20\n";
+				   "superslab_lg = 20\n"
+				   "keep = 0\n";
 
 static void test_the_file_sets_everything(void **state)
 {
@@ -188,6 +191,7 @@ static void test_the_file_sets_everything(void **state)
 	assert_true(config.capacity == 32 * GIB);
 	assert_true(config.limit == GIB);
 	assert_int_equal(config.superslab_lg, 20);
+	assert_int_equal(config.keep, 0);
 	assert_int_equal(config.socket_mode, 0666);
 	assert_int_equal(config.idle_exit, 30);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
@@ -265,6 +269,9 @@ static void test_bad_values_of_flags_are_EINVAL(void **state)
 		{"--socket-mode", "1000"},
 		{"--socket-mode", "668"},
 		{"--socket-mode", "-1"},
+		{"--keep", "86401"},
+		{"--keep", "-1"},
+		{"--keep", "2s"},
 		{"--idle-exit", "31536001"},
 		{"--idle-exit", "-1"},
 		{"--idle-exit", "1s"},
@@ -316,6 +323,7 @@ static void test_bad_values_in_the_file_are_EINVAL(void **state)
 		"[pool default]\nlimit = 65G\n",
 		"[pool default]\nlimit = 0\n",
 		"[pool default]\nsuperslab_lg = 22\n",
+		"[pool default]\nkeep = long\n",
 	};
 
 	(void)state;

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop's bookkeeping of SuperSlabs: what is warm is given up, what is on its way is waited for. */
+#include "tests/support/run.h"
+
+#include <errno.h>
+
+#include "daemon/mem/backing.h"
+#include "daemon/mem/pool.h"
+
+#define MIB   UINT64_C(1048576)
+#define OWNER 7
+
+enum { LIMIT = 16 }; /* SuperSlabs, of 32 that the pool has addresses for */
+
+static struct hakd_pool *pool;
+static uint32_t got[2 * HAKD_WARM_MAX];
+
+static int prepare(void **state)
+{
+	(void)state;
+	return hakd_pool_new("default", 64 * MIB, 2 * LIMIT * MIB, 21, &pool);
+}
+
+static int clean_up(void **state)
+{
+	(void)state;
+	hakd_pool_free(pool);
+	return 0;
+}
+
+/* Fills the reserve until it has enough; how many it got. */
+static uint32_t fill(void)
+{
+	uint32_t superslab, n = 0;
+
+	for (; hakd_pool_take_to_fill(pool, &superslab); n++)
+		hakd_pool_end_fill(pool, superslab, 0);
+	return n;
+}
+
+/* Takes n cold ones and grants them; the first. */
+static uint32_t grant(uint32_t n)
+{
+	uint32_t wanted = n;
+
+	assert_int_equal(hakd_pool_take(pool, &n, got), 0);
+	assert_int_equal(n, wanted);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(hakd_backing_fill(pool, got[i], 1), 0);
+		hakd_backing_grant(pool, got[i], 1, OWNER);
+		hakd_pool_grant(pool, got[i], 1, false, OWNER);
+	}
+	return got[0];
+}
+
+static void collect(uint32_t superslab, uint64_t now)
+{
+	bool keep = hakd_pool_begin_collect(pool, superslab, 1);
+
+	hakd_backing_reset(pool, superslab, 1, keep);
+	hakd_pool_end_collect(pool, superslab, 1, keep, now);
+}
+
+static void test_kept_ones_come_before_the_reserve_and_are_not_zeroed(void **state)
+{
+	bool zeroed;
+	uint32_t first = grant(1);
+
+	(void)state;
+	collect(first, 0);
+	assert_int_equal(fill(), 2);
+	assert_int_equal(hakd_pool_take_warm(pool, 5, got, &zeroed), 1);
+	assert_int_equal(got[0], first);
+	assert_false(zeroed);
+	assert_int_equal(hakd_pool_take_warm(pool, 5, got, &zeroed), 2);
+	assert_true(zeroed);
+	assert_int_equal(hakd_pool_take_warm(pool, 5, got, &zeroed), 0);
+	assert_int_equal(pool->n_taken, 3);
+}
+
+static void test_what_is_taken_again_was_not_taken_twice(void **state)
+{
+	uint8_t seen[32] = {0};
+	bool zeroed;
+	uint32_t n = LIMIT;
+
+	(void)state;
+	collect(grant(1), 0);
+	fill();
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t more = hakd_pool_take_warm(pool, 1, got, &zeroed);
+
+		assert_int_equal(more, 1);
+		assert_int_equal(seen[got[0]]++, 0);
+	}
+	assert_int_equal(hakd_pool_take(pool, &n, got), 0);
+	assert_int_equal(n, LIMIT - 3);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(seen[got[i]]++, 0);
+	n = 1;
+	assert_int_equal(hakd_pool_take(pool, &n, got), -ENOMEM);
+}
+
+static void test_the_reserve_is_not_filled_beyond_the_limit(void **state)
+{
+	uint32_t superslab;
+
+	(void)state;
+	grant(LIMIT - 1);
+	assert_int_equal(fill(), 1);
+	assert_false(hakd_pool_take_to_fill(pool, &superslab));
+}
+
+static void test_a_run_gives_up_what_is_warm_but_no_more(void **state)
+{
+	uint32_t head, first;
+
+	(void)state;
+	first = grant(5);
+	for (uint32_t i = 0; i < 5; i++)
+		collect(first + i, i);
+	assert_int_equal(fill(), 2); /* 7 warm ones at 0..6 */
+	assert_int_equal(hakd_pool_take_run(pool, 10, 0, &head), 0);
+	assert_int_equal(head, 0); /* all of them are in it */
+	assert_int_equal(hakd_pool_n_warm(pool), 0);
+	assert_int_equal(hakd_pool_take_over_limit(pool, got), 0);
+	hakd_pool_put_back(pool, 0, 10);
+	pool->hint = 30; /* two behind everything else */
+	assert_int_equal(fill(), 2);
+	assert_int_equal(hakd_pool_take_run(pool, 15, 0, &head), 0);
+	assert_int_equal(hakd_pool_take_over_limit(pool, got), 1);
+	assert_int_equal(got[0], 30);
+	assert_int_equal(hakd_pool_n_warm(pool), 1);
+	assert_int_equal(pool->n_taken, LIMIT);
+}
+
+static void test_a_run_as_long_as_the_limit_is_not_refused_for_a_fill(void **state)
+{
+	uint32_t superslab, head;
+
+	(void)state;
+	assert_true(hakd_pool_take_to_fill(pool, &superslab));
+	assert_int_equal(hakd_pool_take_run(pool, LIMIT, 0, &head), -EAGAIN);
+	hakd_pool_end_fill(pool, superslab, 0);
+	assert_int_equal(hakd_pool_take_run(pool, LIMIT, 0, &head), 0);
+}
+
+static void test_the_last_one_is_not_refused_for_a_punch(void **state)
+{
+	uint32_t first = grant(LIMIT), n = 1, head;
+
+	(void)state;
+	collect(first, 5);
+	assert_int_equal(hakd_pool_take_stale(pool, 4, got), 0);
+	assert_int_equal(hakd_pool_take_stale(pool, 5, got), 1);
+	assert_int_equal(got[0], first);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -EAGAIN);
+	assert_int_equal(hakd_pool_take_run(pool, 1, 0, &head), -EAGAIN);
+	assert_int_equal(hakd_pool_take_run(pool, 2, 0, &head), -ENOMEM);
+	hakd_pool_end_idle(pool, first);
+	assert_int_equal(hakd_pool_take(pool, &n, got), 0);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -ENOMEM);
+}
+
+static void test_the_last_one_is_not_refused_for_a_collection(void **state)
+{
+	uint32_t first = grant(LIMIT), n = 1;
+	bool zeroed, keep = hakd_pool_begin_collect(pool, first, 1);
+
+	(void)state;
+	assert_true(keep);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -EAGAIN);
+	hakd_pool_end_collect(pool, first, 1, keep, 0);
+	assert_int_equal(hakd_pool_take_warm(pool, 1, got, &zeroed), 1);
+}
+
+static void test_no_more_are_kept_than_the_list_holds(void **state)
+{
+	uint32_t n_kept = 0, first;
+
+	(void)state;
+	hakd_pool_free(pool);
+	assert_int_equal(hakd_pool_new("default", 512 * MIB, 512 * MIB, 21, &pool), 0);
+	first = grant(100);
+	for (uint32_t i = 0; i < 100; i++) /* all at once, then they end */
+		n_kept += hakd_pool_begin_collect(pool, first + i, 1);
+	assert_int_equal(n_kept, HAKD_WARM_MAX);
+	for (uint32_t i = 0; i < 100; i++)
+		hakd_pool_end_collect(pool, first + i, 1, i < n_kept, 0);
+	assert_int_equal(pool->kept.n, HAKD_WARM_MAX);
+	assert_int_equal(pool->n_taken + pool->n_keeping + pool->n_collecting, 0);
+}
+
+static void test_filled_memory_is_zero_whatever_was_written_there_before(void **state)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	char *data = (char *)pool->heap + g->data_at;
+	uint64_t bytes = UINT64_C(1) << g->superslab_lg;
+
+	(void)state;
+	for (uint64_t at = 0; at < bytes; at += 1000)
+		data[at] = 1;
+	assert_int_equal(hakd_backing_fill(pool, 0, 1), 0);
+	for (uint64_t at = 0; at < bytes; at++)
+		if (data[at])
+			fail_msg("byte %llu is not 0", (unsigned long long)at);
+	assert_true(hakd_pool_resident(pool) >= bytes);
+	hakd_backing_punch(pool, 0, 1);
+	assert_true(hakd_pool_resident(pool) < bytes);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_kept_ones_come_before_the_reserve_and_are_not_zeroed,
+					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_what_is_taken_again_was_not_taken_twice, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_the_reserve_is_not_filled_beyond_the_limit, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_run_gives_up_what_is_warm_but_no_more, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_run_as_long_as_the_limit_is_not_refused_for_a_fill,
+					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_the_last_one_is_not_refused_for_a_punch, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_the_last_one_is_not_refused_for_a_collection, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_no_more_are_kept_than_the_list_holds, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(
+		test_filled_memory_is_zero_whatever_was_written_there_before, prepare, clean_up),
+};
+
+HAKT_MAIN(tests, NULL, NULL)
