@@ -103,6 +103,9 @@ static void test_the_status_as_json_has_its_promised_members(void **state)
 	check_number(pool, "allocated_bytes", 100000, 64 << 20);
 	check_number(pool, "resident_bytes", 100000, 1 << 30);
 	check_number(pool, "anomalies", 0, 0);
+	check_number(pool, "reserve_superslabs", 0, 4);
+	check_number(pool, "kept_superslabs", 0, 32);
+	assert_true(json_is_string(json_object_get(pool, "huge_pages")));
 	json_decref(status);
 	hakmem_free(block);
 }
@@ -117,6 +120,8 @@ static void test_the_status_as_text_names_daemon_and_pool(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, pid);
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "\npool default\n");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  limit                64.0 MiB\n");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  huge pages           ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, " in reserve, ");
 }
 
 static void test_the_stats_count_what_clients_and_daemon_did(void **state)
@@ -142,6 +147,11 @@ static void test_the_stats_count_what_clients_and_daemon_did(void **state)
 	check_number(clients, "claims", 1, 100000);
 	check_number(daemon, "attached", 1, 10);
 	check_number(daemon, "granted_superslabs", 1, 32);
+	for (unsigned i = 0; i < 4; i++)
+		check_number(daemon,
+			     (const char *const[]){"reserve_hits", "kept_hits", "fresh_grants",
+						   "reserve_filled"}[i],
+			     0, 100);
 	check_number(daemon, "protocol_errors", 0, 0);
 	json_decref(stats);
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "stats"), NULL, 0, "clients that attached");

@@ -5,14 +5,10 @@
  */
 #include "tests/support/run.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/conn.h"
@@ -20,6 +16,7 @@
 #include "proto/error.h"
 #include "proto/shm/segment.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 #define MIB	  UINT64_C(1048576)
 #define SUPERSLAB (2 * MIB)
@@ -145,30 +142,46 @@ static void bye(struct client *client)
 	close(client->fds[1]);
 }
 
-/* Asks for SuperSlabs; how many it got, 0: HAK_E_NO_MEMORY. */
-static uint32_t refill(struct client *client, uint32_t n, bool huge, uint32_t *superslabs,
-		       bool *ret_zeroed)
+static void ask(struct client *client, uint32_t n, bool huge)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill refill = HAK__REFILL__INIT;
-	Hak__Reply *reply;
-	uint32_t got = 0;
 
 	refill.count = n;
 	refill.huge = huge;
 	request.body_case = HAK__REQUEST__BODY_REFILL;
 	request.refill = &refill;
-	assert_int_equal(hakc_conn_call(&client->conn, &request, &reply, NULL, NULL, NULL, NULL),
-			 0);
+	assert_int_equal(hakc_conn_send(&client->conn, &request), 0);
+}
+
+/* The SuperSlabs that it was given; how many, 0: HAK_E_NO_MEMORY. */
+static uint32_t answer(struct client *client, uint32_t *superslabs, bool *ret_zeroed)
+{
+	Hak__Reply *reply;
+	uint32_t got = 0;
+
+	assert_int_equal(hakc_conn_receive(&client->conn, 20000, &reply), 0);
 	if (reply->error) {
 		assert_int_equal(reply->error, HAK_E_NO_MEMORY);
 	} else {
+		assert_int_equal(reply->body_case, HAK__REPLY__BODY_GRANT);
 		got = (uint32_t)reply->grant->n_superslabs;
-		assert_true(got >= 1 && got <= (huge ? 1 : n));
+		assert_true(got >= 1);
 		memcpy(superslabs, reply->grant->superslabs, got * sizeof(*superslabs));
 		*ret_zeroed = reply->grant->zeroed;
 	}
 	hak__reply__free_unpacked(reply, NULL);
+	return got;
+}
+
+static uint32_t refill(struct client *client, uint32_t n, bool huge, uint32_t *superslabs,
+		       bool *ret_zeroed)
+{
+	uint32_t got;
+
+	ask(client, n, huge);
+	got = answer(client, superslabs, ret_zeroed);
+	assert_true(got <= n);
 	return got;
 }
 
@@ -311,28 +324,21 @@ static bool calloc_and_scribble(void)
 	return zero;
 }
 
+static int calloc_and_leave(const void *context)
+{
+	const unsigned *round = context;
+
+	HAKT_EXPECT(calloc_and_scribble());
+	if (*round % 3 == 0)
+		HAKT_EXPECT(hakmem_detach() == 0);
+	return 0; /* else it is a death */
+}
+
 static void test_calloc_is_zero_in_used_memory_and_other_processes(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 10; round++) {
-		int status;
-		pid_t pid = fork();
-
-		assert_true(pid >= 0);
-		if (pid == 0) {
-			bool zero = calloc_and_scribble();
-
-			if (round % 3 == 0)
-				kill(getpid(), zero ? SIGKILL : SIGABRT);
-			if (round % 3 == 1)
-				hakmem_detach();
-			_exit(zero ? 0 : 1);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (round % 3 == 0)
-			assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		else
-			assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		hakt_process_run_child(calloc_and_leave, &round);
 		assert_true(calloc_and_scribble());
 		assert_int_equal(hakmem_trim(), 0);
 		if (round % 2)
@@ -395,90 +401,55 @@ static void test_the_whole_limit_is_granted_in_single_superslabs(void **state)
 	}
 }
 
-/* The next byte of a pipe; 0: none came in 30 s. */
-static int read_byte(int fd)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	char byte;
-
-	return poll(&poll_fd, 1, 30000) == 1 && read(fd, &byte, 1) == 1 ? byte : 0;
-}
-
 static void test_many_clients_at_once_all_get_memory(void **state)
 {
-	enum { N = 16 };
-	int go[2], done[2];
-	pid_t pids[N];
-	char byte;
+	enum { N = 16, EACH = 2 }; /* 32 in all: the limit */
+	struct client clients[N];
+	unsigned held[N] = {0};
 
 	(void)state;
-	assert_int_equal(pipe(go), 0);
-	assert_int_equal(pipe(done), 0);
-	for (unsigned i = 0; i < N; i++) {
-		pids[i] = fork();
-		assert_true(pids[i] >= 0);
-		if (pids[i] == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no client */
-			uint32_t superslabs[2], n = 0;
-			struct client client;
+	for (unsigned i = 0; i < N; i++)
+		attach(&clients[i]);
+	for (unsigned turn = 0; turn < EACH; turn++) {
+		for (unsigned i = 0; i < N; i++)
+			if (held[i] < EACH)
+				ask(&clients[i], EACH - held[i], false);
+		for (unsigned i = 0; i < N; i++) {
+			uint32_t superslabs[EACH], n;
 			bool zeroed;
 
-			close(go[1]); /* so that our parent's end is ours */
-			attach(&client);
-			if (write(done[1], "r", 1) != 1 || read(go[0], &byte, 1) != 1)
-				_exit(1);
-			while (n < 2) { /* 32 in all: the limit */
-				uint32_t more = refill(&client, 2 - n, false, superslabs + n,
-						       &zeroed);
-
-				if (more == 0)
-					break;
-				use(&client, superslabs + n, more, zeroed);
-				n += more;
-			}
-			if (write(done[1], n == 2 ? "d" : "n", 1) == 1)
-				pause();
-			_exit(2);
+			if (held[i] == EACH)
+				continue;
+			n = answer(&clients[i], superslabs, &zeroed);
+			assert_true(n >= 1 && n <= EACH - held[i]);
+			use(&clients[i], superslabs, n, zeroed);
+			held[i] += n;
 		}
 	}
-	for (unsigned i = 0; i < N; i++)
-		assert_int_equal(read_byte(done[0]), 'r');
-	for (unsigned i = 0; i < N; i++)
-		assert_int_equal(write(go[1], "g", 1), 1);
-	for (unsigned i = 0; i < N; i++)
-		assert_int_equal(read_byte(done[0]), 'd');
-	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, 32);
+	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, N * EACH);
 	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
-	for (unsigned i = 0; i < N; i++) {
-		kill(pids[i], SIGKILL);
-		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	for (unsigned i = 0; i < N; i++)
+		bye(&clients[i]);
+}
+
+static int fill_and_leave(const void *context)
+{
+	(void)context;
+	for (unsigned i = 0; i < 80; i++) {
+		char *block = hakmem_malloc(2000000);
+
+		HAKT_EXPECT(block);
+		memset(block, 1, 2000000);
 	}
-	close(done[0]);
-	close(done[1]);
-	close(go[0]);
-	close(go[1]);
+	return 0;
 }
 
 static void test_memory_goes_back_when_the_clients_are_gone(void **state)
 {
 	struct hakt_status s;
-	pid_t pid = fork();
-	int status;
 
 	(void)state;
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		for (unsigned i = 0; i < 80; i++) {
-			char *block = hakmem_malloc(2000000);
-
-			if (!block)
-				_exit(1);
-			memset(block, 1, 2000000);
-		}
-		kill(getpid(), SIGKILL);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
+	hakt_process_run_child(fill_and_leave, NULL);
 	hakt_daemon_wait_empty(&hakd);
 	hakt_daemon_wait_resident(&hakd, 2 * SUPERSLAB + MIB);
 	s = wait_reserve(2); /* and no further */
