@@ -71,6 +71,8 @@ static void run_cold(struct hakd_job *job)
 
 	for (uint32_t i = 0; i < job->n_idle; i++)
 		hakd_backing_punch(pool, job->runs[job->n_runs + i].head, 1);
+	if (job->refill.huge) /* warm ones may lie in it: their pages are room too */
+		hakd_backing_punch(pool, job->runs[0].head, job->runs[0].n);
 	available = hakd_backing_available();
 	for (; job->result < (int)job->n_runs; job->result++) {
 		const struct hakd_run *run = &job->runs[job->result];
