@@ -363,45 +363,51 @@ static void free_remote_span(struct hakc_thread *t, const struct hak_location *l
 	hak_segment_raise_pending(&t->heap->segment, l->slot);
 }
 
-/* The block of a span of ours: kept by the thread if there is room for it. */
-static void free_local_span(struct hakc_thread *t, const struct hak_location *l, void *block)
+/* Is w that of a span of this process, which other processes have not touched? */
+static bool is_own_span(const struct hakc_thread *t, uint64_t w)
 {
-	uint32_t n = hak_slab_arg(l->word);
-	struct hakc_magazine *m = NULL;
+	return hak_slab_state(w) == HAK_SLAB_SPAN && hak_slab_owner(w) == t->heap->holder;
+}
 
-	if (n <= HAKC_SPAN_SLOTS_MAX && t->span_bytes + l->bytes <= HAKC_SPANS_BYTES)
-		m = &t->magazines[HAKC_SPANS_AT + n - 1];
-	if (m && m->top != m->end) {
-		hak_u32 *cached = &t->heap->slabs[l->slot].cached;
+/* Keeps the span at slot, whose W is w, if there is room; else it is to be retired. */
+static bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *block)
+{
+	uint32_t n = hak_slab_arg(w);
+	uint64_t bytes = n * HAK_SLOT_BYTES;
+	hak_u32 *cached = &t->heap->slabs[slot].cached;
+	struct hakc_magazine *m;
 
-		/* [order:cached] Of two threads that free it at once, one is told. */
-		if (hak_or_acq_rel(cached, 1) || hak_segment_is_free(&t->heap->segment, l)) {
-			report_double(t, block);
-			return;
-		}
-		if (is_changed(t->heap, l->slot, l->word)) { /* kept and flushed meanwhile */
-			hak_store_relaxed(cached, 0);
-			report_double(t, block);
-			return;
-		}
-		t->span_bytes += l->bytes;
-		*m->top++ = block;
-		return;
+	if (n - 1 >= HAKC_SPAN_SLOTS_MAX || t->span_bytes + bytes > HAKC_SPANS_BYTES)
+		return false;
+	m = &t->magazines[HAKC_SPANS_AT + n - 1];
+	if (m->top == m->end)
+		return false;
+	/* [order:cached] Of two threads that free it at once, one is told. */
+	if (hak_or_acq_rel(cached, 1) ||
+	    hak_load_relaxed(hak_segment_bits(&t->heap->segment, slot)) & 1) {
+		report_double(t, block);
+		return true;
 	}
-	pthread_mutex_lock(&t->heap->lock);
-	free_own_span(t, l->slot, l->word, block);
-	pthread_mutex_unlock(&t->heap->lock);
+	if (is_changed(t->heap, slot, w)) { /* kept and flushed meanwhile */
+		hak_store_relaxed(cached, 0);
+		report_double(t, block);
+		return true;
+	}
+	t->span_bytes += bytes;
+	*m->top++ = block;
+	return true;
 }
 
 /* The state of a thread of an attached process; doesn't attach: then nothing can be ours. */
 static struct hakc_thread *attached_thread(void)
 {
-	struct hakc_heap *heap = hakc_heap();
+	struct hakc_heap *heap;
 	bool is_attached;
 	int error;
 
-	if (hakc_self->heap)
+	if (__builtin_expect(hakc_self->heap != NULL, 1))
 		return hakc_self;
+	heap = hakc_heap();
 	pthread_mutex_lock(&heap->lock);
 	is_attached = heap->is_attached;
 	pthread_mutex_unlock(&heap->lock);
@@ -412,14 +418,17 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 {
 	bool is_span = hak_slab_state(l->word) == HAK_SLAB_SPAN;
 
-	if (is_span && hak_slab_owner(l->word) == t->heap->holder)
-		free_local_span(t, l, block);
-	else if (is_span)
+	if (is_own_span(t, l->word)) {
+		pthread_mutex_lock(&t->heap->lock);
+		free_own_span(t, l->slot, l->word, block);
+		pthread_mutex_unlock(&t->heap->lock);
+	} else if (is_span) {
 		free_remote_span(t, l, block);
-	else if (hak_slab_is_mine(l->word, t->mine))
+	} else if (hak_slab_is_mine(l->word, t->mine)) {
 		free_local(t, l, block);
-	else
+	} else {
 		free_remote(t, l);
+	}
 }
 
 static void refuse(struct hakc_thread *t, const void *block, const char *reason)
@@ -428,14 +437,28 @@ static void refuse(struct hakc_thread *t, const void *block, const char *reason)
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
 }
 
+/* The second fast path: a span that this thread can keep. */
+static bool try_keep_span(void *block)
+{
+	struct hakc_thread *t = hakc_self;
+	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
+	uint64_t w;
+
+	if (slot >= t->n_slots || (uintptr_t)block % HAK_SLOT_BYTES != 0)
+		return false;
+	w = hak_slab_load(&t->words[slot]);
+	return is_own_span(t, w) && keep_span(t, (uint32_t)slot, w, block);
+}
+
 void hakc_free_slow(void *block)
 {
-	int saved = errno;
+	int saved;
 	struct hakc_thread *t;
 	struct hak_location l = {.place = HAK_PLACE_FOREIGN};
 
-	if (!block)
+	if (!block || try_keep_span(block))
 		return;
+	saved = errno;
 	t = attached_thread();
 	if (t)
 		l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
