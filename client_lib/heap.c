@@ -224,7 +224,7 @@ static uint32_t refill_size(const struct hakc_heap *heap)
 static int refill(struct hakc_heap *heap)
 {
 	if (heap->has_returned) { /* what we gave back, we want again: keep more */
-		heap->stock_max = heap->stock_max * 2 < HAKC_STOCK_MAX ? heap->stock_max * 2
+		heap->stock_max = heap->stock_max * 4 < HAKC_STOCK_MAX ? heap->stock_max * 4
 								       : HAKC_STOCK_MAX;
 		heap->has_returned = false;
 	}
@@ -428,7 +428,7 @@ void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots
 		   heap->superslabs[index].unused | row_mask(slot % slots_of(heap), n_slots));
 	if (heap->n_stock > heap->stock_max) {
 		heap->has_returned = true;
-		hakc_heap_return_stock(heap, heap->stock_max / 2);
+		hakc_heap_return_stock(heap, heap->stock_max - heap->stock_max / 4);
 	}
 }
 
