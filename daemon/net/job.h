@@ -40,6 +40,9 @@ struct hakd_job {
 	int result;
 	struct hakd_refill refill;
 	struct hak_census census;
+	struct hak_census *censuses; /* of a query's holders, from first_holder on */
+	uint32_t first_holder;
+	uint32_t n_holders;
 	uint32_t n_runs;
 	uint32_t n_idle;	/* warm SuperSlabs behind the runs that are to be punched first */
 	struct hakd_run runs[]; /* SuperSlabs that are taken */

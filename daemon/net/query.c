@@ -111,14 +111,13 @@ bool hakd_query_stats(struct hakd_peer *peer, uint64_t id)
 	return true;
 }
 
-static void fill_client(const struct hakd_client *client, Hak__Client *ret, char name[17])
+static void fill_client(const struct hakd_client *client, const struct hak_census *census,
+			Hak__Client *ret, char name[17])
 {
 	const struct hakd_pool *pool = client->daemon->pool;
 	const struct hak_holder *holder = &pool->holders[client->holder];
 	static char attached[] = "attached", gone[] = "disconnected", leaving[] = "reclaiming";
-	struct hak_census census = {0};
 
-	hak_check_pool(&pool->segment, client->holder, &census);
 	memcpy(name, holder->name, 16);
 	name[16] = 0;
 	hak__client__init(ret);
@@ -129,35 +128,78 @@ static void fill_client(const struct hakd_client *client, Hak__Client *ret, char
 	ret->name = name;
 	ret->pool = (char *)(uintptr_t)pool->name;
 	ret->state = client->is_leaving ? leaving : client->peer ? attached : gone;
-	ret->granted_superslabs = census.superslabs;
-	ret->live_blocks = census.live_blocks;
-	ret->allocated_bytes = census.live_bytes;
+	ret->granted_superslabs = census->superslabs;
+	ret->live_blocks = census->live_blocks;
+	ret->allocated_bytes = census->live_bytes;
 	ret->attached_at = holder->attached_at;
 }
 
-bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holder)
+static void run_clients(struct hakd_job *job)
+{
+	hak_check_holders(&job->daemon->pool->segment, job->first_holder, job->n_holders,
+			  job->censuses);
+}
+
+/* Clients may have come and gone since the walk began; the page is of those who are there now. */
+static void end_clients(struct hakd_job *job)
 {
 	static Hak__Client page[HAK_WIRE_CLIENTS_PAGE]; /* the loop's thread only */
 	static char names[HAK_WIRE_CLIENTS_PAGE][17];
 	Hak__Client *all[HAK_WIRE_CLIENTS_PAGE];
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Clients clients = HAK__CLIENTS__INIT;
-	uint32_t slot = from_holder;
+	uint32_t i = 0;
 	size_t n = 0;
 
-	for (; slot < HAK_HOLDER_COUNT && n < HAK_WIRE_CLIENTS_PAGE; slot++) {
-		if (!peer->daemon->clients[slot])
+	for (; i < job->n_holders && n < HAK_WIRE_CLIENTS_PAGE; i++) {
+		const struct hakd_client *client = job->daemon->clients[job->first_holder + i];
+
+		if (!client)
 			continue;
-		fill_client(peer->daemon->clients[slot], &page[n], names[n]);
+		fill_client(client, &job->censuses[i], &page[n], names[n]);
 		all[n] = &page[n];
 		n++;
 	}
+	free(job->censuses);
 	clients.n_clients = n;
 	clients.clients = all;
-	clients.next_holder = slot < HAK_HOLDER_COUNT ? slot : 0;
-	reply.id = id;
+	clients.next_holder = job->first_holder + i;
+	if (clients.next_holder == HAK_HOLDER_COUNT)
+		clients.next_holder = 0;
+	reply.id = job->request_id;
 	reply.body_case = HAK__REPLY__BODY_CLIENTS;
 	reply.clients = &clients;
-	hakd_peer_reply(peer, &reply, NULL, 0);
+	hakd_peer_reply(job->peer, &reply, NULL, 0);
+}
+
+/* The slots, from one on, that a page of clients takes, or that there are. */
+static uint32_t count_holders(const struct hakd_daemon *daemon, uint32_t from)
+{
+	uint32_t slot = from;
+	unsigned n = 0;
+
+	for (; slot < HAK_HOLDER_COUNT && n < HAK_WIRE_CLIENTS_PAGE; slot++)
+		n += daemon->clients[slot] != NULL;
+	return slot - from;
+}
+
+bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holder)
+{
+	struct hakd_job *job = hakd_job_new(peer->daemon, peer, NULL, 0);
+
+	if (job) {
+		job->first_holder = from_holder < HAK_HOLDER_COUNT ? from_holder : HAK_HOLDER_COUNT;
+		job->n_holders = count_holders(peer->daemon, job->first_holder);
+		job->censuses = calloc(job->n_holders + 1, sizeof(job->censuses[0]));
+	}
+	if (!job || !job->censuses) {
+		free(job);
+		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
+		return true;
+	}
+	job->request_id = id;
+	job->run = run_clients;
+	job->end = end_clients;
+	hakd_job_start(job);
 	return true;
 }

@@ -139,3 +139,18 @@ void hak_check_pool(const struct hak_segment *segment, unsigned owner, struct ha
 			i++;
 	}
 }
+
+void hak_check_holders(const struct hak_segment *segment, unsigned first, unsigned n,
+		       struct hak_census *censuses)
+{
+	for (uint32_t i = 0; i < segment->geometry.n_superslabs;) {
+		/* Relaxed: hak_check_superslab loads it again. */
+		unsigned at = hak_superslab_owner(hak_load_relaxed(&segment->superslabs[i])) -
+			      first;
+
+		if (at < n)
+			i += hak_check_superslab(segment, i, &censuses[at]);
+		else
+			i++;
+	}
+}

@@ -45,6 +45,13 @@ uint32_t hak_check_superslab(const struct hak_segment *segment, uint32_t index,
 /* Adds all that is granted; with owner != HAK_HOLDER_NONE all that is granted to it. */
 void hak_check_pool(const struct hak_segment *segment, unsigned owner, struct hak_census *census);
 
+/*
+ * One walk for many holders: adds what is granted to holder first + i to censuses[i], i < n,
+ * and nothing of others.
+ */
+void hak_check_holders(const struct hak_segment *segment, unsigned first, unsigned n,
+		       struct hak_census *censuses);
+
 /* The sum of census->anomalies. */
 uint64_t hak_check_anomalies(const struct hak_census *census);
 

@@ -126,6 +126,27 @@ static void test_a_census_of_an_owner_counts_nobody_else(void **state)
 	assert_int_equal(take_census(OTHER + 1).superslabs, 0);
 }
 
+static void test_one_walk_counts_for_many_holders(void **state)
+{
+	struct hak_census each[3] = {{0}}, one[3] = {{0}};
+
+	(void)state;
+	hakt_pool_grant(&pool, 0, 1, false, OWNER - 1); /* below and above who is asked for */
+	hakt_pool_grant(&pool, 1, 3, false, OWNER);
+	hakt_pool_grant(&pool, 4, 4, true, OWNER + 2);
+	hakt_pool_grant(&pool, 8, 1, false, OWNER + 3);
+	hakt_pool_grant(&pool, 9, 2, false, OWNER);
+	assert_true(hakt_pool_cut_span(&pool, 4 * PER, OWNER + 2, 4 * PER));
+	assert_true(hakt_pool_cut(&pool, 9 * PER, OWNER, 0));
+	hak_check_holders(&pool.segment, OWNER, 3, each);
+	for (unsigned i = 0; i < 3; i++)
+		hak_check_pool(&pool.segment, OWNER + i, &one[i]);
+	assert_memory_equal(each, one, sizeof(one));
+	assert_int_equal(each[0].superslabs, 5);
+	assert_int_equal(each[1].superslabs, 0);
+	assert_int_equal(each[2].spans, 1);
+}
+
 static void test_what_is_being_collected_is_not_counted(void **state)
 {
 	(void)state;
@@ -320,6 +341,8 @@ static const struct CMUnitTest tests[] = {
 					make_pool, drop_pool),
 	cmocka_unit_test_setup_teardown(test_spans_and_huge_runs_are_counted, make_pool, drop_pool),
 	cmocka_unit_test_setup_teardown(test_a_census_of_an_owner_counts_nobody_else, make_pool,
+					drop_pool),
+	cmocka_unit_test_setup_teardown(test_one_walk_counts_for_many_holders, make_pool,
 					drop_pool),
 	cmocka_unit_test_setup_teardown(test_what_is_being_collected_is_not_counted, make_pool,
 					drop_pool),
