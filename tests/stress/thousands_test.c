@@ -29,7 +29,7 @@
 
 #define CLIENTS	 (1000u / (HAKT_SLOWNESS > 1 ? 10 : 1))
 #define THREADS	 (256u / HAKT_SLOWNESS)
-#define OPS_EACH 4000u
+#define OPS_EACH 2000u
 #define BLOCKS	 (10000000u / (HAKT_SLOWNESS > 1 ? 10 : 1))
 
 #define DAEMON_FILES  1024u /* of who starts the daemon: it needs two a client */
@@ -300,8 +300,8 @@ static void test_many_threads_of_a_process_allocate_exchange_and_end(void **stat
 	uint64_t seed = hakt_seed();
 
 	(void)state;
-	need_memory(2 * GIB);
-	start_daemon("2G");
+	need_memory(4 * GIB);
+	start_daemon("4G");
 	pthread_barrier_init(&all_are_there, NULL, THREADS);
 	pthread_barrier_init(&all_have_sent, NULL, THREADS);
 	for (unsigned i = 0; i < THREADS; i++) {
