@@ -2,9 +2,10 @@
 /*
  * The table of size classes, worked out by the compiler.
  *
- * A slab takes the fewest slots (1 to 8) for which the tail that no block fits
- * into is at most 1/48 of it; with the 0.8 % that the bitmap takes, a full heap
- * stays under 3 % of overhead.
+ * A slab takes the fewest slots for which the tail that no block fits into is
+ * at most 1/48 of it. Only powers of two, which divide a SuperSlab: rows of 3 or
+ * 7 would leave slots that a heap of one size never uses. With the 0.8 % that
+ * the bitmap takes, a full heap stays under 3 % of overhead.
  */
 #include "proto/shm/size_class.h"
 
@@ -12,9 +13,8 @@
 #define TAIL(size, slots)     (RUN(slots) % (size))
 #define FITS(size, slots)     (TAIL(size, slots) * 48 <= RUN(slots))
 #define FEWEST(size, n, more) (FITS(size, n) ? (n) : (more))
-#define SLOTS_5(size)	      FEWEST(size, 5, FEWEST(size, 6, FEWEST(size, 7, 8)))
-#define SLOTS(size) \
-	FEWEST(size, 1, FEWEST(size, 2, FEWEST(size, 3, FEWEST(size, 4, SLOTS_5(size)))))
+#define SLOTS_4(size)	      FEWEST(size, 4, FEWEST(size, 8, 16))
+#define SLOTS(size)	      FEWEST(size, 1, FEWEST(size, 2, SLOTS_4(size)))
 
 #define ROW(bytes)                                                                                 \
 	{                                                                                          \

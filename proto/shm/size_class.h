@@ -24,12 +24,12 @@
 #define HAK_CLASS_COUNT	 72u
 #define HAK_CLASS_LINEAR 16u   /* classes that are 16 bytes apart */
 #define HAK_CLASS_BLOCKS 4096u /* most blocks a slab can have */
-#define HAK_RUN_SLOTS	 8u    /* most slots a slab of a class can take */
+#define HAK_RUN_SLOTS	 16u   /* most slots a slab of a class can take */
 
 struct hak_class {
 	uint32_t size;	   /* bytes of a block */
 	uint16_t n_blocks; /* blocks in a slab */
-	uint16_t n_slots;  /* slots that a slab of it takes: 1 to 8 */
+	uint16_t n_slots;  /* slots that a slab of it takes: 1, 2, 4, 8 or 16 */
 	uint64_t magic;	   /* ceil(2^64 / size): division by multiplication */
 };
 
@@ -58,7 +58,7 @@ static inline unsigned hak_class_of(size_t size)
 unsigned hak_class_of_aligned(size_t size, size_t alignment);
 
 /*
- * Is offset (bytes from the begin of the slab, < 2^19) the begin of a block?
+ * Is offset (bytes from the begin of the slab, < 2^20) the begin of a block?
  * Lemire, Kaser, Kurz: Faster remainder by direct computation (2019): n is
  * divisible by d when n * ceil(2^64 / d) mod 2^64 < ceil(2^64 / d).
  */

@@ -22,14 +22,14 @@ static bool fits(uint64_t size, uint64_t n_slots)
 	return bytes % size * 48 <= bytes;
 }
 
-static void test_a_slab_takes_the_fewest_slots_that_waste_a_48th(void **state)
+static void test_a_slab_takes_the_power_of_two_of_slots_that_wastes_a_48th(void **state)
 {
 	(void)state;
 	for (unsigned cls = 0; cls < HAK_CLASS_COUNT; cls++) {
 		uint32_t wanted = 1;
 
 		while (wanted < HAK_RUN_SLOTS && !fits(hak_classes[cls].size, wanted))
-			wanted++;
+			wanted *= 2;
 		assert_int_equal(hak_classes[cls].n_slots, wanted);
 	}
 }
@@ -45,6 +45,23 @@ static void test_a_slab_is_full_of_blocks(void **state)
 		assert_true(shape->n_blocks >= 1 && shape->n_blocks <= HAK_CLASS_BLOCKS);
 		assert_true(used <= bytes && bytes - used < shape->size);
 		assert_true((bytes - used) * 48 <= bytes);
+	}
+}
+
+/* All of a SuperSlab is counted: blocks, tails, slots left over, free bits and slab words. */
+static void test_a_full_superslab_costs_less_than_3_percent(void **state)
+{
+	(void)state;
+	for (unsigned cls = 3; cls < HAK_CLASS_COUNT; cls++) { /* from 64 bytes on */
+		const struct hak_class *shape = &hak_classes[cls];
+
+		for (uint64_t slots = 16; slots <= 32; slots *= 2) {
+			uint64_t payload = slots / shape->n_slots * shape->n_blocks * shape->size;
+			uint64_t memory = slots * (HAK_SLOT_BYTES + 512 + 8);
+
+			if (memory * 100 >= payload * 103)
+				fail_msg("blocks of %u bytes", shape->size);
+		}
 	}
 }
 
@@ -96,8 +113,9 @@ static void test_what_no_class_holds_has_none(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_classes_grow_by_multiples_of_16),
-	cmocka_unit_test(test_a_slab_takes_the_fewest_slots_that_waste_a_48th),
+	cmocka_unit_test(test_a_slab_takes_the_power_of_two_of_slots_that_wastes_a_48th),
 	cmocka_unit_test(test_a_slab_is_full_of_blocks),
+	cmocka_unit_test(test_a_full_superslab_costs_less_than_3_percent),
 	cmocka_unit_test(test_every_size_at_every_alignment_gets_the_smallest_class),
 	cmocka_unit_test(test_an_alignment_of_16_or_less_costs_nothing),
 	cmocka_unit_test(test_what_no_class_holds_has_none),

@@ -8,14 +8,14 @@
 #define THREAD 3u
 
 struct run {
-	hak_u64 words[8];
+	hak_u64 words[HAK_RUN_SLOTS];
 	hak_u64 bits[HAK_SLAB_BITS_WORDS];
 };
 
 static void grant(struct run *run)
 {
 	*run = (struct run){0};
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < HAK_RUN_SLOTS; i++)
 		hak_slab_grant(&run->words[i], OWNER);
 }
 
@@ -33,7 +33,7 @@ static void test_a_cut_slab_has_all_its_blocks_free(void **state)
 		assert_true(hak_slab_is_mine(w, hak_slab_mine(OWNER, THREAD)));
 		assert_int_equal(hak_slab_thread(w), THREAD);
 		assert_true(hak_slab_is_empty(run.bits, hak_classes[cls].n_blocks));
-		for (unsigned i = 1; i < 8; i++) {
+		for (unsigned i = 1; i < HAK_RUN_SLOTS; i++) {
 			enum hak_slab_state wanted = i < hak_classes[cls].n_slots ? HAK_SLAB_BODY
 										  : HAK_SLAB_UNUSED;
 
