@@ -449,7 +449,8 @@ static void test_a_pool_is_used_up_to_its_limit(void **state)
 	}
 	free(blocks);
 	assert_nothing_is_left();
-	assert_true(hakt_daemon_status(&hakd).resident_bytes < limit / 32);
+	/* But for what the daemon keeps for the next grants. */
+	assert_true(hakt_daemon_status(&hakd).resident_bytes < limit / 32 + 64 * MIB);
 	stop_daemon();
 }
 
