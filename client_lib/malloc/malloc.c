@@ -106,6 +106,10 @@ API void *aligned_alloc(size_t alignment, size_t size)
 
 API void *memalign(size_t alignment, size_t size)
 {
+	if (alignment > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
 	while (alignment & (alignment - 1)) /* the C library rounds up */
 		alignment = (alignment | (alignment - 1)) + 1;
 	return hakc_alloc_aligned(alignment ? alignment : 1, size);
