@@ -12,6 +12,7 @@
 #include "client_lib/session.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "client_lib/malloc/foreign.h"
@@ -180,6 +181,16 @@ int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignm
 	return 0;
 }
 
+/* They are zeros when used again, which the caller relies on. */
+static void drop_pages(void *memory, size_t bytes)
+{
+	if (madvise(memory, bytes, MADV_DONTNEED) == 0)
+		return;
+	munlock(memory, bytes); /* locked pages are not dropped; munmap would unlock them too */
+	if (madvise(memory, bytes, MADV_DONTNEED) != 0)
+		memset(memory, 0, bytes);
+}
+
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
 {
 	uint32_t per = heap->segment.geometry.slots_per_superslab;
@@ -188,7 +199,7 @@ void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, u
 		uint32_t head = superslabs[i];
 		uint32_t length = source.runs[head];
 
-		madvise(superslab_at(heap, head), length * superslab_bytes(heap), MADV_DONTNEED);
+		drop_pages(superslab_at(heap, head), length * superslab_bytes(heap));
 		for (uint32_t k = head * per; k < (head + length) * per; k++)
 			hak_slab_collect(&heap->segment.slab_words[k]);
 		for (uint32_t k = 0; k < length; k++)
