@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds and runs all tests. --quick: the release build only, no sanitizers.
+# Builds and runs all tests. --quick: the release build only, no sanitizers, no real programs.
 # Ends with "N passed, N failed, N skipped" over stages and test programs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +41,22 @@ programs() {
 	[ "$bad" -eq 0 ] || tail -n 200 "$logs/log"
 }
 
+# real_programs BUILD: counts each program that works with our malloc as without.
+real_programs() {
+	local start=$SECONDS last ok bad left_out
+	bash tests/programs/run.sh "$1" >"$logs/log" 2>&1
+	last=$(tail -n 1 "$logs/log")
+	if ! [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		ok=0 bad=1 left_out=0
+	else
+		ok=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} left_out=${BASH_REMATCH[3]}
+	fi
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + left_out))
+	echo "tests   real programs: $ok passed, $bad failed, $left_out skipped" \
+		"($((SECONDS - start)) s)"
+	[ "$bad" -eq 0 ] || tail -n 200 "$logs/log"
+}
+
 formatted() {
 	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' |
 		xargs -0 clang-format --dry-run -Werror
@@ -60,6 +76,7 @@ stage "house rules" bash tests/arch/check.sh
 stage "house rules, self-test" bash tests/arch/check.sh --self-test
 stage "build release, gcc" build release && programs release
 if [ $quick -eq 0 ]; then
+	real_programs build/release
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan
