@@ -7,6 +7,8 @@
  * are adopted; blocks that lay in the thread's magazines stay allocated, a few
  * hundred KiB at most a thread.
  */
+#include "client_lib/malloc/fork.h"
+
 #include <pthread.h>
 #include <string.h>
 
@@ -55,7 +57,15 @@ static void after_in_child(void)
 	pthread_mutex_unlock(&heap->lock);
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+void hakc_fork_watch(void)
 {
 	pthread_atfork(before, after_in_parent, after_in_child);
+}
+
+/* A program that forks has allocated, if only here. */
+__attribute__((constructor)) static void start(void)
+{
+	int error;
+
+	hakc_thread_get(&error);
 }

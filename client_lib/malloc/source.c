@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "client_lib/malloc/foreign.h"
+#include "client_lib/malloc/fork.h"
 
 #define CAPACITY_MOST  (UINT64_C(1) << 40)
 #define CAPACITY_LEAST (UINT64_C(1) << 28)
@@ -89,9 +90,11 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	heap->area = &heap->segment.areas[HOLDER];
 	heap->is_at_base = true;
 	r = hakc_heap_init(heap);
-	if (r == 0)
-		heap->is_attached = heap->is_connected = true;
-	return r;
+	if (r < 0)
+		return r;
+	heap->is_attached = heap->is_connected = true;
+	hakc_fork_watch();
+	return 0;
 }
 
 int hakc_session_detach(struct hakc_heap *heap)
