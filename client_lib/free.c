@@ -477,5 +477,6 @@ void hakc_free_slow(void *block)
 		refuse(t, block, "no block is there");
 		break;
 	}
+	hakc_thread_end_late();
 	errno = saved;
 }

@@ -22,6 +22,9 @@
 static struct hakc_thread nobody; /* all zero for ever: nothing cached, no pool */
 __thread struct hakc_thread *hakc_self = &nobody;
 
+/* Its state was given back; what frees after that takes one for each call. */
+static __thread bool has_ended __attribute__((tls_model("initial-exec")));
+
 static pthread_key_t end_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
@@ -226,6 +229,17 @@ static void end_thread(void *state)
 	put_idle(heap, t);
 	pthread_mutex_unlock(&heap->lock);
 	hakc_self = &nobody;
+	has_ended = true;
+}
+
+void hakc_thread_end_late(void)
+{
+	struct hakc_thread *t = hakc_self;
+
+	if (!has_ended || !t->heap)
+		return;
+	pthread_setspecific(end_key, NULL);
+	end_thread(t);
 }
 
 static bool has_slabs(const struct hakc_thread *t, unsigned cls)

@@ -117,6 +117,12 @@ void hakc_thread_publish(struct hakc_thread *t);
 bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls);
 void hakc_thread_plunder_all(struct hakc_heap *heap);
 
+/*
+ * After a free: if its thread has ended, gives back what it took for the call. The C library
+ * frees buffers of a thread when nobody is told of its end any more.
+ */
+void hakc_thread_end_late(void);
+
 /* The state of a thread that is gone, in the middle of anything: empty and idle. Heap locked. */
 void hakc_thread_forget(struct hakc_heap *heap, struct hakc_thread *t);
 
