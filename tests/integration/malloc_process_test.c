@@ -7,7 +7,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,7 +39,7 @@ static void use_many(unsigned n)
 
 /* Blocks on their way between threads; each says its size at its begin. */
 #define PLACES 512
-static _Atomic(size_t *) places[PLACES];
+static size_t *places[PLACES];
 
 static void *exchange(void *seed)
 {
@@ -53,8 +53,7 @@ static void *exchange(void *seed)
 
 		memset(block, (int)size, size);
 		*block = size;
-		block = atomic_exchange_explicit(&places[random % PLACES], block,
-						 memory_order_acq_rel);
+		block = __atomic_exchange_n(&places[random % PLACES], block, __ATOMIC_ACQ_REL);
 		if (!block)
 			continue;
 		size = *block;
@@ -140,11 +139,11 @@ static void test_threads_without_end_can_allocate(void **state)
 	}
 }
 
-static atomic_bool is_over;
+static bool is_over;
 
 static void *use_until_over(void *unused)
 {
-	while (!is_over)
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
 		use_many(500);
 	return unused;
 }
@@ -166,7 +165,7 @@ static int fork_and_wait(unsigned depth, void **blocks, unsigned n)
 		blocks[i] = realloc(blocks[i], i * 37 % 5000 + 8);
 		HAKT_EXPECT(*(unsigned *)blocks[i] == i);
 	}
-	is_over = true;
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
 	HAKT_EXPECT(pthread_create(&thread, NULL, use_until_over, NULL) == 0);
 	HAKT_EXPECT(pthread_join(thread, NULL) == 0);
 	if (depth > 0)
@@ -193,7 +192,7 @@ static int fork_among_threads(const void *context)
 		HAKT_EXPECT(pthread_create(&threads[i], NULL, use_until_over, NULL) == 0);
 	for (unsigned i = 0; i < 60; i++)
 		HAKT_EXPECT(fork_and_wait(i % 3, blocks, N) == 0);
-	is_over = true;
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < N; i++)
