@@ -53,8 +53,7 @@ case_python_tests() {
 	# pymalloc would keep small objects from us.
 	PYTHONMALLOC=malloc with /usr/bin/python3 -m test -j2 --timeout 240 \
 		test_json test_threading test_dict test_list test_unicode test_bytes || return 1
-	with /usr/bin/python3 -m test -j2 --timeout 240 test_subprocess test_multiprocessing_fork \
-		-i TestRLimit
+	with /usr/bin/python3 -m test -j2 --timeout 240 test_subprocess test_multiprocessing_fork
 }
 
 case_python_threads() {
