@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/directory.h"
+#include "tests/support/ctl.h"
 #include "tests/support/process.h"
 
 static char directory[HAKT_DIRECTORY_BYTES];
@@ -49,6 +50,7 @@ static void check_report_of(int number, const char *name)
 	hakt_process_start(&daemon, HAKT_LIST(HAKT_HAKMEMD, "--foreground", "--socket", socket_path,
 					      "--log-level", "info"));
 	hakt_process_wait_output(&daemon, 2, "serving");
+	json_decref(hakt_ctl(socket_path, "status")); /* now it waits for events */
 	assert_int_equal(kill(daemon.pid, number), 0);
 	hakt_process_wait(&daemon);
 	assert_int_equal(daemon.signal, number);
