@@ -58,7 +58,7 @@ real_programs() {
 }
 
 formatted() {
-	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' |
+	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' '*.cc' |
 		xargs -0 clang-format --dry-run -Werror
 }
 
