@@ -225,11 +225,7 @@ static bool find_empty(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
 static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 {
 	m->used++;
-	if (m->end < m->end_max) {
-		m->end += m->end - m->bottom;
-		if (m->end > m->end_max)
-			m->end = m->end_max;
-	}
+	hakc_magazine_grow(m);
 	t->n_fills++;
 	if (t->n_fills % PUBLISH_FILLS == 0)
 		hakc_thread_publish(t);

@@ -329,13 +329,8 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	}
 	if (m->top == m->end) {
 		m->used++;
-		if (m->end < m->end_max) {
-			m->end += m->end - m->bottom;
-			if (m->end > m->end_max)
-				m->end = m->end_max;
-		} else {
+		if (!hakc_magazine_grow(m))
 			flush_magazine(t, cls, (uint32_t)(m->end - m->bottom) / 2);
-		}
 	}
 	*m->top++ = block;
 }

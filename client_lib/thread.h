@@ -40,11 +40,20 @@ struct hakc_magazine {
 	uint64_t limit; /* ... begins a block if its product with magic is below */
 	void **end_max;
 	uint32_t used; /* fills and flushes since the last round of shrinking */
-	uint32_t index;
-	uint64_t reserved;
+	uint32_t reserved[3];
 };
 
 _Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache line");
+
+/* Twice the room, up to the most that it may have. False: it has that already. */
+static inline bool hakc_magazine_grow(struct hakc_magazine *m)
+{
+	if (m->end == m->end_max)
+		return false;
+	m->end = m->end_max - m->end > m->end - m->bottom ? m->end + (m->end - m->bottom)
+							  : m->end_max;
+	return true;
+}
 
 /* Free bits that are to be set: of one word of a slab. */
 struct hakc_outgoing {
