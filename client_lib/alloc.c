@@ -33,13 +33,13 @@
 /* The shape of the classes up to 1024 bytes, see proto/shm/size_class.h. */
 const uint16_t hakc_step_magazines[HAKC_STEPS] = {ROW16(0), ROW16(16), ROW16(32), ROW16(48)};
 
-/* Pushes the blocks of mask from the highest, so that the lowest is popped first. */
+/* Adds the blocks of mask behind top, from the highest, so that the lowest is popped first. */
 static void **push_blocks(void **top, char *first, uint64_t size, uint64_t mask)
 {
 	while (mask) {
 		unsigned bit = 63u - (unsigned)__builtin_clzll(mask);
 
-		*top++ = first + bit * size;
+		*++top = first + bit * size;
 		mask ^= UINT64_C(1) << bit;
 	}
 	return top;
@@ -98,6 +98,7 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	if (top == m->top)
 		return false;
 	m->top = top;
+	m->next = *top;
 	return true;
 }
 
@@ -301,7 +302,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (m->top == m->bottom) {
+	if (!m->next) {
 		int r = fill_magazine(t, cls);
 
 		if (r == -ENOMEM) {
@@ -311,7 +312,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		if (r < 0)
 			return fail(t, r);
 	}
-	return *--m->top;
+	return hakc_magazine_pop(m);
 }
 
 static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32_t *ret_slot,
@@ -338,8 +339,8 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 	if (n - 1 < HAKC_SPAN_SLOTS_MAX && alignment <= HAK_SLOT_BYTES) {
 		struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + n - 1];
 
-		if (m->top != m->bottom) {
-			void *block = *--m->top;
+		if (m->next) {
+			void *block = hakc_magazine_pop(m);
 
 			slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 			/* Relaxed: the block is the caller's before anybody can free it again. */

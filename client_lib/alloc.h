@@ -36,12 +36,9 @@ static inline void *hakc_alloc(size_t size)
 	if (__builtin_expect(step < HAKC_STEPS, 1)) {
 		struct hakc_magazine *m = (void *)((char *)hakc_self->magazines +
 						   hakc_step_magazines[step]);
-		void **top = m->top;
 
-		if (__builtin_expect(top != m->bottom, 1)) {
-			m->top = top - 1;
-			return top[-1];
-		}
+		if (__builtin_expect(m->next != NULL, 1))
+			return hakc_magazine_pop(m);
 	}
 	return hakc_alloc_slow(size);
 }

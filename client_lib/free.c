@@ -165,14 +165,15 @@ static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 	struct hakc_batch batch = {0};
-	uint32_t n = (uint32_t)(m->top - m->bottom);
+	uint32_t n = hakc_magazine_count(m);
 	uint64_t slot = UINT64_MAX; /* of the block before; what follows is its slab's */
 	uint64_t start = 0, key = 0;
 	uint32_t n_blocks = 0;
 
 	if (n <= keep)
 		return;
-	for (uint32_t i = 0; i < n - keep; i++) { /* the oldest, at the bottom */
+	*m->top = m->next;
+	for (uint32_t i = 1; i <= n - keep; i++) { /* the oldest, at the bottom */
 		uint64_t offset = (uintptr_t)m->bottom[i] - t->base;
 		unsigned index;
 
@@ -190,8 +191,9 @@ static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 		if (index < n_blocks)
 			collect(t, &batch, key, index, cls);
 	}
-	memmove(&m->bottom[0], &m->bottom[n - keep], keep * sizeof(m->bottom[0]));
+	memmove(&m->bottom[1], &m->bottom[1 + n - keep], keep * sizeof(m->bottom[0]));
 	m->top = m->bottom + keep;
+	m->next = *m->top;
 	flush_batch(t, &batch);
 }
 
@@ -199,6 +201,7 @@ void hakc_free_flush_outgoing(struct hakc_thread *t)
 {
 	if (t->outgoing.n == 0)
 		return;
+	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, t->outgoing.n);
 	flush_batch(t, &t->outgoing);
 	if (++t->n_flushes % PUBLISH_FLUSHES == 0)
 		hakc_thread_publish(t);
@@ -242,11 +245,11 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + n - 1];
 
-	if (m->top - m->bottom <= (ptrdiff_t)keep)
+	if (hakc_magazine_count(m) <= keep)
 		return;
 	pthread_mutex_lock(&t->heap->lock);
-	while (m->top - m->bottom > (ptrdiff_t)keep) {
-		void *block = *--m->top;
+	while (hakc_magazine_count(m) > keep) {
+		void *block = hakc_magazine_pop(m);
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
 		t->span_bytes -= n * HAK_SLOT_BYTES;
@@ -274,7 +277,7 @@ void hakc_free_shrink(struct hakc_thread *t)
 		uint32_t half = (uint32_t)(m->end - m->bottom) / 2;
 
 		if (m->used == 0 && i >= HAKC_SPANS_AT) {
-			flush_spans(t, i - HAKC_SPANS_AT + 1, (uint32_t)(m->top - m->bottom) / 2);
+			flush_spans(t, i - HAKC_SPANS_AT + 1, hakc_magazine_count(m) / 2);
 		} else if (m->used == 0 && half >= 2) {
 			flush_magazine(t, i, half);
 			m->end = m->bottom + half;
@@ -323,7 +326,7 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	unsigned cls = hak_slab_class(l->word);
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (m->top[-1] == block || hak_segment_is_free(&t->heap->segment, l)) {
+	if (m->next == block || hak_segment_is_free(&t->heap->segment, l)) {
 		report_double(t, block);
 		return;
 	}
@@ -332,17 +335,19 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 		if (!hakc_magazine_grow(m))
 			flush_magazine(t, cls, (uint32_t)(m->end - m->bottom) / 2);
 	}
-	*m->top++ = block;
+	hakc_magazine_push(m, block);
 }
 
-/* A block that another thread or process claims. */
-static void free_remote(struct hakc_thread *t, const struct hak_location *l)
+/* A block that another thread or process claims, of the slab at slot whose W is w. */
+static inline void free_remote(struct hakc_thread *t, uint32_t slot, uint64_t w, unsigned index)
 {
-	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
-	collect(t, &t->outgoing, key_of(l->slot, l->word), l->index, hak_slab_class(l->word));
-	t->outgoing.n++;
-	t->outgoing.bytes += l->bytes;
-	if (t->outgoing.n >= HAKC_OUTGOING_BLOCKS || t->outgoing.bytes >= HAKC_OUTGOING_BYTES)
+	struct hakc_batch *batch = &t->outgoing;
+	unsigned cls = hak_slab_class(w);
+
+	collect(t, batch, key_of(slot, w), index, cls);
+	batch->n++;
+	batch->bytes += hak_classes[cls].size;
+	if (batch->n >= HAKC_OUTGOING_BLOCKS || batch->bytes >= HAKC_OUTGOING_BYTES)
 		hakc_free_flush_outgoing(t);
 }
 
@@ -389,7 +394,7 @@ static bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *bl
 		return true;
 	}
 	t->span_bytes += bytes;
-	*m->top++ = block;
+	hakc_magazine_push(m, block);
 	return true;
 }
 
@@ -422,7 +427,7 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 	} else if (hak_slab_is_mine(l->word, t->mine)) {
 		free_local(t, l, block);
 	} else {
-		free_remote(t, l);
+		free_remote(t, l->slot, l->word, l->index);
 	}
 }
 
@@ -432,31 +437,36 @@ static void refuse(struct hakc_thread *t, const void *block, const char *reason)
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
 }
 
-/* The second fast path: a span that this thread can keep. */
-static bool try_keep_span(void *block)
+/*
+ * The second fast path, for which W suffices: a block of a slab's first slot that others
+ * claim, and a span that this thread can keep.
+ */
+static inline bool try_by_word(struct hakc_thread *t, void *block)
 {
-	struct hakc_thread *t = hakc_self;
 	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
+	uint64_t offset = (uintptr_t)block % HAK_SLOT_BYTES;
 	uint64_t w;
 
-	if (slot >= t->n_slots || (uintptr_t)block % HAK_SLOT_BYTES != 0)
+	if (slot >= t->n_slots)
 		return false;
 	w = hak_slab_load(&t->words[slot]);
-	return is_own_span(t, w) && keep_span(t, (uint32_t)slot, w, block);
+	if (hak_slab_state(w) == HAK_SLAB_ACTIVE) {
+		/* As in hakc_free: classes that don't exist take nothing. */
+		const struct hakc_magazine *m = &t->magazines[hak_slab_class(w) % HAKC_MAGAZINES];
+
+		if (is_claimed_by(t, w) || offset * m->magic >= m->limit)
+			return false;
+		free_remote(t, (uint32_t)slot, w, hak_class_index(m->magic, offset));
+		return true;
+	}
+	return offset == 0 && is_own_span(t, w) && keep_span(t, (uint32_t)slot, w, block);
 }
 
-void hakc_free_slow(void *block)
+/* Whatever it may be. */
+static void free_located(struct hakc_thread *t, void *block)
 {
-	int saved;
-	struct hakc_thread *t;
-	struct hak_location l = {.place = HAK_PLACE_FOREIGN};
+	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 
-	if (!block || try_keep_span(block))
-		return;
-	saved = errno;
-	t = attached_thread();
-	if (t)
-		l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 	switch (l.place) {
 	case HAK_PLACE_BLOCK:
 		free_block(t, &l, block);
@@ -472,6 +482,21 @@ void hakc_free_slow(void *block)
 		refuse(t, block, "no block is there");
 		break;
 	}
+}
+
+void hakc_free_slow(void *block)
+{
+	int saved;
+	struct hakc_thread *t;
+
+	if (!block || try_by_word(hakc_self, block))
+		return;
+	saved = errno;
+	t = attached_thread();
+	if (t)
+		free_located(t, block);
+	else
+		hakc_session_free_foreign(t, block);
 	hakc_thread_end_late();
 	errno = saved;
 }

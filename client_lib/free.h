@@ -47,13 +47,11 @@ static inline void hakc_free(void *block)
 		if (__builtin_expect(hak_slab_is_mine(w, t->mine), 1)) {
 			/* Classes that don't exist have a row too, which takes nothing. */
 			struct hakc_magazine *m = &t->magazines[hak_slab_class(w) % HAKC_MAGAZINES];
-			void **top = m->top;
 
 			if (__builtin_expect(
 				    ((uintptr_t)block % HAK_SLOT_BYTES) * m->magic < m->limit, 1) &&
-			    __builtin_expect(top != m->end && top[-1] != block, 1)) {
-				*top = block;
-				m->top = top + 1;
+			    __builtin_expect(m->top != m->end && m->next != block, 1)) {
+				hakc_magazine_push(m, block);
 				return;
 			}
 		}

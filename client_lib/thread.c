@@ -89,9 +89,10 @@ static void init_magazines(struct hakc_thread *t)
 		uint32_t most = magazine_max(i);
 		uint32_t first = most < HAKC_MAGAZINE_FIRST ? most : HAKC_MAGAZINE_FIRST;
 
-		room++; /* what the bottom is compared with when it is empty */
+		m->next = *room = NULL;
 		m->top = m->bottom = room;
-		m->end_max = room += most;
+		m->end_max = room + most;
+		room = m->end_max + 1; /* the last block may be laid down there too */
 		m->end = i < HAKC_SPANS_AT ? m->bottom + first : m->end_max;
 		if (i < HAK_CLASS_COUNT) {
 			m->magic = hak_classes[i].magic;

@@ -31,19 +31,44 @@
 #define HAKC_SPANS_BYTES     (UINT64_C(8) << 20) /* of all spans that a thread caches */
 #define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
 
-/* A stack of blocks; its room lies behind the states. Zero: empty, no room. */
+/*
+ * A stack of blocks. The one that goes next stands in the head, so that a pair of free and
+ * malloc hands it over without a look at the room; the others lie in room behind the states,
+ * from bottom[1] on. bottom[0] is NULL: what is next in an empty one. Zero: empty, no room.
+ */
 struct hakc_magazine {
-	void **top; /* behind the block that goes next */
+	void *next;
+	void **top; /* bottom + number of blocks */
 	void **bottom;
 	void **end;	/* of the room that it has now */
 	uint64_t magic; /* of the class: an offset from the slab's begin ... */
 	uint64_t limit; /* ... begins a block if its product with magic is below */
 	void **end_max;
 	uint32_t used; /* fills and flushes since the last round of shrinking */
-	uint32_t reserved[3];
+	uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache line");
+
+static inline uint32_t hakc_magazine_count(const struct hakc_magazine *m)
+{
+	return (uint32_t)(m->top - m->bottom);
+}
+
+/* There is room, or there is a block: who calls has looked. */
+static inline void hakc_magazine_push(struct hakc_magazine *m, void *block)
+{
+	*m->top++ = m->next;
+	m->next = block;
+}
+
+static inline void *hakc_magazine_pop(struct hakc_magazine *m)
+{
+	void *block = m->next;
+
+	m->next = *--m->top;
+	return block;
+}
 
 /* Twice the room, up to the most that it may have. False: it has that already. */
 static inline bool hakc_magazine_grow(struct hakc_magazine *m)
