@@ -25,14 +25,6 @@
 #define COLOUR_STEP   11u  /* blocks by which the begin of use differs from slot to slot */
 #define PUBLISH_FILLS 64u  /* fills after which counts are published */
 
-#define STEP(n)	 ((n) < 16 ? (n) : (n) < 32 ? 16 + ((n)-16) / 2 : 24 + ((n)-32) / 4)
-#define ROW(n)	 (STEP(n) * sizeof(struct hakc_magazine))
-#define ROW4(n)	 ROW(n), ROW((n) + 1), ROW((n) + 2), ROW((n) + 3)
-#define ROW16(n) ROW4(n), ROW4((n) + 4), ROW4((n) + 8), ROW4((n) + 12)
-
-/* The shape of the classes up to 1024 bytes, see proto/shm/size_class.h. */
-const uint16_t hakc_step_magazines[HAKC_STEPS] = {ROW16(0), ROW16(16), ROW16(32), ROW16(48)};
-
 /* Adds the blocks of mask behind top, from the highest, so that the lowest is popped first. */
 static void **push_blocks(void **top, char *first, uint64_t size, uint64_t mask)
 {
@@ -328,27 +320,38 @@ static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32
 	return r;
 }
 
+/* A span that the thread kept; NULL: it has none so long. */
+static inline void *take_span(struct hakc_thread *t, size_t size)
+{
+	size_t at = (size - 1) / HAK_SLOT_BYTES; /* slots - 1 */
+	struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + at];
+	void *block;
+	uint64_t slot;
+
+	if (at >= HAKC_SPAN_SLOTS_MAX || !m->next)
+		return NULL;
+	block = hakc_magazine_pop(m);
+	slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
+	/* Relaxed: the block is the caller's before anybody can free it again. */
+	hak_store_relaxed(&t->heap->slabs[slot].cached, 0);
+	t->span_bytes -= (at + 1) * HAK_SLOT_BYTES;
+	return block;
+}
+
 /* More than the largest class, or at a larger alignment than that. */
 static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bool *ret_zeroed)
 {
-	size_t n = (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES;
 	uint32_t slot;
 	int r;
 
 	*ret_zeroed = false;
-	if (n - 1 < HAKC_SPAN_SLOTS_MAX && alignment <= HAK_SLOT_BYTES) {
-		struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + n - 1];
+	if (alignment <= HAK_SLOT_BYTES) {
+		void *block = take_span(t, size);
 
-		if (m->next) {
-			void *block = hakc_magazine_pop(m);
-
-			slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
-			/* Relaxed: the block is the caller's before anybody can free it again. */
-			hak_store_relaxed(&t->heap->slabs[slot].cached, 0);
-			t->span_bytes -= n * HAK_SLOT_BYTES;
+		if (block)
 			return block;
-		}
-		m->used++;
+		if (size <= HAKC_SPAN_SLOTS_MAX * HAK_SLOT_BYTES)
+			t->magazines[HAKC_SPANS_AT + (size - 1) / HAK_SLOT_BYTES].used++;
 	}
 	if (size > SIZE_MAX / 2)
 		return fail(t, -ENOMEM);
@@ -374,7 +377,8 @@ static struct hakc_thread *attached(void)
 	return t ? t : fail(NULL, error);
 }
 
-void *hakc_alloc_slow(size_t size)
+/* Nothing is cached, perhaps not even attached. */
+__attribute__((noinline)) static void *alloc_any(size_t size)
 {
 	struct hakc_thread *t = attached();
 	bool zeroed;
@@ -384,6 +388,25 @@ void *hakc_alloc_slow(size_t size)
 	if (size <= HAK_CLASS_MAX)
 		return alloc_class(t, hak_class_of(size));
 	return alloc_span(t, 1, size, &zeroed);
+}
+
+/* The second fast path: larger classes, and spans that the thread kept. */
+void *hakc_alloc_slow(size_t size)
+{
+	struct hakc_thread *t = hakc_self;
+
+	if (size <= HAK_CLASS_MAX) {
+		struct hakc_magazine *m = &t->magazines[hak_class_of(size)];
+
+		if (m->next)
+			return hakc_magazine_pop(m);
+	} else {
+		void *block = take_span(t, size);
+
+		if (block)
+			return block;
+	}
+	return alloc_any(size);
 }
 
 void *hakc_alloc_aligned(size_t alignment, size_t size)

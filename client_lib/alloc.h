@@ -6,12 +6,6 @@
 
 #include "client_lib/thread.h"
 
-/* Sizes that the fast path serves: up to so many steps of 16 bytes. */
-#define HAKC_STEPS 64u
-
-/* Of a size in steps: where its magazine is, bytes from the first one. */
-extern const uint16_t hakc_step_magazines[HAKC_STEPS];
-
 /* A block, or NULL and errno. Everything behind the fast path. */
 void *hakc_alloc_slow(size_t size);
 
@@ -28,14 +22,17 @@ void *hakc_alloc_zeroed(size_t size);
  */
 void hakc_alloc_scrape(struct hakc_thread *t);
 
-/* A block of at least size bytes; the fast path. Size 0 wraps and goes the slow way. */
+/*
+ * A block of at least size bytes; the fast path. Size 0, and those so large that adding wraps,
+ * take 0 steps: no magazine serves them.
+ */
 static inline void *hakc_alloc(size_t size)
 {
-	size_t step = (size - 1) / HAK_BLOCK_MIN;
+	size_t steps = (size + HAK_BLOCK_MIN - 1) / HAK_BLOCK_MIN;
 
-	if (__builtin_expect(step < HAKC_STEPS, 1)) {
-		struct hakc_magazine *m = (void *)((char *)hakc_self->magazines +
-						   hakc_step_magazines[step]);
+	if (__builtin_expect(steps <= HAKC_STEPS, 1)) {
+		struct hakc_thread *t = hakc_self;
+		struct hakc_magazine *m = (void *)((char *)t + t->by_steps[steps]);
 
 		if (__builtin_expect(m->next != NULL, 1))
 			return hakc_magazine_pop(m);

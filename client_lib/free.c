@@ -4,10 +4,9 @@
  *
  * Blocks of our own slabs leave the magazine in batches, collected by word of
  * free bits, a word by one atomic OR. Blocks that another thread or process
- * claims are collected in the same way, never in a magazine, and leave with
- * the pending hint behind the bits. A collected word remembers the slab's
- * epoch: if the slab has changed hands since, its owner has gone and the
- * blocks went with it.
+ * claims never go into a magazine; they leave in the same way, with the
+ * pending hint behind the bits. They remember the slab's epoch: if the slab has
+ * changed hands since, its owner has gone and the blocks went with it.
  */
 #include "client_lib/free.h"
 
@@ -25,18 +24,14 @@ static void report_double(struct hakc_thread *t, const void *block)
 	hakc_log(HAKC_LOG_ERROR, "double free of %p refused", block);
 }
 
-static uint64_t key_of(uint32_t slot, uint64_t w)
-{
-	return slot | (uint64_t)hak_slab_epoch(w) << 48;
-}
-
-/* Each bit of twice is a block that was free already; its slab is of cls. */
-static void report_doubles(struct hakc_thread *t, uint64_t key, unsigned cls, uint64_t twice)
+/* Each bit of twice is a block that was free already, of a word of a slab of cls. */
+static void report_doubles(struct hakc_thread *t, uint32_t slot, unsigned word, unsigned cls,
+			   uint64_t twice)
 {
 	for (; twice; twice &= twice - 1) {
-		uint64_t index = (key >> 32 & 0xffff) * 64 + (unsigned)__builtin_ctzll(twice);
+		uint64_t index = word * 64 + (unsigned)__builtin_ctzll(twice);
 
-		report_double(t, (void *)(hak_segment_address(&t->heap->segment, (uint32_t)key) +
+		report_double(t, (void *)(hak_segment_address(&t->heap->segment, slot) +
 					  index * hak_classes[cls].size));
 	}
 }
@@ -85,65 +80,33 @@ static bool is_claimed_by(const struct hakc_thread *t, uint64_t w)
 	return hak_slab_is_mine(w & ~HAK_SLAB_TAGGED, t->mine);
 }
 
-/* Sets the bits of one word. Those of a slab that changed hands are dropped. */
-static void apply(struct hakc_thread *t, struct hakc_outgoing *o)
+/* Blocks by the word of their free bits, so that those of one word go by one atomic OR. */
+#define BATCH_WORDS 32u
+
+struct batch {
+	struct batch_word {
+		uint64_t mask; /* 0: unused */
+		uint32_t slot; /* of the head */
+		uint16_t word;
+		uint16_t cls;
+	} words[BATCH_WORDS];
+};
+
+/* Sets the bits of one word; its slab holds blocks that aren't free, so it is what it was. */
+static void apply(struct hakc_thread *t, struct batch_word *b)
 {
 	struct hakc_heap *heap = t->heap;
-	uint32_t slot = (uint32_t)o->key, word = (uint32_t)(o->key >> 32) & 0xffff;
-	uint64_t w = hak_slab_load(&t->words[slot]);
-	unsigned cls = hak_slab_class(w);
-	uint64_t mask = 0;
-	uint64_t twice;
+	uint64_t twice = hak_slab_free(&hak_segment_bits(&heap->segment, b->slot)[b->word],
+				       b->mask);
 
-	if (hak_slab_state(w) == HAK_SLAB_ACTIVE && cls < HAK_CLASS_COUNT &&
-	    hak_slab_epoch(w) == o->key >> 48) /* perhaps cut anew meanwhile, with fewer blocks */
-		mask = o->mask & hak_slab_bits_mask(hak_classes[cls].n_blocks, word);
-	if (mask != o->mask)
-		hakc_thread_count(t, HAK_STAT_LOST_FREES,
-				  (uint64_t)__builtin_popcountll(o->mask & ~mask));
-	o->mask = 0;
-	if (!mask)
-		return;
-	twice = hak_slab_free(&hak_segment_bits(&heap->segment, slot)[word], mask);
-	hakc_thread_count(t, HAK_STAT_FREES, (uint64_t)__builtin_popcountll(mask & ~twice));
+	hakc_thread_count(t, HAK_STAT_FREES, (uint64_t)__builtin_popcountll(b->mask & ~twice));
 	if (__builtin_expect(twice != 0, 0))
-		report_doubles(t, o->key, cls, twice);
-	if (!is_claimed_by(t, w))
-		hak_segment_raise_pending(&heap->segment, slot);
-	else if (hakc_free_relist(t, slot, cls))
-		put_slots(heap, slot, cls);
-}
-
-/*
- * Adds a block of a slab, whose key_of is given. What was collected in its
- * place for another word is freed for it.
- */
-static inline void collect(struct hakc_thread *t, struct hakc_batch *batch, uint64_t key,
-			   unsigned index, unsigned cls)
-{
-	unsigned word = index / 64;
-	struct hakc_outgoing *o = &batch->words[((uint32_t)key * 5 + word) % HAKC_BATCH_WORDS];
-	uint64_t bit = UINT64_C(1) << index % 64;
-
-	key |= (uint64_t)word << 32;
-	if (o->key != key) {
-		if (o->mask)
-			apply(t, o);
-		o->key = key;
-	} else if (__builtin_expect((o->mask & bit) != 0, 0)) {
-		report_doubles(t, key, cls, bit);
-	}
-	o->mask |= bit;
-}
-
-static void flush_batch(struct hakc_thread *t, struct hakc_batch *batch)
-{
-	for (unsigned i = 0; i < HAKC_BATCH_WORDS; i++)
-		if (batch->words[i].mask)
-			apply(t, &batch->words[i]);
-	batch->n = 0;
-	batch->bytes = 0;
-	hakc_thread_count(t, HAK_STAT_FLUSHES, 1);
+		report_doubles(t, b->slot, b->word, b->cls, twice);
+	b->mask = 0;
+	if (!is_claimed_by(t, hak_slab_load(&t->words[b->slot])))
+		hak_segment_raise_pending(&heap->segment, b->slot);
+	else if (hakc_free_relist(t, b->slot, b->cls))
+		put_slots(heap, b->slot, b->cls);
 }
 
 /* The head's slot of an address in a slab, by its words; what it says is checked by who uses it. */
@@ -160,41 +123,96 @@ static uint32_t head_of(const struct hakc_thread *t, uint32_t slot, uint64_t *re
 	return slot;
 }
 
-/* Gives a magazine's blocks back to their slabs, all but the last `keep`. */
+/* A slab whose blocks are being freed. */
+struct opened {
+	uint64_t start; /* offset from the base in bytes */
+	uint64_t magic;
+	uint32_t slot;
+	uint16_t cls;
+	uint16_t n_blocks; /* 0: it has changed hands, or its words were scribbled over */
+};
+
+/* place: slot of a block, the epoch that its slab must have << 32; own_cls: as in free_blocks. */
+static inline struct opened open_slab(const struct hakc_thread *t, uint64_t place, unsigned own_cls)
+{
+	uint64_t w;
+	uint32_t slot = head_of(t, (uint32_t)place, &w);
+	unsigned cls = hak_slab_class(w);
+	struct opened o = {.start = (uint64_t)slot << HAK_SLOT_LG, .slot = slot};
+	bool fits = own_cls < HAK_CLASS_COUNT
+			    ? cls == own_cls && is_claimed_by(t, w)
+			    : cls < HAK_CLASS_COUNT && hak_slab_state(w) == HAK_SLAB_ACTIVE &&
+				      hak_slab_epoch(w) == place >> 32;
+
+	if (fits) {
+		o.cls = (uint16_t)cls;
+		o.magic = hak_classes[cls].magic;
+		o.n_blocks = hak_classes[cls].n_blocks;
+	}
+	return o;
+}
+
+/*
+ * Frees n blocks: those of a magazine of own_cls, or outgoing ones with their epochs (own_cls
+ * HAK_CLASS_COUNT). Blocks of a slab that changed hands went with their owner.
+ */
+static void free_blocks(struct hakc_thread *t, void *const *blocks, uint32_t n, unsigned own_cls)
+{
+	struct batch batch = {0};
+	struct opened o = {0};
+	struct batch_word *b = NULL; /* of the block before */
+	uint64_t place = UINT64_MAX;
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t e = (uintptr_t)blocks[i] - t->base;
+		unsigned index;
+		uint64_t bit;
+
+		if (e >> HAK_SLOT_LG != place) {
+			place = e >> HAK_SLOT_LG;
+			o = open_slab(t, place, own_cls);
+			b = NULL;
+		}
+		index = hak_class_index(o.magic,
+					e % (UINT64_C(1) << HAKC_OUTGOING_EPOCH) - o.start);
+		if (index >= o.n_blocks) {
+			lost++;
+			continue;
+		}
+		bit = UINT64_C(1) << index % 64;
+		if (!b || b->word != index / 64) {
+			b = &batch.words[(o.slot * 5 + index / 64) % BATCH_WORDS];
+			if (b->mask && (b->slot != o.slot || b->word != index / 64))
+				apply(t, b);
+			b->slot = o.slot;
+			b->word = (uint16_t)(index / 64);
+			b->cls = o.cls;
+		}
+		if (__builtin_expect((b->mask & bit) != 0, 0))
+			report_doubles(t, b->slot, b->word, b->cls, bit);
+		b->mask |= bit;
+	}
+	for (unsigned i = 0; i < BATCH_WORDS; i++)
+		if (batch.words[i].mask)
+			apply(t, &batch.words[i]);
+	hakc_thread_count(t, HAK_STAT_LOST_FREES, lost);
+	hakc_thread_count(t, HAK_STAT_FLUSHES, 1);
+}
+
+/* Gives a magazine's blocks back to their slabs, the oldest first, all but the last `keep`. */
 static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
-	struct hakc_batch batch = {0};
 	uint32_t n = hakc_magazine_count(m);
-	uint64_t slot = UINT64_MAX; /* of the block before; what follows is its slab's */
-	uint64_t start = 0, key = 0;
-	uint32_t n_blocks = 0;
 
 	if (n <= keep)
 		return;
 	*m->top = m->next;
-	for (uint32_t i = 1; i <= n - keep; i++) { /* the oldest, at the bottom */
-		uint64_t offset = (uintptr_t)m->bottom[i] - t->base;
-		unsigned index;
-
-		if (offset >> HAK_SLOT_LG != slot) {
-			uint64_t w;
-			uint32_t head = head_of(t, (uint32_t)(slot = offset >> HAK_SLOT_LG), &w);
-
-			start = (uint64_t)head << HAK_SLOT_LG;
-			key = key_of(head, w);
-			n_blocks = is_claimed_by(t, w) && hak_slab_class(w) == cls
-					   ? hak_classes[cls].n_blocks
-					   : 0; /* scribbled over */
-		}
-		index = hak_class_index(m->magic, offset - start);
-		if (index < n_blocks)
-			collect(t, &batch, key, index, cls);
-	}
+	free_blocks(t, &m->bottom[1], n - keep, cls);
 	memmove(&m->bottom[1], &m->bottom[1 + n - keep], keep * sizeof(m->bottom[0]));
 	m->top = m->bottom + keep;
 	m->next = *m->top;
-	flush_batch(t, &batch);
 }
 
 void hakc_free_flush_outgoing(struct hakc_thread *t)
@@ -202,8 +220,10 @@ void hakc_free_flush_outgoing(struct hakc_thread *t)
 	if (t->outgoing.n == 0)
 		return;
 	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, t->outgoing.n);
-	flush_batch(t, &t->outgoing);
-	if (++t->n_flushes % PUBLISH_FLUSHES == 0)
+	free_blocks(t, t->outgoing.blocks, t->outgoing.n, HAK_CLASS_COUNT);
+	t->outgoing.n = 0;
+	t->outgoing.bytes = 0;
+	if (++t->outgoing.n_flushes % PUBLISH_FLUSHES == 0)
 		hakc_thread_publish(t);
 }
 
@@ -338,16 +358,15 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	hakc_magazine_push(m, block);
 }
 
-/* A block that another thread or process claims, of the slab at slot whose W is w. */
-static inline void free_remote(struct hakc_thread *t, uint32_t slot, uint64_t w, unsigned index)
+/* A block that another thread or process claims, of a slab whose W is w. */
+static inline void free_remote(struct hakc_thread *t, void *block, uint64_t w)
 {
-	struct hakc_batch *batch = &t->outgoing;
-	unsigned cls = hak_slab_class(w);
+	struct hakc_outgoing *o = &t->outgoing;
 
-	collect(t, batch, key_of(slot, w), index, cls);
-	batch->n++;
-	batch->bytes += hak_classes[cls].size;
-	if (batch->n >= HAKC_OUTGOING_BLOCKS || batch->bytes >= HAKC_OUTGOING_BYTES)
+	o->blocks[o->n++] = (void *)((uintptr_t)block | (uint64_t)hak_slab_epoch(w)
+								<< HAKC_OUTGOING_EPOCH);
+	o->bytes += hak_classes[hak_slab_class(w)].size;
+	if (o->n == HAKC_OUTGOING_BLOCKS || o->bytes >= HAKC_OUTGOING_BYTES)
 		hakc_free_flush_outgoing(t);
 }
 
@@ -369,7 +388,7 @@ static bool is_own_span(const struct hakc_thread *t, uint64_t w)
 	return hak_slab_state(w) == HAK_SLAB_SPAN && hak_slab_owner(w) == t->heap->holder;
 }
 
-/* Keeps the span at slot, whose W is w, if there is room; else it is to be retired. */
+/* Keeps a span of ours at slot, whose W is w, if there is room. */
 static bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *block)
 {
 	uint32_t n = hak_slab_arg(w);
@@ -377,14 +396,18 @@ static bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *bl
 	hak_u32 *cached = &t->heap->slabs[slot].cached;
 	struct hakc_magazine *m;
 
-	if (n - 1 >= HAKC_SPAN_SLOTS_MAX || t->span_bytes + bytes > HAKC_SPANS_BYTES)
+	if (!is_own_span(t, w) || n - 1 >= HAKC_SPAN_SLOTS_MAX ||
+	    t->span_bytes + bytes > HAKC_SPANS_BYTES)
 		return false;
 	m = &t->magazines[HAKC_SPANS_AT + n - 1];
 	if (m->top == m->end)
 		return false;
-	/* [order:cached] Of two threads that free it at once, one is told. */
-	if (hak_or_acq_rel(cached, 1) ||
-	    hak_load_relaxed(hak_segment_bits(&t->heap->segment, slot)) & 1) {
+	/*
+	 * Relaxed: whether it is free already, by another process; if it will be a moment later,
+	 * the hint tells. [order:cached] Of two threads that free it at once, one is told.
+	 */
+	if (hak_load_relaxed(hak_segment_bits(&t->heap->segment, slot)) & 1 ||
+	    hak_swap_acq_rel(cached, 1)) {
 		report_double(t, block);
 		return true;
 	}
@@ -427,7 +450,7 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 	} else if (hak_slab_is_mine(l->word, t->mine)) {
 		free_local(t, l, block);
 	} else {
-		free_remote(t, l->slot, l->word, l->index);
+		free_remote(t, block, l->word);
 	}
 }
 
@@ -437,32 +460,7 @@ static void refuse(struct hakc_thread *t, const void *block, const char *reason)
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
 }
 
-/*
- * The second fast path, for which W suffices: a block of a slab's first slot that others
- * claim, and a span that this thread can keep.
- */
-static inline bool try_by_word(struct hakc_thread *t, void *block)
-{
-	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
-	uint64_t offset = (uintptr_t)block % HAK_SLOT_BYTES;
-	uint64_t w;
-
-	if (slot >= t->n_slots)
-		return false;
-	w = hak_slab_load(&t->words[slot]);
-	if (hak_slab_state(w) == HAK_SLAB_ACTIVE) {
-		/* As in hakc_free: classes that don't exist take nothing. */
-		const struct hakc_magazine *m = &t->magazines[hak_slab_class(w) % HAKC_MAGAZINES];
-
-		if (is_claimed_by(t, w) || offset * m->magic >= m->limit)
-			return false;
-		free_remote(t, (uint32_t)slot, w, hak_class_index(m->magic, offset));
-		return true;
-	}
-	return offset == 0 && is_own_span(t, w) && keep_span(t, (uint32_t)slot, w, block);
-}
-
-/* Whatever it may be. */
+/* Whatever it may be, in an attached process. */
 static void free_located(struct hakc_thread *t, void *block)
 {
 	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
@@ -484,19 +482,34 @@ static void free_located(struct hakc_thread *t, void *block)
 	}
 }
 
-void hakc_free_slow(void *block)
+/* What W alone doesn't settle. */
+__attribute__((noinline)) static void free_any(void *block)
 {
-	int saved;
-	struct hakc_thread *t;
+	int saved = errno;
+	struct hakc_thread *t = attached_thread();
 
-	if (!block || try_by_word(hakc_self, block))
-		return;
-	saved = errno;
-	t = attached_thread();
 	if (t)
 		free_located(t, block);
 	else
 		hakc_session_free_foreign(t, block);
 	hakc_thread_end_late();
 	errno = saved;
+}
+
+void hakc_free_slow(void *block)
+{
+	if (block)
+		free_any(block);
+}
+
+/* Parts of it call others at their ends only: nothing is to be saved on the way. */
+void hakc_free_by_word(struct hakc_thread *t, void *block, uint64_t w)
+{
+	uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
+	uint64_t offset = (uintptr_t)block % HAK_SLOT_BYTES;
+
+	if (hakc_thread_is_start(t, offset, w) && !is_claimed_by(t, w))
+		free_remote(t, block, w);
+	else if (offset != 0 || !keep_span(t, slot, w, block))
+		free_any(block);
 }

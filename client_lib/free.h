@@ -4,8 +4,12 @@
 
 #include "client_lib/thread.h"
 
-/* Everything behind the fast path: other threads' blocks, spans, what is no block. */
+/*
+ * Behind the fast path: what lies in no slot of ours, NULL too; and the rest by its slot's W:
+ * blocks that others claim, spans, what is no block.
+ */
 void hakc_free_slow(void *block);
+void hakc_free_by_word(struct hakc_thread *t, void *block, uint64_t w);
 
 /* Gives back the outgoing blocks; works with and without the heap's lock. */
 void hakc_free_flush_outgoing(struct hakc_thread *t);
@@ -41,7 +45,7 @@ static inline void hakc_free(void *block)
 	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
 
 	if (__builtin_expect(slot < t->n_slots, 1)) {
-		/* Relaxed: if the word is ours, we wrote it. */
+		/* Relaxed: who has a block knows of its slab, and checks follow where more is needed. */
 		uint64_t w = hak_load_relaxed(&t->words[slot]);
 
 		if (__builtin_expect(hak_slab_is_mine(w, t->mine), 1)) {
@@ -55,6 +59,8 @@ static inline void hakc_free(void *block)
 				return;
 			}
 		}
+		hakc_free_by_word(t, block, w);
+		return;
 	}
 	hakc_free_slow(block);
 }

@@ -92,27 +92,36 @@ int hakmem_contains(const void *address)
 
 hakmem_ref_t hakmem_ref(const void *block)
 {
-	struct hak_location l = hakc_locate(block);
+	uint64_t offset = (uintptr_t)block - hakc_self->base;
+	uint64_t w;
 
-	if (l.place != HAK_PLACE_BLOCK) {
-		errno = EINVAL;
-		return HAK_REF_NONE;
+	if (__builtin_expect(!hakc_thread_sees_block(hakc_self, offset, &w), 0)) {
+		const struct hak_location l = hakc_locate(block);
+
+		if (l.place != HAK_PLACE_BLOCK) {
+			errno = EINVAL;
+			return HAK_REF_NONE;
+		}
+		offset = l.start;
+		w = l.word;
 	}
-	return hak_ref_make(l.start, hak_slab_epoch(l.word), 0);
+	return hak_ref_make(offset, hak_slab_epoch(w), 0);
 }
 
-void *hakmem_ptr(hakmem_ref_t ref)
+/* What the quick look did not find, in all its forms. */
+static void *find_ref(hakmem_ref_t ref)
 {
-	struct hak_location l;
-	struct hakc_thread *t;
 	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
 
-	t = hakc_thread_get(&error);
 	if (!t) {
 		errno = -error;
 		return NULL;
 	}
-	l = hak_segment_locate_offset(&t->heap->segment, hak_ref_offset(ref));
+
+	const struct hak_location l = hak_segment_locate_offset(&t->heap->segment,
+								hak_ref_offset(ref));
+
 	if (hak_ref_epoch(ref) == 0 || l.place == HAK_PLACE_FOREIGN) {
 		errno = EINVAL;
 		return NULL;
@@ -122,6 +131,16 @@ void *hakmem_ptr(hakmem_ref_t ref)
 		return NULL;
 	}
 	return (void *)(t->base + l.start);
+}
+
+void *hakmem_ptr(hakmem_ref_t ref)
+{
+	uint64_t w;
+
+	if (hakc_thread_sees_block(hakc_self, hak_ref_offset(ref), &w) &&
+	    hak_slab_epoch(w) == hak_ref_epoch(ref))
+		return (void *)(hakc_self->base + hak_ref_offset(ref));
+	return find_ref(ref);
 }
 
 int hakmem_is_at_base(void)

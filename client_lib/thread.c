@@ -101,6 +101,16 @@ static void init_magazines(struct hakc_thread *t)
 	}
 }
 
+static void init_steps(struct hakc_thread *t)
+{
+	size_t last = offsetof(struct hakc_thread, magazines[HAKC_MAGAZINES - 1]);
+
+	t->by_steps[0] = (uint16_t)last;
+	for (size_t n = 1; n <= HAKC_STEPS; n++)
+		t->by_steps[n] = (uint16_t)offsetof(struct hakc_thread,
+						    magazines[hak_class_of(n * HAK_BLOCK_MIN)]);
+}
+
 static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 {
 	t->heap = heap;
@@ -108,6 +118,7 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 	t->n_slots = heap->segment.geometry.n_slots;
 	t->words = heap->segment.slab_words;
 	t->mine = hak_slab_mine(heap->holder, t->number);
+	init_steps(t);
 	init_magazines(t);
 	hakc_count(heap, HAK_STAT_THREADS, 1);
 }

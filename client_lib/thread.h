@@ -26,7 +26,8 @@
 #define HAKC_SPANS_AT	     HAK_CLASS_COUNT /* magazine of spans of 1 slot, of 2, ... */
 #define HAKC_SPAN_SLOTS_MAX  16u	     /* longest span that a thread caches */
 #define HAKC_MAGAZINES_USED  (HAKC_SPANS_AT + HAKC_SPAN_SLOTS_MAX)
-#define HAKC_MAGAZINE_BLOCKS 1024u		 /* blocks at most, and bytes at most */
+#define HAKC_STEPS	     64u   /* sizes by steps of 16 bytes that the fast path serves */
+#define HAKC_MAGAZINE_BLOCKS 4096u /* blocks at most, and bytes at most */
 #define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18) /* of a class; two blocks at least */
 #define HAKC_SPANS_BYTES     (UINT64_C(8) << 20) /* of all spans that a thread caches */
 #define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
@@ -80,20 +81,19 @@ static inline bool hakc_magazine_grow(struct hakc_magazine *m)
 	return true;
 }
 
-/* Free bits that are to be set: of one word of a slab. */
+/*
+ * Blocks that others claim, on their way back: each with its slab's epoch above bit 48, which
+ * tells if it is still the same slab. Flushed when they are so many, or so many bytes.
+ */
+#define HAKC_OUTGOING_BLOCKS 256u
+#define HAKC_OUTGOING_BYTES  65536u
+#define HAKC_OUTGOING_EPOCH  48
+
 struct hakc_outgoing {
-	uint64_t mask;
-	uint64_t key; /* slot of the head, word << 32, and the epoch that tells if it is
-		       * still the same slab << 48 */
-};
-
-/* Collects blocks by word, so that those of one word go by one atomic OR. */
-#define HAKC_BATCH_WORDS 32u
-
-struct hakc_batch {
-	uint32_t n; /* blocks */
+	uint32_t n;
+	uint32_t n_flushes;
 	uint64_t bytes;
-	struct hakc_outgoing words[HAKC_BATCH_WORDS]; /* mask 0: unused */
+	void *blocks[HAKC_OUTGOING_BLOCKS];
 };
 
 struct hakc_thread {
@@ -106,8 +106,9 @@ struct hakc_thread {
 	struct hakc_heap *heap; /* NULL: not attached */
 	uint64_t span_bytes;	/* in magazines of spans */
 	uint32_t n_fills;
-	uint32_t n_flushes; /* of outgoing blocks */
 	uint32_t next_idle; /* number of the next idle state */
+	/* Where a size's magazine is, bytes from here; of 0 steps, one without room. */
+	uint16_t by_steps[HAKC_STEPS + 1];
 	struct hakc_magazine magazines[HAKC_MAGAZINES] __attribute__((aligned(64)));
 
 	/* Slabs that this thread claims, slot + 1. */
@@ -117,16 +118,41 @@ struct hakc_thread {
 	uint32_t empty;
 	uint32_t n_empty;
 
-	struct hakc_batch outgoing;	/* blocks that others claim */
+	struct hakc_outgoing outgoing;
 	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
 };
 
-#define HAKC_EMPTY_KEPT	     4u
-#define HAKC_OUTGOING_BLOCKS 256u
-#define HAKC_OUTGOING_BYTES  65536u
+#define HAKC_EMPTY_KEPT 4u
 
 /* The calling thread's state; one that is always empty before its first call. */
 extern __thread struct hakc_thread *hakc_self __attribute__((tls_model("initial-exec")));
+
+/*
+ * Does a block of a slab begin at offset (bytes) of the slab's first slot, whose W is w? False:
+ * not there, or not in a slab.
+ */
+static inline bool hakc_thread_is_start(const struct hakc_thread *t, uint64_t offset, uint64_t w)
+{
+	/* Classes that don't exist have a row too, whose limit is 0. */
+	const struct hakc_magazine *m = &t->magazines[hak_slab_class(w) % HAKC_MAGAZINES];
+
+	return hak_slab_state(w) == HAK_SLAB_ACTIVE && offset * m->magic < m->limit;
+}
+
+/*
+ * The quick answer for most blocks, by their offset from the base in bytes: true, and the W of
+ * the slab. False: hak_segment_locate knows.
+ */
+static inline bool hakc_thread_sees_block(const struct hakc_thread *t, uint64_t offset,
+					  uint64_t *ret_word)
+{
+	uint64_t slot = offset >> HAK_SLOT_LG;
+
+	if (__builtin_expect(slot >= t->n_slots, 0))
+		return false;
+	*ret_word = hak_slab_load(&t->words[slot]);
+	return hakc_thread_is_start(t, offset % HAK_SLOT_BYTES, *ret_word);
+}
 
 /*
  * The calling thread's state, attached; attaches the process if it isn't.
