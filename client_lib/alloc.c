@@ -104,7 +104,7 @@ static bool adopt(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	if (!hak_slab_pass(&heap->segment.slab_words[slot], heap->holder, 0, t->number))
 		return false;
 	hakc_list_push(heap, &t->full, slot, HAKC_LIST_FULL);
-	hakc_count(heap, HAK_STAT_ADOPTIONS, 1);
+	hakc_count_locked(heap, HAK_STAT_ADOPTIONS);
 	return true;
 }
 
@@ -320,21 +320,26 @@ static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32
 	return r;
 }
 
-/* A span that the thread kept; NULL: it has none so long. */
-static inline void *take_span(struct hakc_thread *t, size_t size)
+/* A span that the thread kept; NULL: it has none so long, or *ret_lost, freed twice, was one. */
+static inline void *take_span(struct hakc_thread *t, size_t size, void **ret_lost)
 {
 	size_t at = (size - 1) / HAK_SLOT_BYTES; /* slots - 1 */
 	struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + at];
 	void *block;
-	uint64_t slot;
+	uint32_t slot;
 
+	*ret_lost = NULL;
 	if (at >= HAKC_SPAN_SLOTS_MAX || !m->next)
 		return NULL;
 	block = hakc_magazine_pop(m);
-	slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
-	/* Relaxed: the block is the caller's before anybody can free it again. */
-	hak_store_relaxed(&t->heap->slabs[slot].cached, 0);
+	slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 	t->span_bytes -= (at + 1) * HAK_SLOT_BYTES;
+	if (__builtin_expect(!hakc_thread_keeps(t, slot, (uint32_t)at + 1), 0)) {
+		*ret_lost = block;
+		return NULL;
+	}
+	/* Relaxed: the block is the caller's before anybody can free it again. */
+	hak_store_relaxed(&t->slabs[slot].keeper, 0);
 	return block;
 }
 
@@ -346,10 +351,13 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 
 	*ret_zeroed = false;
 	if (alignment <= HAK_SLOT_BYTES) {
-		void *block = take_span(t, size);
+		void *lost;
+		void *block = take_span(t, size, &lost);
 
 		if (block)
 			return block;
+		if (lost)
+			hakc_free_report_double(t, lost);
 		if (size <= HAKC_SPAN_SLOTS_MAX * HAK_SLOT_BYTES)
 			t->magazines[HAKC_SPANS_AT + (size - 1) / HAK_SLOT_BYTES].used++;
 	}
@@ -390,6 +398,13 @@ __attribute__((noinline)) static void *alloc_any(size_t size)
 	return alloc_span(t, 1, size, &zeroed);
 }
 
+__attribute__((noinline, cold)) static void *alloc_after_double(struct hakc_thread *t, size_t size,
+								void *lost)
+{
+	hakc_free_report_double(t, lost);
+	return alloc_any(size);
+}
+
 /* The second fast path: larger classes, and spans that the thread kept. */
 void *hakc_alloc_slow(size_t size)
 {
@@ -401,10 +416,13 @@ void *hakc_alloc_slow(size_t size)
 		if (m->next)
 			return hakc_magazine_pop(m);
 	} else {
-		void *block = take_span(t, size);
+		void *lost;
+		void *block = take_span(t, size, &lost);
 
-		if (block)
+		if (__builtin_expect(block != NULL, 1))
 			return block;
+		if (__builtin_expect(lost != NULL, 0))
+			return alloc_after_double(t, size, lost);
 	}
 	return alloc_any(size);
 }

@@ -18,7 +18,7 @@
 
 #define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */
 
-static void report_double(struct hakc_thread *t, const void *block)
+__attribute__((cold, noinline)) static void report_double(struct hakc_thread *t, const void *block)
 {
 	hakc_count(t->heap, HAK_STAT_DOUBLE_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "double free of %p refused", block);
@@ -215,7 +215,7 @@ static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 	m->next = *m->top;
 }
 
-void hakc_free_flush_outgoing(struct hakc_thread *t)
+__attribute__((noinline)) void hakc_free_flush_outgoing(struct hakc_thread *t)
 {
 	if (t->outgoing.n == 0)
 		return;
@@ -253,7 +253,8 @@ bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
 {
 	struct hakc_heap *heap = t->heap;
 
-	if (!hak_load_acquire(&heap->slabs[slot].cached)) /* [order:cached] */
+	if (!hak_load_relaxed(
+		    &heap->slabs[slot].keeper)) /* if it is kept just now: see keep_span */
 		return false;
 	if (hak_slab_claim(hak_segment_bits(&heap->segment, slot), 1))
 		report_double(t, (void *)hak_segment_address(&heap->segment, slot));
@@ -273,9 +274,13 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
 		t->span_bytes -= n * HAK_SLOT_BYTES;
+		if (!hakc_thread_keeps(t, slot, n)) {
+			report_double(t, block);
+			continue;
+		}
 		free_own_span(t, slot, hak_slab_load(&t->words[slot]), block);
-		/* [order:cached] Who finds it 0 and frees the span too sees that W changed. */
-		hak_store_release(&t->heap->slabs[slot].cached, 0);
+		/* [order:keeper] Who finds nobody and frees the span too sees that W changed. */
+		hak_store_release(&t->heap->slabs[slot].keeper, 0);
 	}
 	pthread_mutex_unlock(&t->heap->lock);
 }
@@ -388,37 +393,57 @@ static bool is_own_span(const struct hakc_thread *t, uint64_t w)
 	return hak_slab_state(w) == HAK_SLAB_SPAN && hak_slab_owner(w) == t->heap->holder;
 }
 
-/* Keeps a span of ours at slot, whose W is w, if there is room. */
-static bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *block)
+void hakc_free_report_double(struct hakc_thread *t, const void *block)
 {
-	uint32_t n = hak_slab_arg(w);
-	uint64_t bytes = n * HAK_SLOT_BYTES;
-	hak_u32 *cached = &t->heap->slabs[slot].cached;
+	report_double(t, block);
+}
+
+/*
+ * Keeps a span of ours at slot, whose W is w, if there is room.
+ *
+ * No atomic operation, though two threads may free the span at once: both may keep it then, but
+ * the later store decides whose it is, and the other finds out before it gives the span out
+ * (hakc_thread_keeps). A store that comes when the other has given it out already is a free of
+ * a block in use, which nobody can tell from a right one.
+ *
+ * | meanwhile, by another                | who is told                               |
+ * |--------------------------------------|-------------------------------------------|
+ * | keeps it too                         | the first to store, when it takes its own |
+ * | kept it and took it apart            | we, by W, when we take it                 |
+ * | frees it in another process          | the other, by the hint; or we, as above   |
+ */
+static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *block)
+{
+	uint32_t n = hak_slab_thread(w); /* its length, as it is short */
+	uint64_t bytes = t->span_bytes + n * HAK_SLOT_BYTES;
+	hak_u32 *keeper = &t->slabs[slot].keeper;
 	struct hakc_magazine *m;
 
-	if (!is_own_span(t, w) || n - 1 >= HAKC_SPAN_SLOTS_MAX ||
-	    t->span_bytes + bytes > HAKC_SPANS_BYTES)
+	if (n - 1 >= HAKC_SPAN_SLOTS_MAX || bytes > HAKC_SPANS_BYTES)
 		return false;
 	m = &t->magazines[HAKC_SPANS_AT + n - 1];
-	if (m->top == m->end)
-		return false;
-	/*
-	 * Relaxed: whether it is free already, by another process; if it will be a moment later,
-	 * the hint tells. [order:cached] Of two threads that free it at once, one is told.
-	 */
-	if (hak_load_relaxed(hak_segment_bits(&t->heap->segment, slot)) & 1 ||
-	    hak_swap_acq_rel(cached, 1)) {
+	/* Relaxed: whether another process has freed it; [order:keeper] a thread of ours. */
+	if (hak_load_relaxed(&t->bits[(uint64_t)slot * HAK_SLAB_BITS_WORDS]) & 1 ||
+	    hak_load_acquire(keeper) != 0) {
 		report_double(t, block);
 		return true;
 	}
-	if (is_changed(t->heap, slot, w)) { /* kept and flushed meanwhile */
-		hak_store_relaxed(cached, 0);
-		report_double(t, block);
-		return true;
-	}
-	t->span_bytes += bytes;
+	hak_store_relaxed(keeper, t->number);
+	t->span_bytes = bytes;
 	hakc_magazine_push(m, block);
 	return true;
+}
+
+/* Frees a span of ours that isn't kept. */
+__attribute__((noinline)) static void retire_span(struct hakc_thread *t, uint32_t slot, uint64_t w,
+						  const void *block)
+{
+	int saved = errno; /* memory that is given back may change it */
+
+	pthread_mutex_lock(&t->heap->lock);
+	free_own_span(t, slot, w, block);
+	pthread_mutex_unlock(&t->heap->lock);
+	errno = saved;
 }
 
 /* The state of a thread of an attached process; doesn't attach: then nothing can be ours. */
@@ -442,9 +467,7 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 	bool is_span = hak_slab_state(l->word) == HAK_SLAB_SPAN;
 
 	if (is_own_span(t, l->word)) {
-		pthread_mutex_lock(&t->heap->lock);
-		free_own_span(t, l->slot, l->word, block);
-		pthread_mutex_unlock(&t->heap->lock);
+		retire_span(t, l->slot, l->word, block);
 	} else if (is_span) {
 		free_remote_span(t, l, block);
 	} else if (hak_slab_is_mine(l->word, t->mine)) {
@@ -508,8 +531,12 @@ void hakc_free_by_word(struct hakc_thread *t, void *block, uint64_t w)
 	uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 	uint64_t offset = (uintptr_t)block % HAK_SLOT_BYTES;
 
-	if (hakc_thread_is_start(t, offset, w) && !is_claimed_by(t, w))
+	if ((uint16_t)w == (uint16_t)t->short_span && offset == 0) {
+		if (!keep_span(t, slot, w, block))
+			retire_span(t, slot, w, block);
+	} else if (hakc_thread_is_start(t, offset, w) && !is_claimed_by(t, w)) {
 		free_remote(t, block, w);
-	else if (offset != 0 || !keep_span(t, slot, w, block))
+	} else {
 		free_any(block);
+	}
 }

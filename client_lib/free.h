@@ -32,6 +32,9 @@ bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls);
  */
 bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot);
 
+/* For a span that turned out not to be this thread's to give out (hakc_thread_keeps). */
+void hakc_free_report_double(struct hakc_thread *t, const void *block);
+
 /* Makes the kept EMPTY slabs unused, the current ones too if `all`. */
 void hakc_free_retire_empty(struct hakc_thread *t, bool all);
 

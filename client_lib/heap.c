@@ -115,12 +115,24 @@ static uint32_t row_mask(uint32_t first, uint32_t n)
 
 static unsigned longest_row(uint32_t unused)
 {
-	unsigned n = 0;
+	uint32_t rows[6] = {unused}; /* where 1, 2, 4, ... unused slots in a row begin */
+	unsigned lg = 0;
+	unsigned n;
 
-	if (unused == UINT32_MAX)
-		return HAKC_SLOTS_MAX;
-	for (; unused; unused &= unused << 1)
-		n++;
+	if (unused == 0)
+		return 0;
+	for (; lg < 5 && (rows[lg + 1] = rows[lg] & rows[lg] >> (1u << lg)); lg++)
+		;
+	unused = rows[lg];
+	n = 1u << lg;
+	while (lg-- > 0 && n < HAKC_SLOTS_MAX) { /* behind those, half as many again? */
+		uint32_t longer = unused & rows[lg] >> n;
+
+		if (longer) {
+			unused = longer;
+			n += 1u << lg;
+		}
+	}
 	return n;
 }
 
@@ -158,15 +170,16 @@ static void unfile(struct hakc_heap *heap, uint32_t index)
 	s->row = 0;
 }
 
-/* Files a SuperSlab anew for a changed mask of unused slots. */
-static void set_unused(struct hakc_heap *heap, uint32_t index, uint32_t unused)
+/* n slots of a SuperSlab change from used to unused or back; files it anew. */
+static void change_slots(struct hakc_heap *heap, uint32_t index, uint32_t first, uint32_t n,
+			 bool unused)
 {
 	struct hakc_superslab *s = &heap->superslabs[index];
-	unsigned row = longest_row(unused);
+	unsigned row;
 
-	heap->n_unused += (uint32_t)__builtin_popcount(unused);
-	heap->n_unused -= (uint32_t)__builtin_popcount(s->unused);
-	s->unused = unused;
+	heap->n_unused += unused ? n : -n;
+	s->unused ^= row_mask(first, n);
+	row = longest_row(s->unused);
 	if (row == s->row)
 		return;
 	unfile(heap, index);
@@ -209,7 +222,7 @@ void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t 
 {
 	for (uint32_t i = 0; i < n; i++) {
 		own(heap, superslabs[i], 1, false, zeroed);
-		set_unused(heap, superslabs[i], row_mask(0, slots_of(heap)));
+		change_slots(heap, superslabs[i], 0, slots_of(heap), true);
 	}
 }
 
@@ -248,7 +261,7 @@ static bool take_row(struct hakc_heap *heap, uint32_t n, uint32_t step, uint32_t
 
 			*ret_zeroed = !(s->dirty & mask);
 			s->dirty |= mask;
-			set_unused(heap, at - 1, s->unused & ~mask);
+			change_slots(heap, at - 1, (uint32_t)first, n, false);
 			*ret_slot = (at - 1) * slots_of(heap) + (uint32_t)first;
 			return true;
 		}
@@ -283,7 +296,7 @@ int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_
 			return r;
 	} while (!hak_slab_cut(&heap->segment.slab_words[slot],
 			       hak_segment_bits(&heap->segment, slot), heap->holder, cls, thread));
-	hakc_count(heap, HAK_STAT_STAGE_2, 1);
+	hakc_count_locked(heap, HAK_STAT_STAGE_2);
 	heap->slabs[slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
 	*ret_slot = slot;
 	return 0;
@@ -310,7 +323,7 @@ static bool take_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment, ui
 		*ret_head = head;
 		*ret_n = heap->huge[i].n;
 		forget_huge(heap, i);
-		hakc_count(heap, HAK_STAT_CACHED_HUGE, 1);
+		hakc_count_locked(heap, HAK_STAT_CACHED_HUGE);
 		return true;
 	}
 	return false;
@@ -359,7 +372,7 @@ static int alloc_huge(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment
 		if (r < 0)
 			return r;
 		own(heap, head, n, true, false);
-		hakc_count(heap, HAK_STAT_HUGE, 1);
+		hakc_count_locked(heap, HAK_STAT_HUGE);
 	}
 	slot = head * slots_of(heap);
 	if (!hak_slab_cut_span(&heap->segment.slab_words[slot],
@@ -391,7 +404,7 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 	} while (!hak_slab_cut_span(&heap->segment.slab_words[*ret_slot],
 				    hak_segment_bits(&heap->segment, *ret_slot), heap->holder, n));
 	heap->slabs[*ret_slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
-	hakc_count(heap, HAK_STAT_SPANS, 1);
+	hakc_count_locked(heap, HAK_STAT_SPANS);
 	return 0;
 }
 
@@ -412,7 +425,7 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 		while (heap->n_stock > keep && n < HAKC_REFILL_MAX) {
 			uint32_t index = *first - 1;
 
-			set_unused(heap, index, 0);
+			change_slots(heap, index, 0, slots_of(heap), false);
 			disown(heap, index, 1);
 			batch[n++] = index;
 		}
@@ -422,10 +435,7 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
 {
-	uint32_t index = slot / slots_of(heap);
-
-	set_unused(heap, index,
-		   heap->superslabs[index].unused | row_mask(slot % slots_of(heap), n_slots));
+	change_slots(heap, slot / slots_of(heap), slot % slots_of(heap), n_slots, true);
 	if (heap->n_stock > heap->stock_max) {
 		heap->has_returned = true;
 		hakc_heap_return_stock(heap, heap->stock_max - heap->stock_max / 4);
@@ -467,6 +477,9 @@ bool hakc_heap_resize_span(struct hakc_heap *heap, uint32_t slot, uint32_t n_slo
 	if ((new & ~old & ~s->unused) != 0 || !hak_slab_resize_span(word, heap->holder, n_slots))
 		return false;
 	s->dirty |= new;
-	set_unused(heap, slot / slots_of(heap), (s->unused & ~new) | (old & ~new));
+	if (n_slots > before)
+		change_slots(heap, slot / slots_of(heap), first + before, n_slots - before, false);
+	else
+		change_slots(heap, slot / slots_of(heap), first + n_slots, before - n_slots, true);
 	return true;
 }

@@ -48,7 +48,7 @@ struct hakc_slab {
 	uint32_t prev;	/* likewise */
 	uint8_t list;	/* enum hakc_list */
 	uint8_t word;	/* where the next search for free bits begins */
-	hak_u32 cached; /* a span: 1 while a thread keeps it to allocate it again */
+	hak_u32 keeper; /* of a span: the thread that keeps it to allocate it again; 0: none */
 };
 
 /* The private record of a SuperSlab that is ours; runs at their head. */
@@ -108,6 +108,14 @@ struct hakc_heap *hakc_heap(void);
 static inline void hakc_count(struct hakc_heap *heap, enum hak_stat stat, uint64_t n)
 {
 	hak_add_relaxed(&heap->area->counters[stat], n); /* decides nothing */
+}
+
+/* What is counted with the lock held only. */
+static inline void hakc_count_locked(struct hakc_heap *heap, enum hak_stat stat)
+{
+	hak_u64 *counter = &heap->area->counters[stat];
+
+	hak_store_relaxed(counter, hak_load_relaxed(counter) + 1); /* decides nothing */
 }
 
 /* Lists of slabs, linked by their records. */

@@ -89,8 +89,8 @@ static void init_magazines(struct hakc_thread *t)
 		uint32_t most = magazine_max(i);
 		uint32_t first = most < HAKC_MAGAZINE_FIRST ? most : HAKC_MAGAZINE_FIRST;
 
-		m->next = *room = NULL;
-		m->top = m->bottom = room;
+		m->next = NULL;
+		m->top = m->bottom = room; /* bottom[0] is NULL: it has never held anything else */
 		m->end_max = room + most;
 		room = m->end_max + 1; /* the last block may be laid down there too */
 		m->end = i < HAKC_SPANS_AT ? m->bottom + first : m->end_max;
@@ -117,7 +117,10 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 	t->base = heap->segment.base;
 	t->n_slots = heap->segment.geometry.n_slots;
 	t->words = heap->segment.slab_words;
+	t->bits = heap->segment.bits;
+	t->slabs = heap->slabs;
 	t->mine = hak_slab_mine(heap->holder, t->number);
+	t->short_span = hak_slab_short_span(heap->holder, 0);
 	init_steps(t);
 	init_magazines(t);
 	hakc_count(heap, HAK_STAT_THREADS, 1);

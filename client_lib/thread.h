@@ -101,7 +101,10 @@ struct hakc_thread {
 	uintptr_t base;
 	uint64_t n_slots; /* of the pool, 0: not attached */
 	hak_u64 *words;
-	uint32_t mine;
+	hak_u64 *bits;
+	struct hakc_slab *slabs;
+	uint32_t mine;		/* low half of W, see hak_slab_mine */
+	uint32_t short_span;	/* see hak_slab_short_span; of 0 slots */
 	uint32_t number;	/* 1.. */
 	struct hakc_heap *heap; /* NULL: not attached */
 	uint64_t span_bytes;	/* in magazines of spans */
@@ -165,6 +168,19 @@ static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, 
 {
 	/* Relaxed, not atomic together: the thread is the only one that writes. */
 	hak_store_relaxed(&t->counts[stat], hak_load_relaxed(&t->counts[stat]) + n);
+}
+
+/*
+ * Is the span of n slots at slot, which lies in t's magazine, t's to give out? Of threads that
+ * freed it at the same time, the last to write its number keeps it; a span that was taken apart
+ * has another W.
+ */
+static inline bool hakc_thread_keeps(const struct hakc_thread *t, uint32_t slot, uint32_t n)
+{
+	/* Relaxed: our own store, or that of another, who then keeps it; [order:keeper] of W. */
+	return hak_load_relaxed(&t->slabs[slot].keeper) == t->number &&
+	       (uint32_t)hak_slab_load(&t->words[slot]) ==
+		       (t->short_span | n << HAK_SLAB_THREAD_SHIFT);
 }
 
 /* Adds what t has counted to the counters that everybody sees. */

@@ -21,15 +21,13 @@
 #define CAPACITY_MOST  (UINT64_C(1) << 40)
 #define CAPACITY_LEAST (UINT64_C(1) << 28)
 #define BASE_ALIGNMENT (UINT64_C(1) << 30) /* so alignments up to it can be had */
-#define HUGE_PAGES_AT  16u		   /* SuperSlabs from which on new ones may be huge pages */
 #define HOLDER	       HAK_HOLDER_FIRST
 #define RUN_BODY       UINT32_MAX
 
 static struct {
 	uint32_t *runs; /* a SuperSlab: 0 free, else the length of the run that it begins */
 	uint32_t n_taken;
-	uint32_t lowest;  /* none below is free */
-	uint32_t n_fresh; /* none from here on was ever handed out */
+	uint32_t lowest; /* none below is free */
 } source;
 
 void *hakc_private_map(size_t bytes)
@@ -123,11 +121,6 @@ static void take(struct hakc_heap *heap, uint32_t head, uint32_t n)
 	source.n_taken += n;
 	if (head == source.lowest)
 		source.lowest += n;
-	if (head + n > source.n_fresh) {
-		if (source.n_taken > HUGE_PAGES_AT)
-			madvise(superslab_at(heap, head), n * superslab_bytes(heap), MADV_HUGEPAGE);
-		source.n_fresh = head + n;
-	}
 	for (uint32_t i = head * per; i < (head + n) * per; i++)
 		hak_slab_grant(&heap->segment.slab_words[i], HOLDER);
 }

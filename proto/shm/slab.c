@@ -54,13 +54,13 @@ static bool write_bodies(hak_u64 *word, unsigned owner, uint32_t n_slots)
 {
 	for (uint32_t i = 1; i < n_slots; i++) {
 		uint64_t w = hak_load_relaxed(&word[i]);
-		uint64_t body = hak_slab_pack(HAK_SLAB_BODY, hak_slab_epoch(w), owner, i);
+		uint64_t body = hak_slab_pack(HAK_SLAB_BODY, 0, owner, i);
 
-		if (w == body)
+		if (((w ^ body) & ~EPOCH_MASK) == 0)
 			continue;
 		if (!is_unused(w, owner))
 			return false;
-		hak_store_relaxed(&word[i], body);
+		hak_store_relaxed(&word[i], body | (w & EPOCH_MASK));
 	}
 	return true;
 }

@@ -133,6 +133,15 @@ static inline bool hak_slab_is_mine(uint64_t w, uint32_t mine)
 }
 
 /*
+ * The low half of W of an untagged span of n_slots, less than a SuperSlab has. Longer ones, whose
+ * length has more than 16 bits, are multiples of that: none looks like a short one.
+ */
+static inline uint32_t hak_slab_short_span(unsigned owner, uint32_t n_slots)
+{
+	return (uint32_t)hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots);
+}
+
+/*
  * [order:cut] Sees the bits and bodies that were written before the head;
  * [order:grant] what the daemon prepared, or who has lost the slot.
  */
