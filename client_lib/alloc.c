@@ -324,12 +324,15 @@ static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32
 static inline void *take_span(struct hakc_thread *t, size_t size, void **ret_lost)
 {
 	size_t at = (size - 1) / HAK_SLOT_BYTES; /* slots - 1 */
-	struct hakc_magazine *m = &t->magazines[HAKC_SPANS_AT + at];
+	struct hakc_magazine *m;
 	void *block;
 	uint32_t slot;
 
 	*ret_lost = NULL;
-	if (at >= HAKC_SPAN_SLOTS_MAX || !m->next)
+	if (at >= HAKC_SPAN_SLOTS_MAX)
+		return NULL;
+	m = &t->magazines[HAKC_SPANS_AT + at];
+	if (!m->next)
 		return NULL;
 	block = hakc_magazine_pop(m);
 	slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
