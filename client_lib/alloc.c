@@ -63,11 +63,12 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	hak_u64 *bits = hak_segment_bits(&t->heap->segment, slot);
 	char *start = (char *)hak_segment_address(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
-	unsigned wanted = (unsigned)(m->end - m->bottom + 1) / 2; /* room is left for frees */
+	unsigned wanted = (hakc_magazine_room(m) + 1) / 2; /* room is left for frees */
 	uint64_t late = (UINT64_C(1)
 			 << slot * COLOUR_STEP % (shape->n_blocks < 64 ? shape->n_blocks : 64)) -
 			1;
-	void **top = m->top;
+	void **before = hakc_magazine_blocks(t, m) + hakc_magazine_count(m);
+	void **top = before;
 
 	for (unsigned tried = 0; tried < n_words && wanted > 0; tried++) {
 		unsigned i = slab->word < n_words ? slab->word : 0;
@@ -86,12 +87,9 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 		top = push_blocks(top, first, shape->size, mask & late);
 		top = push_blocks(top, first, shape->size, mask & ~late);
 	}
-	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - m->top));
-	if (top == m->top)
-		return false;
-	m->top = top;
-	m->next = *top;
-	return true;
+	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - before));
+	m->top += (uint64_t)((char *)top - (char *)before);
+	return top != before;
 }
 
 /* An unclaimed slab becomes this thread's; heap locked. */
@@ -294,7 +292,9 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (!m->next) {
+	void *block = hakc_magazine_next(t, m);
+
+	if (!block) {
 		int r = fill_magazine(t, cls);
 
 		if (r == -ENOMEM) {
@@ -303,8 +303,10 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		}
 		if (r < 0)
 			return fail(t, r);
+		block = hakc_magazine_next(t, m);
 	}
-	return hakc_magazine_pop(m);
+	hakc_magazine_drop(m);
+	return block;
 }
 
 static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32_t *ret_slot,
@@ -332,9 +334,10 @@ static inline void *take_span(struct hakc_thread *t, size_t size, void **ret_los
 	if (at >= HAKC_SPAN_SLOTS_MAX)
 		return NULL;
 	m = &t->magazines[HAKC_SPANS_AT + at];
-	if (!m->next)
+	block = hakc_magazine_next(t, m);
+	if (!block)
 		return NULL;
-	block = hakc_magazine_pop(m);
+	hakc_magazine_drop(m);
 	slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 	t->span_bytes -= (at + 1) * HAK_SLOT_BYTES;
 	if (__builtin_expect(!hakc_thread_keeps(t, slot, (uint32_t)at + 1), 0)) {
@@ -416,8 +419,12 @@ void *hakc_alloc_slow(size_t size)
 	if (size <= HAK_CLASS_MAX) {
 		struct hakc_magazine *m = &t->magazines[hak_class_of(size)];
 
-		if (m->next)
-			return hakc_magazine_pop(m);
+		void *block = hakc_magazine_next(t, m);
+
+		if (__builtin_expect(block != NULL, 1)) {
+			hakc_magazine_drop(m);
+			return block;
+		}
 	} else {
 		void *lost;
 		void *block = take_span(t, size, &lost);

@@ -34,8 +34,12 @@ static inline void *hakc_alloc(size_t size)
 		struct hakc_thread *t = hakc_self;
 		struct hakc_magazine *m = (void *)((char *)t + t->by_steps[steps]);
 
-		if (__builtin_expect(m->next != NULL, 1))
-			return hakc_magazine_pop(m);
+		void *block = hakc_magazine_next(t, m);
+
+		if (__builtin_expect(block != NULL, 1)) {
+			hakc_magazine_drop(m);
+			return block;
+		}
 	}
 	return hakc_alloc_slow(size);
 }

@@ -204,15 +204,14 @@ static void free_blocks(struct hakc_thread *t, void *const *blocks, uint32_t n, 
 static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
+	void **blocks = hakc_magazine_blocks(t, m);
 	uint32_t n = hakc_magazine_count(m);
 
 	if (n <= keep)
 		return;
-	*m->top = m->next;
-	free_blocks(t, &m->bottom[1], n - keep, cls);
-	memmove(&m->bottom[1], &m->bottom[1 + n - keep], keep * sizeof(m->bottom[0]));
-	m->top = m->bottom + keep;
-	m->next = *m->top;
+	free_blocks(t, &blocks[1], n - keep, cls);
+	memmove(&blocks[1], &blocks[1 + n - keep], keep * sizeof(blocks[0]));
+	m->top = m->bottom + keep * sizeof(blocks[0]);
 }
 
 __attribute__((noinline)) void hakc_free_flush_outgoing(struct hakc_thread *t)
@@ -270,9 +269,10 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		return;
 	pthread_mutex_lock(&t->heap->lock);
 	while (hakc_magazine_count(m) > keep) {
-		void *block = hakc_magazine_pop(m);
+		void *block = hakc_magazine_next(t, m);
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
+		hakc_magazine_drop(m);
 		t->span_bytes -= n * HAK_SLOT_BYTES;
 		if (!hakc_thread_keeps(t, slot, n)) {
 			report_double(t, block);
@@ -299,13 +299,13 @@ void hakc_free_shrink(struct hakc_thread *t)
 {
 	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++) {
 		struct hakc_magazine *m = &t->magazines[i];
-		uint32_t half = (uint32_t)(m->end - m->bottom) / 2;
+		uint32_t half = hakc_magazine_room(m) / 2;
 
 		if (m->used == 0 && i >= HAKC_SPANS_AT) {
 			flush_spans(t, i - HAKC_SPANS_AT + 1, hakc_magazine_count(m) / 2);
 		} else if (m->used == 0 && half >= 2) {
 			flush_magazine(t, i, half);
-			m->end = m->bottom + half;
+			m->end = m->bottom + half * sizeof(void *);
 		}
 		m->used = 0;
 	}
@@ -351,16 +351,16 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	unsigned cls = hak_slab_class(l->word);
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (m->next == block || hak_segment_is_free(&t->heap->segment, l)) {
+	if (hakc_magazine_next(t, m) == block || hak_segment_is_free(&t->heap->segment, l)) {
 		report_double(t, block);
 		return;
 	}
 	if (m->top == m->end) {
 		m->used++;
 		if (!hakc_magazine_grow(m))
-			flush_magazine(t, cls, (uint32_t)(m->end - m->bottom) / 2);
+			flush_magazine(t, cls, hakc_magazine_room(m) / 2);
 	}
-	hakc_magazine_push(m, block);
+	hakc_magazine_push(t, m, block);
 }
 
 /* A block that another thread or process claims, of a slab whose W is w. */
@@ -430,7 +430,7 @@ static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, v
 	}
 	hak_store_relaxed(keeper, t->number);
 	t->span_bytes = bytes;
-	hakc_magazine_push(m, block);
+	hakc_magazine_push(t, m, block);
 	return true;
 }
 
@@ -526,9 +526,10 @@ void hakc_free_slow(void *block)
 }
 
 /* Parts of it call others at their ends only: nothing is to be saved on the way. */
-void hakc_free_by_word(struct hakc_thread *t, void *block, uint64_t w)
+void hakc_free_by_word(void *block, struct hakc_thread *t)
 {
 	uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
+	uint64_t w = hak_slab_load(&t->words[slot]);
 	uint64_t offset = (uintptr_t)block % HAK_SLOT_BYTES;
 
 	if ((uint16_t)w == (uint16_t)t->short_span && offset == 0) {

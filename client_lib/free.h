@@ -9,7 +9,7 @@
  * blocks that others claim, spans, what is no block.
  */
 void hakc_free_slow(void *block);
-void hakc_free_by_word(struct hakc_thread *t, void *block, uint64_t w);
+void hakc_free_by_word(void *block, struct hakc_thread *t);
 
 /* Gives back the outgoing blocks; works with and without the heap's lock. */
 void hakc_free_flush_outgoing(struct hakc_thread *t);
@@ -48,7 +48,7 @@ static inline void hakc_free(void *block)
 	uint64_t slot = ((uintptr_t)block - t->base) >> HAK_SLOT_LG;
 
 	if (__builtin_expect(slot < t->n_slots, 1)) {
-		/* Relaxed: who has a block knows of its slab, and checks follow where more is needed. */
+		/* Relaxed: if the word is ours, we wrote it. */
 		uint64_t w = hak_load_relaxed(&t->words[slot]);
 
 		if (__builtin_expect(hak_slab_is_mine(w, t->mine), 1)) {
@@ -57,12 +57,13 @@ static inline void hakc_free(void *block)
 
 			if (__builtin_expect(
 				    ((uintptr_t)block % HAK_SLOT_BYTES) * m->magic < m->limit, 1) &&
-			    __builtin_expect(m->top != m->end && m->next != block, 1)) {
-				hakc_magazine_push(m, block);
+			    __builtin_expect(m->top != m->end && hakc_magazine_next(t, m) != block,
+					     1)) {
+				hakc_magazine_push(t, m, block);
 				return;
 			}
 		}
-		hakc_free_by_word(t, block, w);
+		hakc_free_by_word(block, t);
 		return;
 	}
 	hakc_free_slow(block);
