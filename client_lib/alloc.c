@@ -21,6 +21,7 @@
 #include "client_lib/log.h"
 
 #define HINT_LOOKS    256u /* SuperSlabs that one look for hints goes over */
+#define FILL_ROOM     512u /* blocks; up to this fills make a magazine grow, then only flushes */
 #define SHRINK_FILLS  512u /* fills after which unused magazines shrink */
 #define COLOUR_STEP   11u  /* blocks by which the begin of use differs from slot to slot */
 #define PUBLISH_FILLS 64u  /* fills after which counts are published */
@@ -216,7 +217,8 @@ static bool find_empty(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
 static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 {
 	m->used++;
-	hakc_magazine_grow(m);
+	if (hakc_magazine_room(m) < FILL_ROOM)
+		hakc_magazine_grow(m);
 	t->n_fills++;
 	if (t->n_fills % PUBLISH_FILLS == 0)
 		hakc_thread_publish(t);
