@@ -18,7 +18,7 @@ usage() {
 		  --no-build            take what has been built
 		  --build DIR           the build tree (default build/release)
 		  --output DIR          where compare.json and compare.svg go (default build/bench)
-		  --save                copy the results to bench/results/ too
+		  --save                copy the results to bench/results/ and the picture to docs/
 	END
 	printf 'benches: %s\n' "$(cut -d'|' -f1 <<<"$benches" | paste -sd' ')"
 	echo "subjects: ${ours[*]} ${private_peers[*]} ${shared_peers[*]} floor"
@@ -307,6 +307,7 @@ save_results() {
 	base=bench/results/$(jq -r '"\(.date)-\(.commit)"' "$output/compare.json")
 	mkdir -p bench/results
 	cp "$output/compare.json" "$base.json"
+	[ ! -f "$output/compare.svg" ] || cp "$output/compare.svg" docs/compare.svg
 	{
 		jq -r '"# \(.date), commit \(.commit)\n\n\(.machine.cpu), \(.machine.cores) cores, " +
 			"Linux \(.machine.kernel). By `bench/compare.sh --save`.\n"' "$base.json"
