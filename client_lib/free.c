@@ -414,7 +414,7 @@ void hakc_free_report_double(struct hakc_thread *t, const void *block)
  */
 static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, void *block)
 {
-	uint32_t n = hak_slab_thread(w); /* its length, as it is short */
+	uint32_t n = hak_slab_arg(w);
 	uint64_t bytes = t->span_bytes + n * HAK_SLOT_BYTES;
 	hak_u32 *keeper = &t->slabs[slot].keeper;
 	struct hakc_magazine *m;

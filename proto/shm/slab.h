@@ -132,10 +132,7 @@ static inline bool hak_slab_is_mine(uint64_t w, uint32_t mine)
 	return (uint32_t)w == mine;
 }
 
-/*
- * The low half of W of an untagged span of n_slots, less than a SuperSlab has. Longer ones, whose
- * length has more than 16 bits, are multiples of that: none looks like a short one.
- */
+/* The low half of W of an untagged span of n_slots; the length's other 8 bits are above. */
 static inline uint32_t hak_slab_short_span(unsigned owner, uint32_t n_slots)
 {
 	return (uint32_t)hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots);
