@@ -138,7 +138,8 @@ bool hak_slab_resize_span(hak_u64 *word, unsigned owner, uint32_t n_slots)
 	uint64_t w = hak_slab_load(word);
 	uint32_t before = hak_slab_arg(w);
 
-	if (hak_slab_state(w) != HAK_SLAB_SPAN || hak_slab_owner(w) != owner)
+	if (hak_slab_state(w) != HAK_SLAB_SPAN || hak_slab_owner(w) != owner || n_slots == 0 ||
+	    n_slots > HAK_SLAB_ARG_MAX)
 		return false;
 	for (uint32_t i = before; i < n_slots; i++) {
 		uint64_t s = hak_load_relaxed(&word[i]); /* as in write_bodies */

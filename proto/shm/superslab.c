@@ -35,6 +35,47 @@ void hak_superslab_grant_run(hak_u64 *head, unsigned owner, bool huge, uint32_t 
 	move(head, HAK_SUPERSLAB_GRANTED, huge, owner, n, hak_superslab_grant(before) + 1);
 }
 
+/* Of a huge run's head: the same but for its length. */
+static void set_length(hak_u64 *head, uint32_t n)
+{
+	uint64_t s = hak_load_relaxed(head);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED && hak_superslab_is_huge(s));
+	move(head, HAK_SUPERSLAB_GRANTED, true, hak_superslab_owner(s), n, hak_superslab_grant(s));
+}
+
+void hak_superslab_extend_run(hak_u64 *head, uint32_t n)
+{
+	uint64_t s = hak_load_relaxed(head);
+	uint32_t before = hak_superslab_length(s);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED && hak_superslab_is_huge(s));
+	for (uint32_t i = before; i < before + n; i++) {
+		uint64_t body = hak_load_relaxed(&head[i]);
+
+		assert(hak_superslab_state(body) == HAK_SUPERSLAB_FREE);
+		move(&head[i], HAK_SUPERSLAB_BODY, true, hak_superslab_owner(s), i,
+		     hak_superslab_grant(body));
+	}
+	set_length(head, before + n);
+}
+
+void hak_superslab_shorten_run(hak_u64 *head, uint32_t stay)
+{
+	uint64_t s = hak_load_relaxed(head);
+	uint32_t n = hak_superslab_length(s) - stay;
+
+	assert(stay >= 1 && stay < hak_superslab_length(s));
+	set_length(head, stay);
+	for (uint32_t i = n; i-- > 0;) {
+		uint64_t body = hak_load_relaxed(&head[stay + i]);
+
+		assert(hak_superslab_state(body) == HAK_SUPERSLAB_BODY);
+		move(&head[stay + i], i > 0 ? HAK_SUPERSLAB_BODY : HAK_SUPERSLAB_RECLAIMING, true,
+		     hak_superslab_owner(s), i > 0 ? i : n, hak_superslab_grant(body));
+	}
+}
+
 void hak_superslab_begin_collect(hak_u64 *head)
 {
 	uint64_t s = hak_load_relaxed(head);

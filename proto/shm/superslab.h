@@ -17,9 +17,21 @@
  *
  *   FREE --grant--> GRANTED --collect--> RECLAIMING --done--> FREE
  *   FREE --grant--> BODY (before its head) ---done----------> FREE
+ *   FREE --extend-> BODY (before its head's length)
+ *                   BODY (after its head's length) --shorten-> RECLAIMING
  *
- * A run counts from its head: bodies whose head is FREE are free too, so a
- * daemon that dies between the bodies and the head has granted nothing.
+ * A run counts from its head: bodies whose head is FREE, or that lie behind its
+ * length, are free too. So what commits is always one word, the head's.
+ *
+ * | move    | daemon killed before the head's word | after it                         |
+ * |---------|--------------------------------------|----------------------------------|
+ * | grant   | bodies without a head: nothing is    | all is granted                   |
+ * |         | granted                              |                                  |
+ * | extend  | bodies behind the run's length: it   | all is granted; the client may   |
+ * |         | is what it was                       | not know, its block is as long   |
+ * |         |                                      | as before                        |
+ * | shorten | the run is what it was, no block in  | bodies behind the run's length:  |
+ * |         | its end                              | free, their slots not yet reset  |
  */
 
 #include <stdbool.h>
@@ -85,6 +97,15 @@ static inline uint32_t hak_superslab_grant(uint64_t s)
 
 /* FREE -> GRANTED: bodies first, the head's word commits; the generation of the head goes on by 1. */
 void hak_superslab_grant_run(hak_u64 *head, unsigned owner, bool huge, uint32_t n);
+
+/* A huge run that is GRANTED gets n FREE ones behind it: bodies first, the head's length commits. */
+void hak_superslab_extend_run(hak_u64 *head, uint32_t n);
+
+/*
+ * A huge run that is GRANTED is only `stay` long from now on, 1 at least: the head's length
+ * commits. What was behind is then a run of its own, RECLAIMING.
+ */
+void hak_superslab_shorten_run(hak_u64 *head, uint32_t stay);
 
 /* GRANTED -> RECLAIMING: no one may use it, its slab words are being reset. */
 void hak_superslab_begin_collect(hak_u64 *head);

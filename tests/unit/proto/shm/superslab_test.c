@@ -114,6 +114,54 @@ static void test_a_collected_run_is_free_from_head_to_end(void **state)
 	check(&words[6], HAK_SUPERSLAB_GRANTED, OWNER, 1);
 }
 
+static void test_an_extended_run_is_one_run(void **state)
+{
+	hak_u64 words[N] = {0};
+
+	(void)state;
+	for (uint32_t n = 1; n < N - 2; n++) { /* a generation that stays as it is */
+		hak_superslab_grant_run(&words[1 + n], OWNER, false, 1);
+		collect(&words[1 + n]);
+	}
+	hak_superslab_grant_run(&words[1], OWNER, true, 1);
+	hak_superslab_extend_run(&words[1], 3);
+	hak_superslab_extend_run(&words[1], 1);
+	check(&words[1], HAK_SUPERSLAB_GRANTED, OWNER, 5);
+	assert_int_equal(hak_superslab_grant(hak_load_relaxed(&words[1])), 1);
+	for (uint32_t i = 1; i < 5; i++) {
+		check(&words[1 + i], HAK_SUPERSLAB_BODY, OWNER, i);
+		assert_true(hak_superslab_is_huge(hak_load_relaxed(&words[1 + i])));
+		assert_int_equal(hak_superslab_grant(hak_load_relaxed(&words[1 + i])), 1);
+	}
+	check(&words[6], HAK_SUPERSLAB_FREE, 0, 0);
+	collect(&words[1]);
+	for (uint32_t i = 0; i < N; i++)
+		check(&words[i], HAK_SUPERSLAB_FREE, 0, 0);
+}
+
+static void test_what_a_run_is_shortened_by_is_reclaimed_alone(void **state)
+{
+	(void)state;
+	for (uint32_t stay = 1; stay < 6; stay++) {
+		hak_u64 words[N] = {0};
+
+		hak_superslab_grant_run(&words[1], OWNER, true, 6);
+		hak_superslab_shorten_run(&words[1], stay);
+		check(&words[1], HAK_SUPERSLAB_GRANTED, OWNER, stay);
+		assert_true(hak_superslab_is_huge(hak_load_relaxed(&words[1])));
+		check(&words[1 + stay], HAK_SUPERSLAB_RECLAIMING, OWNER, 6 - stay);
+		for (uint32_t i = 1; i < 6 - stay; i++)
+			check(&words[1 + stay + i], HAK_SUPERSLAB_BODY, OWNER, i);
+		hak_superslab_end_collect(&words[1 + stay]);
+		for (uint32_t i = 1; i < stay; i++)
+			check(&words[1 + i], HAK_SUPERSLAB_BODY, OWNER, i);
+		for (uint32_t i = stay; i < 8; i++)
+			check(&words[1 + i], HAK_SUPERSLAB_FREE, 0, 0);
+		hak_superslab_extend_run(&words[1], 7);
+		check(&words[1], HAK_SUPERSLAB_GRANTED, OWNER, stay + 7);
+	}
+}
+
 static void test_the_generation_goes_up_with_every_grant(void **state)
 {
 	hak_u64 words[N] = {0};
@@ -174,6 +222,45 @@ static void grant_2_singles(hak_u64 *words)
 	hak_superslab_grant_run(words, OWNER, false, 2);
 }
 
+static void extend_by_2(hak_u64 *words)
+{
+	hak_superslab_extend_run(words, 2);
+}
+
+static void shorten_to_0(hak_u64 *words)
+{
+	hak_superslab_shorten_run(words, 0);
+}
+
+static void shorten_to_3(hak_u64 *words)
+{
+	hak_superslab_shorten_run(words, 3);
+}
+
+static void shorten_to_1(hak_u64 *words)
+{
+	hak_superslab_shorten_run(words, 1);
+}
+
+static void test_lengths_that_must_not_be_are_asserted(void **state)
+{
+	hak_u64 words[N] = {0};
+
+	(void)state;
+	assert_int_equal(signal_of(extend_by_2, words), SIGABRT); /* free */
+	grant_3(words);
+	assert_int_equal(signal_of(extend_by_2, words), 0);
+	assert_int_equal(signal_of(shorten_to_1, words), 0);
+	assert_int_equal(signal_of(shorten_to_0, words), SIGABRT);
+	assert_int_equal(signal_of(shorten_to_3, words), SIGABRT);
+	assert_int_equal(signal_of(extend_by_2, &words[1]), SIGABRT); /* a body */
+	hak_superslab_grant_run(&words[4], OWNER, false, 1);
+	assert_int_equal(signal_of(extend_by_2, words), SIGABRT);     /* into it */
+	assert_int_equal(signal_of(extend_by_2, &words[4]), SIGABRT); /* not huge */
+	hak_superslab_begin_collect(words);
+	assert_int_equal(signal_of(shorten_to_1, words), SIGABRT);
+}
+
 static void test_moves_that_must_not_be_are_asserted(void **state)
 {
 	hak_u64 words[N] = {0};
@@ -197,6 +284,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_collected_run_is_free_from_head_to_end),
 	cmocka_unit_test(test_the_generation_goes_up_with_every_grant),
 	cmocka_unit_test(test_the_generation_wraps_inside_its_field),
+	cmocka_unit_test(test_an_extended_run_is_one_run),
+	cmocka_unit_test(test_what_a_run_is_shortened_by_is_reclaimed_alone),
+	cmocka_unit_test(test_lengths_that_must_not_be_are_asserted),
 	cmocka_unit_test(test_moves_that_must_not_be_are_asserted),
 };
 
