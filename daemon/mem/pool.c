@@ -255,6 +255,20 @@ int hakd_pool_take(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs)
 	return 0;
 }
 
+/* The same for n at once, more than there is room for. */
+static int no_room(const struct hakd_pool *pool, uint32_t n)
+{
+	return n > room(pool) + pool->n_idle + pool->n_collecting ? -ENOMEM : -EAGAIN;
+}
+
+/* Takes n that are cold or warm. */
+static void take_at(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	hakd_warm_forget(&pool->kept, head, n);
+	hakd_warm_forget(&pool->reserve.warm, head, n);
+	mark(pool, head, n);
+}
+
 int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, uint32_t *ret_head)
 {
 	uint32_t total = pool->segment.geometry.n_superslabs;
@@ -266,16 +280,14 @@ int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, u
 	if (n == 0 || n > total || n > limit_of(pool))
 		return -ENOMEM;
 	if (n > room(pool))
-		return n > room(pool) + pool->n_idle + pool->n_collecting ? -ENOMEM : -EAGAIN;
+		return no_room(pool, n);
 	while (head <= total - n) {
 		uint32_t length = 0;
 
 		while (length < n && pool->states[head + length] != HAKD_TAKEN)
 			length++;
 		if (length == n) {
-			hakd_warm_forget(&pool->kept, head, n);
-			hakd_warm_forget(&pool->reserve.warm, head, n);
-			mark(pool, head, n);
+			take_at(pool, head, n);
 			*ret_head = head;
 			return 0;
 		}
@@ -283,6 +295,38 @@ int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, u
 		head = (head + step - 1) / step * step;
 	}
 	return refusal(pool);
+}
+
+/* Does a job have this one that is taken? Then it may be free when that ends. */
+static bool is_passing(const struct hakd_pool *pool, uint32_t superslab)
+{
+	uint64_t s = hak_load_relaxed(&pool->superslabs[superslab]); /* the loop's own store */
+
+	if (hak_superslab_state(s) == HAK_SUPERSLAB_BODY)
+		s = hak_load_relaxed(&pool->superslabs[superslab - hak_superslab_length(s)]);
+	return hak_superslab_state(s) != HAK_SUPERSLAB_GRANTED;
+}
+
+int hakd_pool_take_behind(struct hakd_pool *pool, uint32_t first, uint32_t n)
+{
+	uint32_t total = pool->segment.geometry.n_superslabs;
+	bool has_passing = false;
+
+	if (n == 0 || first >= total || n > total - first || n > limit_of(pool))
+		return -ENOMEM;
+	for (uint32_t i = first; i < first + n; i++) {
+		if (pool->states[i] != HAKD_TAKEN)
+			continue;
+		if (!is_passing(pool, i))
+			return -ENOMEM;
+		has_passing = true;
+	}
+	if (n > room(pool))
+		return no_room(pool, n);
+	if (has_passing)
+		return -EAGAIN;
+	take_at(pool, first, n);
+	return 0;
 }
 
 void hakd_pool_put_back(struct hakd_pool *pool, uint32_t head, uint32_t n)
@@ -351,6 +395,11 @@ void hakd_pool_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, bool hug
 	hak_superslab_grant_run(&pool->superslabs[head], owner, huge, n);
 }
 
+void hakd_pool_extend(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	hak_superslab_extend_run(&pool->superslabs[head], n);
+}
+
 uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned owner)
 {
 	uint64_t s;
@@ -363,14 +412,36 @@ uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned
 	return hak_superslab_length(s);
 }
 
-bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n)
+uint32_t hakd_pool_granted_huge(const struct hakd_pool *pool, uint32_t head, unsigned owner)
+{
+	uint32_t n = hakd_pool_granted(pool, head, owner);
+
+	/* The loop's own store. */
+	return n > 0 && hak_superslab_is_huge(hak_load_relaxed(&pool->superslabs[head])) ? n : 0;
+}
+
+/* Counts what is being collected; are its pages to be kept? */
+static bool count_collected(struct hakd_pool *pool, uint32_t n)
 {
 	bool keep = n == 1 && pool->kept.n + pool->n_keeping < HAKD_WARM_MAX;
 
-	hak_superslab_begin_collect(&pool->superslabs[head]);
 	pool->n_collecting += n;
 	pool->n_keeping += keep;
 	return keep;
+}
+
+bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	hak_superslab_begin_collect(&pool->superslabs[head]);
+	return count_collected(pool, n);
+}
+
+bool hakd_pool_begin_collect_end(struct hakd_pool *pool, uint32_t head, uint32_t stay)
+{
+	uint64_t s = hak_load_relaxed(&pool->superslabs[head]); /* the loop's own store */
+
+	hak_superslab_shorten_run(&pool->superslabs[head], stay);
+	return count_collected(pool, hak_superslab_length(s) - stay);
 }
 
 void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,

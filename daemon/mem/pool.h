@@ -23,6 +23,9 @@
  * SuperSlabs that are TAKEN for it, so nobody else looks at them. What the
  * daemon has taken for itself, to fill or to punch, is "idle".
  *
+ * A huge run that is granted can be extended (take_behind, extend) and shortened
+ * (begin_collect_end) at its end; these SuperSlabs go the same ways.
+ *
  * Within the limit: n_taken + warm ones <= limit. Warm ones are given up for a
  * request; one that has to wait until an idle one or a collection is done gets
  * -EAGAIN, so nobody is refused for memory that the daemon only holds.
@@ -96,6 +99,12 @@ int hakd_pool_take(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs);
  */
 int hakd_pool_take_run(struct hakd_pool *pool, uint32_t n, uint64_t alignment, uint32_t *ret_head);
 
+/*
+ * Takes the n that lie at `first`, behind a run that is to be extended; errors
+ * and over the limit as above. -EAGAIN also if a job has one of them and ends.
+ */
+int hakd_pool_take_behind(struct hakd_pool *pool, uint32_t first, uint32_t n);
+
 /* Taken, and nothing was granted: free again, without pages. */
 void hakd_pool_put_back(struct hakd_pool *pool, uint32_t head, uint32_t n);
 
@@ -119,14 +128,22 @@ void hakd_pool_end_fill(struct hakd_pool *pool, uint32_t superslab, uint64_t now
 /* Taken and prepared: granted from now on. */
 void hakd_pool_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner);
 
+/* Likewise, n behind the huge run of head: part of it from now on. */
+void hakd_pool_extend(struct hakd_pool *pool, uint32_t head, uint32_t n);
+
 /* Granted to owner, and the head of a run? Its length; 0: no. Any head may be asked about. */
 uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned owner);
+
+/* The same, if it is a huge run. */
+uint32_t hakd_pool_granted_huge(const struct hakd_pool *pool, uint32_t head, unsigned owner);
 
 /*
  * Granted: taken for collection. Returns whether the pages shall be kept; to
  * be passed to hakd_backing_reset and hakd_pool_end_collect.
  */
 bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n);
+/* The same for the end of a huge run of which `stay` stay: it is a run of its own then. */
+bool hakd_pool_begin_collect_end(struct hakd_pool *pool, uint32_t head, uint32_t stay);
 void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
 			   uint64_t now);
 

@@ -191,6 +191,57 @@ static void test_no_more_are_kept_than_the_list_holds(void **state)
 	assert_int_equal(pool->n_taken + pool->n_keeping + pool->n_collecting, 0);
 }
 
+static uint32_t grant_run(uint32_t n)
+{
+	uint32_t head;
+
+	assert_int_equal(hakd_pool_take_run(pool, n, 0, &head), 0);
+	hakd_pool_grant(pool, head, n, true, OWNER);
+	return head;
+}
+
+static void test_a_run_is_extended_by_what_is_free_behind_it(void **state)
+{
+	uint32_t head = grant_run(2), superslab;
+
+	(void)state;
+	assert_int_equal(fill(), 2); /* cold ones, from the first on */
+	assert_int_equal(hakd_pool_take_behind(pool, head + 2, 4), 0);
+	assert_int_equal(hakd_pool_n_warm(pool), 0);
+	hakd_pool_extend(pool, head, 4);
+	assert_int_equal(hakd_pool_granted_huge(pool, head, OWNER), 6);
+	assert_int_equal(hakd_pool_granted_huge(pool, head, OWNER + 1), 0);
+	assert_int_equal(pool->n_taken, 6);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 6, LIMIT - 6 + 1), -ENOMEM);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 6, UINT32_MAX), -ENOMEM);
+	assert_int_equal(hakd_pool_take_behind(pool, 32, 1), -ENOMEM);
+	assert_true(hakd_pool_take_to_fill(pool, &superslab)); /* a job has it */
+	assert_int_equal(superslab, head + 6);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 6, 2), -EAGAIN);
+	hakd_pool_end_fill(pool, superslab, 0);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 6, 2), 0);
+	hakd_pool_put_back(pool, head + 6, 2);
+	assert_int_equal(grant_run(2), head + 6);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 6, 1), -ENOMEM);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 7, 1), -ENOMEM);
+	assert_int_equal(pool->n_taken, 8);
+}
+
+static void test_the_end_of_a_run_is_collected_without_it(void **state)
+{
+	uint32_t head = grant_run(6);
+
+	(void)state;
+	assert_false(hakd_pool_begin_collect_end(pool, head, 2));
+	assert_int_equal(hakd_pool_granted_huge(pool, head, OWNER), 2);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 2, 1), -EAGAIN);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 5, 1), -EAGAIN);
+	hakd_pool_end_collect(pool, head + 2, 4, false, 0);
+	assert_int_equal(pool->n_taken, 2);
+	assert_int_equal(pool->n_collecting, 0);
+	assert_int_equal(hakd_pool_take_behind(pool, head + 2, LIMIT - 2), 0);
+}
+
 static void test_filled_memory_is_zero_whatever_was_written_there_before(void **state)
 {
 	const struct hak_geometry *g = &pool->segment.geometry;
@@ -223,6 +274,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_the_last_one_is_not_refused_for_a_punch, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_the_last_one_is_not_refused_for_a_collection, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_run_is_extended_by_what_is_free_behind_it, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_the_end_of_a_run_is_collected_without_it, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_no_more_are_kept_than_the_list_holds, prepare,
 					clean_up),
