@@ -126,9 +126,40 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 	return true;
 }
 
+/* Takes the end of a run; false: it is not one of theirs. */
+static bool take_end(struct hakd_job *job, const Hak__Giveback *g)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	uint32_t head = g->shortens - 1;
+	uint32_t n = hakd_pool_granted_huge(pool, head, job->client->holder);
+	uint32_t stay = g->superslabs[0] - head; /* more than n if it lies before */
+
+	if (n == 0 || stay == 0 || stay >= n || g->n_superslabs != 1)
+		return false;
+	job->runs[job->n_runs++] = (struct hakd_run){head + stay, n - stay,
+						     hakd_pool_begin_collect_end(pool, head, stay)};
+	return true;
+}
+
+/* Takes all that is theirs; false: nothing is. */
+static bool take_back(struct hakd_job *job, const Hak__Giveback *g)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+
+	for (size_t i = 0; i < g->n_superslabs; i++) {
+		uint32_t head = g->superslabs[i];
+		uint32_t n = hakd_pool_granted(pool, head, job->client->holder);
+
+		if (n == 0) /* not theirs; the others go back all the same */
+			continue;
+		job->runs[job->n_runs++] = (struct hakd_run){
+			head, n, hakd_pool_begin_collect(pool, head, n)};
+	}
+	return job->n_runs > 0;
+}
+
 static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g)
 {
-	struct hakd_pool *pool = peer->daemon->pool;
 	struct hakd_job *job;
 
 	if (!peer->client || g->n_superslabs == 0 || g->n_superslabs > HAK_WIRE_REFILL_MAX)
@@ -138,16 +169,7 @@ static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}
-	for (size_t i = 0; i < g->n_superslabs; i++) {
-		uint32_t head = g->superslabs[i];
-		uint32_t n = hakd_pool_granted(pool, head, peer->client->holder);
-
-		if (n == 0) /* not theirs; the others go back all the same */
-			continue;
-		job->runs[job->n_runs++] = (struct hakd_run){
-			head, n, hakd_pool_begin_collect(pool, head, n)};
-	}
-	if (job->n_runs == 0) {
+	if (g->shortens ? !take_end(job, g) : !take_back(job, g)) {
 		free(job);
 		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
 		return true;

@@ -21,6 +21,7 @@ struct hakd_refill {
 	uint32_t count;
 	bool huge;
 	uint64_t alignment;
+	uint32_t extends;    /* head of the run that is to be count long, + 1; 0: a new one */
 	uint64_t since;	     /* ms of the loop's clock: when it came */
 	bool is_short;	     /* the machine had too little memory for it */
 	bool has_given_warm; /* all that was warm was punched for it */

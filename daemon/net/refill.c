@@ -5,6 +5,11 @@
  * there is, all of one kind; the last, and runs, are backed by a job. A run may
  * need room that warm SuperSlabs take: its job punches them first.
  *
+ * A run that is to be longer takes the SuperSlabs behind it, warm ones too, and
+ * nothing else: they are backed by a job like a run of their own, then they are
+ * part of it. Its client is busy meanwhile, so it can neither give the run back
+ * nor be collected.
+ *
  * Nobody is refused because of what the daemon holds for itself: a request that
  * finds no room while a fill, a punch or a collection is under way waits for
  * its end (up to WAIT_MS, lest others' coming and going make it wait for ever),
@@ -30,36 +35,50 @@ _Static_assert(HAKD_WARM_MAX >= COLD_MAX, "a reply has room for what is granted"
 
 static void refuse(struct hakd_job *job)
 {
-	job->daemon->counters.refused_no_memory++;
+	/* Who can't have a longer run asks for a new one: that may be refused. */
+	job->daemon->counters.refused_no_memory += !job->refill.extends;
 	hakd_peer_refuse(job->peer, job->request_id, HAK_E_NO_MEMORY,
 			 hak_error_text(HAK_E_NO_MEMORY));
+}
+
+static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, bool zeroed)
+{
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Grant answer = HAK__GRANT__INIT;
+
+	answer.n_superslabs = n;
+	answer.superslabs = superslabs;
+	answer.huge = job->refill.huge;
+	answer.zeroed = zeroed;
+	if (job->refill.extends)
+		answer.length = hakd_pool_granted(job->daemon->pool, superslabs[0],
+						  job->client->holder);
+	reply.id = job->request_id;
+	reply.body_case = HAK__REPLY__BODY_GRANT;
+	reply.grant = &answer;
+	hakd_peer_reply(job->peer, &reply, NULL, 0);
 }
 
 /* n runs are prepared: granted and told. */
 static void grant(struct hakd_job *job, uint32_t n, bool zeroed, uint64_t *counter)
 {
 	struct hakd_daemon *daemon = job->daemon;
+	uint32_t extended = job->refill.extends - 1; /* if it does */
 	uint32_t superslabs[HAKD_WARM_MAX];
-	Hak__Reply reply = HAK__REPLY__INIT;
-	Hak__Grant answer = HAK__GRANT__INIT;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct hakd_run *run = &job->runs[i];
 
-		hakd_pool_grant(daemon->pool, run->head, run->n, job->refill.huge,
-				job->client->holder);
+		if (job->refill.extends)
+			hakd_pool_extend(daemon->pool, extended, run->n);
+		else
+			hakd_pool_grant(daemon->pool, run->head, run->n, job->refill.huge,
+					job->client->holder);
 		daemon->counters.granted_superslabs += run->n;
 		*counter += run->n;
-		superslabs[i] = run->head;
+		superslabs[i] = job->refill.extends ? extended : run->head;
 	}
-	answer.n_superslabs = n;
-	answer.superslabs = superslabs;
-	answer.huge = job->refill.huge;
-	answer.zeroed = zeroed;
-	reply.id = job->request_id;
-	reply.body_case = HAK__REPLY__BODY_GRANT;
-	reply.grant = &answer;
-	hakd_peer_reply(job->peer, &reply, NULL, 0);
+	tell(job, superslabs, n, zeroed);
 }
 
 /* On a worker: makes room, then backs as many runs as there is memory for, from the first on. */
@@ -137,6 +156,34 @@ static bool serve_warm(struct hakd_job *job)
 	return n > 0;
 }
 
+/* A run that is as long as it is to be: the answer to an earlier request got lost. */
+static bool is_extended(struct hakd_job *job)
+{
+	uint32_t head = job->refill.extends - 1;
+
+	if (!job->refill.extends ||
+	    hakd_pool_granted(job->daemon->pool, head, job->client->holder) < job->refill.count)
+		return false;
+	tell(job, &head, 1, false);
+	return true;
+}
+
+/* Takes a run, or what is missing behind one. */
+static int take_run(struct hakd_job *job, struct hakd_run *ret_run)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	uint32_t head = job->refill.extends - 1, n;
+
+	*ret_run = (struct hakd_run){.n = job->refill.count};
+	if (!job->refill.extends)
+		return hakd_pool_take_run(pool, job->refill.count, job->refill.alignment,
+					  &ret_run->head);
+	n = hakd_pool_granted(pool, head, job->client->holder);
+	ret_run->head = head + n;
+	ret_run->n -= n;
+	return hakd_pool_take_behind(pool, ret_run->head, ret_run->n);
+}
+
 /* Takes what the job is to back; as hakd_pool_take. */
 static int take(struct hakd_job *job)
 {
@@ -147,16 +194,15 @@ static int take(struct hakd_job *job)
 
 	if (job->refill.huge) {
 		n = 1;
-		r = hakd_pool_take_run(pool, job->refill.count, job->refill.alignment, superslabs);
+		r = take_run(job, &job->runs[0]);
 	} else {
 		r = hakd_pool_take(pool, &n, superslabs);
+		for (uint32_t i = 0; i < n && r == 0; i++)
+			job->runs[i] = (struct hakd_run){superslabs[i], 1, false};
 	}
 	if (r < 0)
 		return r;
 	job->n_runs = n;
-	for (uint32_t i = 0; i < n; i++)
-		job->runs[i] = (struct hakd_run){superslabs[i],
-						 job->refill.huge ? job->refill.count : 1, false};
 	add_idle(job, superslabs, hakd_pool_take_over_limit(pool, superslabs));
 	return 0;
 }
@@ -167,7 +213,7 @@ void hakd_refill_try(struct hakd_job *job)
 	int r = -ENOMEM;
 
 	if (!job->client->is_leaving) {
-		if (!job->refill.huge && serve_warm(job)) {
+		if (job->refill.huge ? is_extended(job) : serve_warm(job)) {
 			hakd_job_finish(job);
 			return;
 		}
@@ -190,8 +236,13 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 
 	if (!peer->client || request->count == 0 ||
 	    (!request->huge && request->count > HAK_WIRE_REFILL_MAX) ||
-	    request->alignment > UINT64_C(1) << 21)
+	    request->alignment > UINT64_C(1) << 21 || (request->extends && !request->huge))
 		return false;
+	if (request->extends &&
+	    !hakd_pool_granted_huge(daemon->pool, request->extends - 1, peer->client->holder)) {
+		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
+		return true;
+	}
 	job = hakd_job_new(daemon, peer, peer->client, RUNS_MAX);
 	if (!job) {
 		daemon->counters.refused_no_memory++;
@@ -202,6 +253,7 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	job->refill = (struct hakd_refill){.count = request->count,
 					   .huge = request->huge,
 					   .alignment = request->alignment,
+					   .extends = request->extends,
 					   .since = uv_now(&daemon->loop)};
 	job->run = run_cold;
 	job->end = end_cold;
