@@ -202,12 +202,13 @@ static void own(struct hakc_heap *heap, uint32_t index, uint32_t n, bool is_huge
 	heap->n_granted += n;
 	heap->superslabs[index] = (struct hakc_superslab){
 		.position = heap->n_owned,
+		.n = n,
 		.is_huge = is_huge,
 		.dirty = zeroed ? 0 : UINT32_MAX,
 	};
 }
 
-static void disown(struct hakc_heap *heap, uint32_t index, uint32_t n)
+static void disown(struct hakc_heap *heap, uint32_t index)
 {
 	uint32_t at = heap->superslabs[index].position - 1;
 	uint32_t last = heap->owned[--heap->n_owned];
@@ -215,7 +216,7 @@ static void disown(struct hakc_heap *heap, uint32_t index, uint32_t n)
 	heap->owned[at] = last;
 	heap->superslabs[last].position = at + 1;
 	heap->superslabs[index].position = 0;
-	heap->n_granted -= n;
+	heap->n_granted -= heap->superslabs[index].n;
 }
 
 void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n, bool zeroed)
@@ -329,17 +330,19 @@ static bool take_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment, ui
 	return false;
 }
 
-static void return_huge(struct hakc_heap *heap, uint32_t head, uint32_t n)
+static void return_huge(struct hakc_heap *heap, uint32_t head)
 {
-	disown(heap, head, n);
+	disown(heap, head);
 	hakc_session_giveback(heap, &head, 1);
 }
 
 /* A run whose block was freed: kept for the next of its size, or given back. */
-static void put_huge(struct hakc_heap *heap, uint32_t head, uint32_t n)
+static void put_huge(struct hakc_heap *heap, uint32_t head)
 {
+	uint32_t n = heap->superslabs[head].n;
+
 	if (n > HAKC_HUGE_KEPT_MAX) {
-		return_huge(heap, head, n);
+		return_huge(heap, head);
 		return;
 	}
 	for (uint32_t last = HAKC_HUGE_KEPT; last-- > 0;) {
@@ -350,7 +353,7 @@ static void put_huge(struct hakc_heap *heap, uint32_t head, uint32_t n)
 		if (last < HAKC_HUGE_KEPT - 1 && heap->n_huge_kept + n <= HAKC_HUGE_KEPT_MAX)
 			break;
 		forget_huge(heap, last);
-		return_huge(heap, oldest, length);
+		return_huge(heap, oldest);
 	}
 	memmove(&heap->huge[1], &heap->huge[0], (HAKC_HUGE_KEPT - 1) * sizeof(heap->huge[0]));
 	heap->huge[0].head = head;
@@ -378,7 +381,7 @@ static int alloc_huge(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment
 	if (!hak_slab_cut_span(&heap->segment.slab_words[slot],
 			       hak_segment_bits(&heap->segment, slot), heap->holder,
 			       n * slots_of(heap))) {
-		return_huge(heap, head, n);
+		return_huge(heap, head);
 		return -ENOMEM;
 	}
 	*ret_slot = slot;
@@ -414,10 +417,10 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 	uint32_t batch[HAKC_REFILL_MAX];
 
 	while (keep == 0 && heap->huge[0].n) {
-		uint32_t head = heap->huge[0].head, n = heap->huge[0].n;
+		uint32_t head = heap->huge[0].head;
 
 		forget_huge(heap, 0);
-		return_huge(heap, head, n);
+		return_huge(heap, head);
 	}
 	while (heap->n_stock > keep) {
 		uint32_t n = 0;
@@ -426,11 +429,59 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 			uint32_t index = *first - 1;
 
 			change_slots(heap, index, 0, slots_of(heap), false);
-			disown(heap, index, 1);
+			disown(heap, index);
 			batch[n++] = index;
 		}
 		hakc_session_giveback(heap, batch, n);
 	}
+}
+
+/* Where the run of head is among the kept ones; HAKC_HUGE_KEPT: it is not. */
+static uint32_t find_kept(const struct hakc_heap *heap, uint32_t head)
+{
+	uint32_t at = 0;
+
+	while (at < HAKC_HUGE_KEPT && (heap->huge[at].n == 0 || heap->huge[at].head != head))
+		at++;
+	return at;
+}
+
+static bool is_unused(const struct hakc_heap *heap, uint32_t index)
+{
+	const struct hakc_superslab *s = &heap->superslabs[index];
+
+	return s->is_huge ? find_kept(heap, index) < HAKC_HUGE_KEPT : s->row == slots_of(heap);
+}
+
+static void let_go(struct hakc_heap *heap, uint32_t index)
+{
+	if (heap->superslabs[index].is_huge)
+		forget_huge(heap, find_kept(heap, index));
+	else
+		change_slots(heap, index, 0, slots_of(heap), false);
+	disown(heap, index);
+}
+
+bool hakc_heap_make_way(struct hakc_heap *heap, uint32_t first, uint32_t n)
+{
+	uint32_t batch[HAKC_REFILL_MAX], n_batch = 0;
+
+	for (uint32_t i = first; i < first + n;) {
+		const struct hakc_superslab *s = &heap->superslabs[i];
+		/* Relaxed: a guess, the daemon decides. */
+		uint64_t fact = hak_load_relaxed(&heap->segment.superslabs[i]);
+
+		if (s->position ? !is_unused(heap, i) || n_batch == HAKC_REFILL_MAX
+				: hak_superslab_state(fact) != HAK_SUPERSLAB_FREE)
+			return false;
+		if (s->position)
+			batch[n_batch++] = i;
+		i += s->position ? s->n : 1;
+	}
+	for (uint32_t i = 0; i < n_batch; i++)
+		let_go(heap, batch[i]);
+	hakc_session_giveback(heap, batch, n_batch);
+	return true;
 }
 
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
@@ -450,13 +501,13 @@ bool hakc_heap_retire_span(struct hakc_heap *heap, uint32_t slot)
 
 	if (n == 0 || heap->superslabs[index].position == 0)
 		return false;
-	if (heap->superslabs[index].is_huge ? n % slots_of(heap) != 0
+	if (heap->superslabs[index].is_huge ? n != heap->superslabs[index].n * slots_of(heap)
 					    : n > slots_of(heap) - slot % slots_of(heap))
 		return false;
 	if (!hak_slab_retire_span(word, hak_segment_bits(&heap->segment, slot), heap->holder))
 		return false;
 	if (heap->superslabs[index].is_huge)
-		put_huge(heap, index, n / slots_of(heap));
+		put_huge(heap, index);
 	else
 		hakc_heap_put_slots(heap, slot, n);
 	return true;

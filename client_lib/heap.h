@@ -56,6 +56,7 @@ struct hakc_superslab {
 	uint32_t unused;   /* a bit a slot: in no slab or span */
 	uint32_t dirty;	   /* a bit a slot: may hold something else than zeros */
 	uint32_t position; /* index in owned + 1; 0: not ours */
+	uint32_t n;	   /* SuperSlabs of the run; 1 unless it is huge */
 	uint32_t next;	   /* of those with as long a row of unused slots, index + 1 */
 	uint32_t prev;
 	uint8_t row; /* length of its longest row of unused slots */
@@ -155,6 +156,12 @@ bool hakc_heap_retire_span(struct hakc_heap *heap, uint32_t slot);
 
 /* Makes a span n_slots long where it is, if the slots behind it are unused. */
 bool hakc_heap_resize_span(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots);
+
+/*
+ * Gives back those of n SuperSlabs from first on that we keep without need. False, and nothing is
+ * given back: something lives there, or so it seems.
+ */
+bool hakc_heap_make_way(struct hakc_heap *heap, uint32_t first, uint32_t n);
 
 /* Gives all unused SuperSlabs beyond `keep` to the daemon, and all kept runs if it is 0. */
 void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep);

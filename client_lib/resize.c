@@ -2,14 +2,17 @@
 /*
  * Changing the size of a block. A block of a class stays while the new size
  * uses half of it; a span of ours grows into unused slots behind it, or gives
- * up those at its end. Everything else moves.
+ * up those at its end. A huge run of ours does the same with SuperSlabs, and
+ * does so when an eighth of it is too much. Everything else moves.
  */
 #include "client_lib/resize.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "client_lib/alloc.h"
 #include "client_lib/free.h"
+#include "client_lib/run.h"
 
 struct hak_location hakc_locate(const void *block)
 {
@@ -21,18 +24,83 @@ struct hak_location hakc_locate(const void *block)
 	return hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 }
 
-static bool resize_in_place(const struct hak_location *l, size_t size)
+static uint64_t superslab_bytes(void)
+{
+	return UINT64_C(1) << hakc_self->heap->segment.geometry.superslab_lg;
+}
+
+static uint64_t n_superslabs(uint64_t bytes)
+{
+	unsigned lg = hakc_self->heap->segment.geometry.superslab_lg;
+
+	return (bytes >> lg) + ((bytes & (superslab_bytes() - 1)) != 0);
+}
+
+static bool is_own_span(const struct hak_location *l)
+{
+	return hak_slab_state(l->word) == HAK_SLAB_SPAN &&
+	       hak_slab_owner(l->word) == hakc_self->heap->holder;
+}
+
+/* Is the block just right as it is? */
+static bool fits(const struct hak_location *l, size_t size)
+{
+	uint64_t have, n;
+
+	if (size > l->bytes)
+		return false;
+	if (l->bytes <= superslab_bytes() || !is_own_span(l))
+		return size >= l->bytes / 2;
+	have = n_superslabs(l->bytes);
+	n = n_superslabs(size);
+	return n == have || (n > 1 && have - n <= n / 8);
+}
+
+/* The daemon is waited for twice, if at all; others get at the heap in between. */
+static bool resize_run(const struct hak_location *l, size_t size)
 {
 	struct hakc_heap *heap = hakc_self->heap;
-	uint64_t n = size / HAK_SLOT_BYTES + (size % HAK_SLOT_BYTES != 0);
+	uint32_t n = (uint32_t)n_superslabs(size);
 	bool done;
 
-	if (hak_slab_state(l->word) != HAK_SLAB_SPAN || hak_slab_owner(l->word) != heap->holder ||
-	    size <= HAK_CLASS_MAX || n > heap->segment.geometry.slots_per_superslab)
+	pthread_mutex_lock(&heap->lock);
+	done = hakc_run_make_way(heap, l->slot, n);
+	pthread_mutex_unlock(&heap->lock);
+	if (!done)
 		return false;
 	pthread_mutex_lock(&heap->lock);
-	done = hakc_heap_resize_span(heap, l->slot, (uint32_t)n);
+	done = hakc_run_resize(heap, l->slot, n);
 	pthread_mutex_unlock(&heap->lock);
+	return done;
+}
+
+static bool resize_span(const struct hak_location *l, size_t size)
+{
+	struct hakc_heap *heap = hakc_self->heap;
+	bool done;
+
+	pthread_mutex_lock(&heap->lock);
+	done = hakc_heap_resize_span(heap, l->slot,
+				     (uint32_t)((size + HAK_SLOT_BYTES - 1) >> HAK_SLOT_LG));
+	pthread_mutex_unlock(&heap->lock);
+	return done;
+}
+
+static bool resize_in_place(const struct hak_location *l, size_t size)
+{
+	uint64_t superslab = superslab_bytes();
+	bool done = false;
+	int saved = errno; /* the daemon's refusal is nobody's business */
+
+	if (!is_own_span(l) || size <= HAK_CLASS_MAX ||
+	    size > hakc_self->heap->segment.geometry.capacity)
+		return false;
+	/* A run, but one for half a SuperSlab or less: slots of a SuperSlab do for that. */
+	if (l->bytes >= superslab && size > superslab / 2)
+		done = resize_run(l, size);
+	if (!done && size <= superslab)
+		done = resize_span(l, size);
+	errno = saved;
 	return done;
 }
 
@@ -40,11 +108,12 @@ void *hakc_resize(const struct hak_location *l, void *block, size_t size)
 {
 	void *moved;
 
-	if ((size <= l->bytes && size >= l->bytes / 2) || resize_in_place(l, size))
+	if (fits(l, size) || resize_in_place(l, size))
 		return block;
 	moved = hakc_alloc(size);
-	if (!moved)
-		return NULL;
+	if (!moved) /* what was kept without need has gone back by now */
+		return errno == ENOMEM && size > l->bytes && resize_in_place(l, size) ? block
+										      : NULL;
 	memcpy(moved, block, size < l->bytes ? size : l->bytes);
 	hakc_free(block);
 	return moved;

@@ -298,7 +298,7 @@ static bool read_grant(const struct hakc_heap *heap, const Hak__Reply *reply, ui
 /*
  * A reply that nobody waits for. The refill that was asked for ahead: ours from
  * now on. A run that came after we gave up waiting: to be given back, though
- * not from in here.
+ * not from in here. A longer run likewise: nothing, it goes back with the run.
  */
 static void take_late(void *context, const Hak__Reply *reply)
 {
@@ -307,7 +307,7 @@ static void take_late(void *context, const Hak__Reply *reply)
 
 	if (reply->id == heap->asked_id)
 		heap->is_asked = false;
-	if (!read_grant(heap, reply, HAKC_REFILL_MAX, superslabs, &n))
+	if (!read_grant(heap, reply, HAKC_REFILL_MAX, superslabs, &n) || reply->grant->length)
 		return;
 	if (reply->id == heap->asked_id)
 		hakc_heap_own(heap, superslabs, n, reply->grant->zeroed);
@@ -443,48 +443,74 @@ void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
 		hakc_count(heap, HAK_STAT_AHEAD, 1);
 }
 
-int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
-			     uint32_t *ret_superslab, bool *ret_zeroed)
+/* Asks for a run, new or longer; 0 and what is granted, its first SuperSlab; a negative errno. */
+static int call_refill(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *ret_head,
+		       bool *ret_zeroed, uint32_t *ret_length)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Refill refill = HAK__REFILL__INIT;
 	int64_t start = now_us();
 	Hak__Reply *reply;
 	uint32_t one;
 	int r;
 
-	refill.count = n;
-	refill.huge = 1;
-	refill.alignment = alignment;
 	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = &refill;
+	request.refill = refill;
 	hakc_count(heap, HAK_STAT_STAGE_3, 1);
 	r = call(heap, &request, &reply);
 	count_wait(heap, now_us() - start);
 	if (r < 0)
 		return r;
-	if (reply->error)
+	if (reply->error) {
 		r = -hak_error_errno(reply->error);
-	else if (!read_grant(heap, reply, 1, ret_superslab, &one))
+	} else if (!read_grant(heap, reply, 1, ret_head, &one)) {
 		r = -EPROTO;
-	else
+	} else {
 		*ret_zeroed = reply->grant->zeroed;
+		*ret_length = reply->grant->length;
+	}
 	hak__reply__free_unpacked(reply, NULL);
 	return r;
 }
 
-void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
+			     uint32_t *ret_superslab, bool *ret_zeroed)
+{
+	Hak__Refill refill = HAK__REFILL__INIT;
+	uint32_t length;
+
+	refill.count = n;
+	refill.huge = 1;
+	refill.alignment = alignment;
+	return call_refill(heap, &refill, ret_superslab, ret_zeroed, &length);
+}
+
+int hakc_session_extend(struct hakc_heap *heap, uint32_t head, uint32_t n)
+{
+	Hak__Refill refill = HAK__REFILL__INIT;
+	uint32_t granted, length;
+	bool zeroed;
+	int r;
+
+	refill.count = n;
+	refill.huge = 1;
+	refill.extends = head + 1;
+	r = call_refill(heap, &refill, &granted, &zeroed, &length);
+	if (r < 0)
+		return r;
+	if (length == 0) { /* a daemon that can't extend runs takes it for the wish for a new one */
+		hakc_session_giveback(heap, &granted, 1);
+		return -ENOTSUP;
+	}
+	return granted == head && length >= n ? 0 : -EPROTO;
+}
+
+static void call_giveback(struct hakc_heap *heap, Hak__Giveback *giveback, uint32_t n)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
 	Hak__Reply *reply;
 
-	if (n == 0)
-		return;
-	giveback.n_superslabs = n;
-	giveback.superslabs = (uint32_t *)(uintptr_t)superslabs;
 	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
-	request.giveback = &giveback;
+	request.giveback = giveback;
 	if (call(heap, &request, &reply) < 0)
 		return;
 	if (reply->error)
@@ -493,4 +519,26 @@ void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, u
 	else
 		hakc_count(heap, HAK_STAT_RETURNS, n);
 	hak__reply__free_unpacked(reply, NULL);
+}
+
+void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+{
+	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
+
+	if (n == 0)
+		return;
+	giveback.n_superslabs = n;
+	giveback.superslabs = (uint32_t *)(uintptr_t)superslabs;
+	call_giveback(heap, &giveback, n);
+}
+
+void hakc_session_giveback_end(struct hakc_heap *heap, uint32_t head, uint32_t stay)
+{
+	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
+	uint32_t first = head + stay; /* a daemon that can't shorten runs refuses a body */
+
+	giveback.n_superslabs = 1;
+	giveback.superslabs = &first;
+	giveback.shortens = head + 1;
+	call_giveback(heap, &giveback, 1);
 }

@@ -27,6 +27,15 @@ void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n);
 int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
 			     uint32_t *ret_superslab, bool *ret_zeroed);
 
+/*
+ * Asks for a run of ours to be n SuperSlabs long, where it is, and waits. 0 or a negative errno:
+ * as far as we are concerned it is what it was.
+ */
+int hakc_session_extend(struct hakc_heap *heap, uint32_t head, uint32_t n);
+
+/* Gives back the end of a run, what is behind its first `stay`; as below. */
+void hakc_session_giveback_end(struct hakc_heap *heap, uint32_t head, uint32_t stay);
+
 /* Gives back SuperSlabs in which nothing lives. If the daemon can't be told, it will find out. */
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n);
 

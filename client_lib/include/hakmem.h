@@ -101,8 +101,9 @@ HAKMEM_API void *hakmem_calloc(size_t count, size_t size)
 	;
 
 /*
- * The block moved to one of at least size bytes, contents kept as far as they
- * fit. block NULL: malloc. On failure NULL and errno, the block is untouched;
+ * The block with room for at least size bytes, where it is or moved, contents
+ * kept as far as they fit. It stays where there is room behind it; one of more
+ * than a SuperSlab that gets smaller gives back its end. block NULL: malloc. On failure NULL and errno, the block is untouched;
  * EINVAL: block is no block of the pool. Size 0 is not free, it gives a block.
  */
 HAKMEM_API void *hakmem_realloc(void *block, size_t size)

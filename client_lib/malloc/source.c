@@ -177,6 +177,21 @@ int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignm
 	return 0;
 }
 
+int hakc_session_extend(struct hakc_heap *heap, uint32_t head, uint32_t n)
+{
+	uint32_t before = source.runs[head];
+
+	if (head + n > heap->segment.geometry.n_superslabs)
+		return -ENOMEM;
+	for (uint32_t i = head + before; i < head + n; i++)
+		if (source.runs[i] != 0)
+			return -ENOMEM;
+	take(heap, head + before, n - before);
+	source.runs[head + before] = RUN_BODY;
+	source.runs[head] = n;
+	return 0;
+}
+
 /* They are zeros when used again, which the caller relies on. */
 static void drop_pages(void *memory, size_t bytes)
 {
@@ -187,23 +202,33 @@ static void drop_pages(void *memory, size_t bytes)
 		memset(memory, 0, bytes);
 }
 
-void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+/* n from first on are free again. */
+static void put(struct hakc_heap *heap, uint32_t first, uint32_t n)
 {
 	uint32_t per = heap->segment.geometry.slots_per_superslab;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t head = superslabs[i];
-		uint32_t length = source.runs[head];
+	drop_pages(superslab_at(heap, first), n * superslab_bytes(heap));
+	for (uint32_t i = first * per; i < (first + n) * per; i++)
+		hak_slab_collect(&heap->segment.slab_words[i]);
+	for (uint32_t i = 0; i < n; i++)
+		source.runs[first + i] = 0;
+	source.n_taken -= n;
+	if (first < source.lowest)
+		source.lowest = first;
+}
 
-		drop_pages(superslab_at(heap, head), length * superslab_bytes(heap));
-		for (uint32_t k = head * per; k < (head + length) * per; k++)
-			hak_slab_collect(&heap->segment.slab_words[k]);
-		for (uint32_t k = 0; k < length; k++)
-			source.runs[head + k] = 0;
-		source.n_taken -= length;
-		if (head < source.lowest)
-			source.lowest = head;
-	}
+void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		put(heap, superslabs[i], source.runs[superslabs[i]]);
+}
+
+void hakc_session_giveback_end(struct hakc_heap *heap, uint32_t head, uint32_t stay)
+{
+	uint32_t n = source.runs[head] - stay;
+
+	source.runs[head] = stay;
+	put(heap, head + stay, n);
 }
 
 void hakc_session_free_foreign(struct hakc_thread *t, void *block)

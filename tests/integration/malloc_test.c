@@ -170,6 +170,38 @@ static void test_products_that_overflow_are_ENOMEM(void **state)
 	assert_null(reallocarray(block, 0, 100)); /* as realloc of size 0: freed */
 }
 
+static void test_huge_blocks_grow_and_shrink_where_they_are(void **state)
+{
+	enum { N = 200 };
+	unsigned char *blocks[N], *block = malloc(300 * MIB), *moved;
+	unsigned n = 0;
+
+	(void)state;
+	fill(block, 300 * MIB, 1);
+	assert_ptr_equal(realloc(block, 8 * MIB), block);
+	assert_int_equal(malloc_usable_size(block), 8 * MIB);
+	assert_ptr_equal(realloc(block, 200 * MIB), block);
+	assert_true(malloc_usable_size(block) >= 200 * MIB);
+	assert_true(is_filled(block, 8 * MIB, 1));
+	assert_true(is_zero(block + 8 * MIB, 192 * MIB)); /* its pages were given back */
+	fill(block, 200 * MIB, 1);
+	assert_ptr_equal(realloc(block, 8 * MIB), block);
+	do { /* until what is behind is taken */
+		blocks[n] = malloc(6 * MIB);
+		fill(blocks[n], 6 * MIB, 2);
+	} while (blocks[n++] != block + 8 * MIB && n < N);
+	assert_ptr_equal(blocks[n - 1], block + 8 * MIB);
+	moved = realloc(block, 16 * MIB);
+	assert_ptr_not_equal(moved, block);
+	fill(moved + 8 * MIB, 8 * MIB, 3);
+	assert_true(is_filled(moved, 8 * MIB, 1));
+	while (n-- > 0) {
+		assert_true(is_filled(blocks[n], 6 * MIB, 2));
+		free(blocks[n]);
+	}
+	free(moved);
+}
+
 static void check_aligned(void *block, size_t alignment, size_t size)
 {
 	assert_non_null(block);
@@ -429,6 +461,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_all_usable_bytes_can_be_used),
 	cmocka_unit_test(test_size_0_gives_different_blocks),
 	cmocka_unit_test(test_sizes_that_cannot_be_are_ENOMEM),
+	cmocka_unit_test(test_huge_blocks_grow_and_shrink_where_they_are),
 	cmocka_unit_test(test_products_that_overflow_are_ENOMEM),
 	cmocka_unit_test(test_alignments_of_1_B_to_1_GiB_hold),
 	cmocka_unit_test(test_aligned_blocks_lie_beside_each_other),
