@@ -26,6 +26,7 @@ static int start(void **state)
 
 	(void)state;
 	hakt_daemon_start(&hakd, options);
+	hakt_daemon_wait_reserve(&hakd, 2); /* so that the first run begins at the bottom */
 	return 0;
 }
 

@@ -79,20 +79,6 @@ static int start_with_1_mib(void **state)
 	return 0;
 }
 
-static struct hakt_status wait_reserve(unsigned n)
-{
-	struct hakt_status s = {0};
-
-	for (unsigned i = 0; i < 3000; i++) {
-		s = hakt_daemon_status(&hakd);
-		if (s.reserve_superslabs >= n)
-			return s;
-		usleep(10000);
-	}
-	fail_msg("after 30 s there are %llu SuperSlabs in reserve", s.reserve_superslabs);
-	return s;
-}
-
 /* A client without the library. */
 struct client {
 	struct hakc_conn conn;
@@ -228,7 +214,7 @@ static void test_a_fresh_pool_soon_has_a_reserve(void **state)
 	struct hakt_status s;
 
 	(void)state;
-	s = wait_reserve(2);
+	s = hakt_daemon_wait_reserve(&hakd, 2);
 	assert_int_equal(s.granted_superslabs, 0);
 	assert_true(s.resident_bytes >= 2 * SUPERSLAB);
 	assert_true(s.resident_bytes < 16 * MIB);
@@ -243,7 +229,7 @@ static void test_the_reserve_then_cold_then_kept_ones_are_granted(void **state)
 
 	(void)state;
 	attach(&client);
-	wait_reserve(2);
+	hakt_daemon_wait_reserve(&hakd, 2);
 	n = refill(&client, 8, false, superslabs, &zeroed);
 	assert_int_equal(n, 2);
 	assert_true(zeroed);
@@ -452,7 +438,7 @@ static void test_memory_goes_back_when_the_clients_are_gone(void **state)
 	hakt_process_run_child(fill_and_leave, NULL);
 	hakt_daemon_wait_empty(&hakd);
 	hakt_daemon_wait_resident(&hakd, 2 * SUPERSLAB + MIB);
-	s = wait_reserve(2); /* and no further */
+	s = hakt_daemon_wait_reserve(&hakd, 2); /* and no further */
 	assert_int_equal(s.reserve_superslabs, 2);
 	assert_int_equal(s.kept_superslabs, 0);
 }
@@ -462,7 +448,7 @@ static void test_status_says_how_huge_pages_are_used(void **state)
 	struct hakt_status s;
 
 	(void)state;
-	s = wait_reserve(1);
+	s = hakt_daemon_wait_reserve(&hakd, 1);
 	if (strcmp(s.huge_pages, "collapse") != 0 && strcmp(s.huge_pages, "advise") != 0) {
 		assert_memory_equal(s.huge_pages, "none: ", 6);
 		assert_string_not_equal(s.huge_pages, "none: not tried yet");
@@ -474,7 +460,7 @@ static void test_without_huge_pages_it_says_so_and_works(void **state)
 	struct hakt_status s;
 
 	(void)state;
-	s = wait_reserve(1);
+	s = hakt_daemon_wait_reserve(&hakd, 1);
 	assert_string_equal(s.huge_pages, "none: the kernel or its settings refuse them");
 	assert_true(calloc_and_scribble());
 	assert_int_equal(hakmem_trim(), 0);
@@ -486,7 +472,7 @@ static void test_superslabs_of_1_mib_say_why_they_have_none(void **state)
 	struct hakt_status s;
 
 	(void)state;
-	s = wait_reserve(1);
+	s = hakt_daemon_wait_reserve(&hakd, 1);
 	assert_string_equal(s.huge_pages, "none: a SuperSlab of 1 MiB is half a huge page");
 	assert_true(calloc_and_scribble());
 	assert_int_equal(hakmem_trim(), 0);

@@ -150,6 +150,20 @@ void hakt_daemon_wait_resident(const struct hakt_daemon *daemon, unsigned long l
 		 s.resident_bytes, s.kept_superslabs, s.reserve_superslabs);
 }
 
+struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, unsigned n)
+{
+	struct hakt_status s = {0};
+
+	for (unsigned i = 0; i < 3000; i++) {
+		s = hakt_daemon_status(daemon);
+		if (s.reserve_superslabs >= n)
+			return s;
+		pause_10ms();
+	}
+	fail_msg("after 30 s there are %llu SuperSlabs in reserve", s.reserve_superslabs);
+	return s;
+}
+
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)
 {
 	struct hakt_status s = {0};

@@ -44,6 +44,9 @@ unsigned long long hakt_daemon_counter(const struct hakt_daemon *daemon, const c
 /* Waits, 60 s at most, until the heap has no more memory than this. */
 void hakt_daemon_wait_resident(const struct hakt_daemon *daemon, unsigned long long most);
 
+/* Waits, 30 s at most, until so many SuperSlabs are in reserve; what it says then. */
+struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, unsigned n);
+
 /* Waits, 10 s at most, until nothing is granted and nobody attached. */
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);
 
