@@ -18,7 +18,8 @@
 
 #define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */
 
-__attribute__((cold, noinline)) static void report_double(struct hakc_thread *t, const void *block)
+__attribute__((cold, noinline)) void hakc_free_report_double(struct hakc_thread *t,
+							     const void *block)
 {
 	hakc_count(t->heap, HAK_STAT_DOUBLE_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "double free of %p refused", block);
@@ -31,8 +32,8 @@ static void report_doubles(struct hakc_thread *t, uint32_t slot, unsigned word, 
 	for (; twice; twice &= twice - 1) {
 		uint64_t index = word * 64 + (unsigned)__builtin_ctzll(twice);
 
-		report_double(t, (void *)(hak_segment_address(&t->heap->segment, slot) +
-					  index * hak_classes[cls].size));
+		hakc_free_report_double(t, (void *)(hak_segment_address(&t->heap->segment, slot) +
+						    index * hak_classes[cls].size));
 	}
 }
 
@@ -241,7 +242,7 @@ static void free_own_span(struct hakc_thread *t, uint32_t slot, uint64_t w, cons
 
 	/* Changed: another thread of ours was faster. */
 	if (is_changed(heap, slot, w) || hak_slab_free(hak_segment_bits(&heap->segment, slot), 1)) {
-		report_double(t, block);
+		hakc_free_report_double(t, block);
 		return;
 	}
 	hakc_thread_count(t, HAK_STAT_FREES, 1);
@@ -256,7 +257,7 @@ bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
 		    &heap->slabs[slot].keeper)) /* if it is kept just now: see keep_span */
 		return false;
 	if (hak_slab_claim(hak_segment_bits(&heap->segment, slot), 1))
-		report_double(t, (void *)hak_segment_address(&heap->segment, slot));
+		hakc_free_report_double(t, (void *)hak_segment_address(&heap->segment, slot));
 	return true;
 }
 
@@ -275,7 +276,7 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		hakc_magazine_drop(m);
 		t->span_bytes -= n * HAK_SLOT_BYTES;
 		if (!hakc_thread_keeps(t, slot, n)) {
-			report_double(t, block);
+			hakc_free_report_double(t, block);
 			continue;
 		}
 		free_own_span(t, slot, hak_slab_load(&t->words[slot]), block);
@@ -352,7 +353,7 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	struct hakc_magazine *m = &t->magazines[cls];
 
 	if (hakc_magazine_next(t, m) == block || hak_segment_is_free(&t->heap->segment, l)) {
-		report_double(t, block);
+		hakc_free_report_double(t, block);
 		return;
 	}
 	if (m->top == m->end) {
@@ -380,7 +381,7 @@ static void free_remote_span(struct hakc_thread *t, const struct hak_location *l
 {
 	hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
 	if (hak_slab_free(hak_segment_bits(&t->heap->segment, l->slot), 1)) {
-		report_double(t, block);
+		hakc_free_report_double(t, block);
 		return;
 	}
 	hakc_thread_count(t, HAK_STAT_FREES, 1);
@@ -391,11 +392,6 @@ static void free_remote_span(struct hakc_thread *t, const struct hak_location *l
 static bool is_own_span(const struct hakc_thread *t, uint64_t w)
 {
 	return hak_slab_state(w) == HAK_SLAB_SPAN && hak_slab_owner(w) == t->heap->holder;
-}
-
-void hakc_free_report_double(struct hakc_thread *t, const void *block)
-{
-	report_double(t, block);
 }
 
 /*
@@ -425,7 +421,7 @@ static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, v
 	/* Relaxed: whether another process has freed it; [order:keeper] a thread of ours. */
 	if (hak_load_relaxed(&t->bits[(uint64_t)slot * HAK_SLAB_BITS_WORDS]) & 1 ||
 	    hak_load_acquire(keeper) != 0) {
-		report_double(t, block);
+		hakc_free_report_double(t, block);
 		return true;
 	}
 	hak_store_relaxed(keeper, t->number);

@@ -32,7 +32,7 @@ bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls);
  */
 bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot);
 
-/* For a span that turned out not to be this thread's to give out (hakc_thread_keeps). */
+/* Counts and logs; in the caches it may be found out late. */
 void hakc_free_report_double(struct hakc_thread *t, const void *block);
 
 /* Makes the kept EMPTY slabs unused, the current ones too if `all`. */
