@@ -11,6 +11,7 @@
 #include "tests/stress/group.h"
 #include "tests/stress/party.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 #define OPS UINT64_C(2000000) /* of all processes together */
 
@@ -22,6 +23,7 @@ static int start(void **state)
 	static const char *const options[] = {"--limit", "1G", "--log-level", "warn", NULL};
 
 	(void)state;
+	hakt_process_prepare(); /* it unsets this */
 	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
 	hakt_daemon_start(&hakd, options);
 	return 0;

@@ -14,6 +14,7 @@
 #include "tests/stress/group.h"
 #include "tests/stress/party.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 #define SURVIVORS 2u
 #define VICTIMS	  4u
@@ -29,6 +30,7 @@ static int start(void **state)
 	static const char *const options[] = {"--limit", "2G", "--log-level", "warn", NULL};
 
 	(void)state;
+	hakt_process_prepare(); /* it unsets this */
 	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
 	hakt_daemon_start(&hakd, options);
 	return 0;

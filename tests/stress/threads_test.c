@@ -16,6 +16,7 @@
 #include "tests/stress/mailbox.h"
 #include "tests/stress/party.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 #define THREADS_MAX 8u
 #define OPS	    UINT64_C(1000000) /* of all threads together */
@@ -27,6 +28,7 @@ static int start(void **state)
 	static const char *const options[] = {"--limit", "1G", "--log-level", "warn", NULL};
 
 	(void)state;
+	hakt_process_prepare(); /* it unsets this */
 	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
 	hakt_daemon_start(&hakd, options);
 	return 0;
