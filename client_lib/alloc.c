@@ -68,8 +68,7 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	uint64_t late = (UINT64_C(1)
 			 << slot * COLOUR_STEP % (shape->n_blocks < 64 ? shape->n_blocks : 64)) -
 			1;
-	void **before = hakc_magazine_blocks(t, m) + hakc_magazine_count(m);
-	void **top = before;
+	void **top = m->top;
 
 	for (unsigned tried = 0; tried < n_words && wanted > 0; tried++) {
 		unsigned i = slab->word < n_words ? slab->word : 0;
@@ -88,9 +87,12 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 		top = push_blocks(top, first, shape->size, mask & late);
 		top = push_blocks(top, first, shape->size, mask & ~late);
 	}
-	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - before));
-	m->top += (uint64_t)((char *)top - (char *)before);
-	return top != before;
+	hakc_thread_count(t, HAK_STAT_CLAIMS, (uint64_t)(top - m->top));
+	if (top == m->top)
+		return false;
+	m->top = top;
+	m->next = *top;
+	return true;
 }
 
 /* An unclaimed slab becomes this thread's; heap locked. */
@@ -294,9 +296,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	void *block = hakc_magazine_next(t, m);
-
-	if (!block) {
+	if (!m->next) {
 		int r = fill_magazine(t, cls);
 
 		if (r == -ENOMEM) {
@@ -305,10 +305,8 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		}
 		if (r < 0)
 			return fail(t, r);
-		block = hakc_magazine_next(t, m);
 	}
-	hakc_magazine_drop(m);
-	return block;
+	return hakc_magazine_pop(m);
 }
 
 static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32_t *ret_slot,
@@ -336,10 +334,9 @@ static inline void *take_span(struct hakc_thread *t, size_t size, void **ret_los
 	if (at >= HAKC_SPAN_SLOTS_MAX)
 		return NULL;
 	m = &t->magazines[HAKC_SPANS_AT + at];
-	block = hakc_magazine_next(t, m);
-	if (!block)
+	if (!m->next)
 		return NULL;
-	hakc_magazine_drop(m);
+	block = hakc_magazine_pop(m);
 	slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 	t->span_bytes -= (at + 1) * HAK_SLOT_BYTES;
 	if (__builtin_expect(!hakc_thread_keeps(t, slot, (uint32_t)at + 1), 0)) {
@@ -421,12 +418,8 @@ void *hakc_alloc_slow(size_t size)
 	if (size <= HAK_CLASS_MAX) {
 		struct hakc_magazine *m = &t->magazines[hak_class_of(size)];
 
-		void *block = hakc_magazine_next(t, m);
-
-		if (__builtin_expect(block != NULL, 1)) {
-			hakc_magazine_drop(m);
-			return block;
-		}
+		if (__builtin_expect(m->next != NULL, 1))
+			return hakc_magazine_pop(m);
 	} else {
 		void *lost;
 		void *block = take_span(t, size, &lost);

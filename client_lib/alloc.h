@@ -34,12 +34,8 @@ static inline void *hakc_alloc(size_t size)
 		struct hakc_thread *t = hakc_self;
 		struct hakc_magazine *m = (void *)((char *)t + t->by_steps[steps]);
 
-		void *block = hakc_magazine_next(t, m);
-
-		if (__builtin_expect(block != NULL, 1)) {
-			hakc_magazine_drop(m);
-			return block;
-		}
+		if (__builtin_expect(m->next != NULL, 1))
+			return hakc_magazine_pop(m);
 	}
 	return hakc_alloc_slow(size);
 }

@@ -205,14 +205,15 @@ static void free_blocks(struct hakc_thread *t, void *const *blocks, uint32_t n, 
 static void flush_magazine(struct hakc_thread *t, unsigned cls, uint32_t keep)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
-	void **blocks = hakc_magazine_blocks(t, m);
 	uint32_t n = hakc_magazine_count(m);
 
 	if (n <= keep)
 		return;
-	free_blocks(t, &blocks[1], n - keep, cls);
-	memmove(&blocks[1], &blocks[1 + n - keep], keep * sizeof(blocks[0]));
-	m->top = m->bottom + keep * sizeof(blocks[0]);
+	*m->top = m->next;
+	free_blocks(t, &m->bottom[1], n - keep, cls);
+	memmove(&m->bottom[1], &m->bottom[1 + n - keep], keep * sizeof(m->bottom[0]));
+	m->top = m->bottom + keep;
+	m->next = *m->top;
 }
 
 __attribute__((noinline)) void hakc_free_flush_outgoing(struct hakc_thread *t)
@@ -270,10 +271,9 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		return;
 	pthread_mutex_lock(&t->heap->lock);
 	while (hakc_magazine_count(m) > keep) {
-		void *block = hakc_magazine_next(t, m);
+		void *block = hakc_magazine_pop(m);
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
-		hakc_magazine_drop(m);
 		t->span_bytes -= n * HAK_SLOT_BYTES;
 		if (!hakc_thread_keeps(t, slot, n)) {
 			hakc_free_report_double(t, block);
@@ -306,7 +306,7 @@ void hakc_free_shrink(struct hakc_thread *t)
 			flush_spans(t, i - HAKC_SPANS_AT + 1, hakc_magazine_count(m) / 2);
 		} else if (m->used == 0 && half >= 2) {
 			flush_magazine(t, i, half);
-			m->end = m->bottom + half * sizeof(void *);
+			m->end = m->bottom + half;
 		}
 		m->used = 0;
 	}
@@ -352,7 +352,7 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	unsigned cls = hak_slab_class(l->word);
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (hakc_magazine_next(t, m) == block || hak_segment_is_free(&t->heap->segment, l)) {
+	if (m->next == block || hak_segment_is_free(&t->heap->segment, l)) {
 		hakc_free_report_double(t, block);
 		return;
 	}
@@ -361,7 +361,7 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 		if (!hakc_magazine_grow(m))
 			flush_magazine(t, cls, hakc_magazine_room(m) / 2);
 	}
-	hakc_magazine_push(t, m, block);
+	hakc_magazine_push(m, block);
 }
 
 /* A block that another thread or process claims, of a slab whose W is w. */
@@ -426,7 +426,7 @@ static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, v
 	}
 	hak_store_relaxed(keeper, t->number);
 	t->span_bytes = bytes;
-	hakc_magazine_push(t, m, block);
+	hakc_magazine_push(m, block);
 	return true;
 }
 

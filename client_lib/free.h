@@ -57,9 +57,8 @@ static inline void hakc_free(void *block)
 
 			if (__builtin_expect(
 				    ((uintptr_t)block % HAK_SLOT_BYTES) * m->magic < m->limit, 1) &&
-			    __builtin_expect(m->top != m->end && hakc_magazine_next(t, m) != block,
-					     1)) {
-				hakc_magazine_push(t, m, block);
+			    __builtin_expect(m->top != m->end && m->next != block, 1)) {
+				hakc_magazine_push(m, block);
 				return;
 			}
 		}

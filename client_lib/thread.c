@@ -82,20 +82,18 @@ static struct hakc_thread *new_state(struct hakc_heap *heap)
 
 static void init_magazines(struct hakc_thread *t)
 {
-	uint64_t at = sizeof(*t); /* where the next one's NULL stands */
-	const uint64_t place = sizeof(void *);
+	void **room = (void **)(t + 1); /* where the next one's NULL stands */
 
-	for (unsigned i = HAKC_MAGAZINES_USED; i < HAKC_MAGAZINES; i++) /* empty and full */
-		t->magazines[i].top = t->magazines[i].end = at;
 	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++) {
 		struct hakc_magazine *m = &t->magazines[i];
 		uint32_t most = magazine_max(i);
 		uint32_t first = most < HAKC_MAGAZINE_FIRST ? most : HAKC_MAGAZINE_FIRST;
 
-		m->top = m->bottom = at;
-		m->end_max = at + most * place;
-		m->end = i < HAKC_SPANS_AT ? at + first * place : m->end_max;
-		at = m->end_max + place;
+		m->next = NULL;
+		m->top = m->bottom = room; /* which has never held anything but NULL */
+		m->end_max = room + most;
+		m->end = i < HAKC_SPANS_AT ? room + first : m->end_max;
+		room = m->end_max + 1;
 		if (i < HAK_CLASS_COUNT) {
 			m->magic = hak_classes[i].magic;
 			m->limit = hak_class_start_limit(&hak_classes[i]);

@@ -33,31 +33,46 @@
 #define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
 
 /*
- * A stack of blocks in room behind the state; places are bytes from the state's begin. Below the
- * first block stands a NULL, so that one look tells both what goes next and that nothing does.
- * In a state of zeros that look finds the base, which is NULL too.
+ * A stack of blocks. The one that goes next stands in the head, so that a pair of free and malloc
+ * hands it over without a look at the room; the others lie in room behind the state, from
+ * bottom[1] on. bottom[0] is NULL: what is next in an empty one. Zero: empty, no room.
  */
 struct hakc_magazine {
-	uint64_t top; /* of the block that goes next */
-	uint64_t end; /* of the last block that there is room for now */
-	uint64_t bottom;
-	uint64_t end_max;
+	void *next;
+	void **top; /* bottom + number of blocks */
+	void **end; /* bottom + as many as there is room for now */
+	void **bottom;
+	void **end_max;
 	uint64_t magic; /* of the class: an offset from the slab's begin ... */
 	uint64_t limit; /* ... begins a block if its product with magic is below */
 	uint64_t used;	/* fills and flushes since the last round of shrinking */
-	uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache line");
 
 static inline uint32_t hakc_magazine_count(const struct hakc_magazine *m)
 {
-	return (uint32_t)((m->top - m->bottom) / sizeof(void *));
+	return (uint32_t)(m->top - m->bottom);
 }
 
 static inline uint32_t hakc_magazine_room(const struct hakc_magazine *m)
 {
-	return (uint32_t)((m->end - m->bottom) / sizeof(void *));
+	return (uint32_t)(m->end - m->bottom);
+}
+
+/* There is a block, or there is room: who calls has looked. */
+static inline void *hakc_magazine_pop(struct hakc_magazine *m)
+{
+	void *block = m->next;
+
+	m->next = *--m->top;
+	return block;
+}
+
+static inline void hakc_magazine_push(struct hakc_magazine *m, void *block)
+{
+	*m->top++ = m->next;
+	m->next = block;
 }
 
 /* Twice the room, up to the most that it may have. False: it has that already. */
@@ -115,30 +130,6 @@ struct hakc_thread {
 };
 
 #define HAKC_EMPTY_KEPT 4u
-
-/* The room of a magazine from its bottom on: block i, from 1, is at [i]. */
-static inline void **hakc_magazine_blocks(struct hakc_thread *t, const struct hakc_magazine *m)
-{
-	return (void **)((char *)t + m->bottom);
-}
-
-/* What goes next; NULL: nothing. */
-static inline void *hakc_magazine_next(const struct hakc_thread *t, const struct hakc_magazine *m)
-{
-	return *(void *const *)((const char *)t + m->top);
-}
-
-/* There is a block, or there is room: who calls has looked. */
-static inline void hakc_magazine_drop(struct hakc_magazine *m)
-{
-	m->top -= sizeof(void *);
-}
-
-static inline void hakc_magazine_push(struct hakc_thread *t, struct hakc_magazine *m, void *block)
-{
-	m->top += sizeof(void *);
-	*(void **)((char *)t + m->top) = block;
-}
 
 /* The calling thread's state; one that is always empty before its first call. */
 extern __thread struct hakc_thread *hakc_self __attribute__((tls_model("initial-exec")));
