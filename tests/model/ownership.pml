@@ -66,13 +66,13 @@
 
 #if SCENARIO == PASS
 #define NB 1
-#define REFS 2
+#define REFS 3
 #define MORTAL (1 << A | 1 << B)
 #define CLIENTS_B_E
 #define REVOKES
 #define GRANTS
 #elif SCENARIO == HAND_ON
-#define NB 1
+#define NB 2
 #define REFS 3
 #define MORTAL (1 << A | 1 << B)
 #define CLIENTS_B_E
@@ -91,19 +91,22 @@
 #define GRANTS
 #elif SCENARIO == ROOTS
 #define NB 1
-#define REFS 2
+#define REFS 3
 #define MORTAL (1 << A | 1 << B)
 #define NAMES
+#define CLIENTS_B_E
+#define HANDS_ON
 #elif SCENARIO == SLOTS
 #define NB 1
-#define REFS 2
+#define REFS 3
 #define MORTAL (1 << A | 1 << B)
 #define HANDS_ON
 #define TWO_LIVES
 #define GRANTS
+#define CLIENTS_B_E
 #elif SCENARIO == PLAIN
 #define NB 2
-#define REFS 1
+#define REFS 2
 #define MORTAL (1 << A | 1 << B)
 #define GIVES
 #define GRANTS
@@ -157,6 +160,10 @@ inline make_ref(x)
 	good[n_refs] = true;
 	n_refs++
 }
+
+/* A take of ref k of block b may fail: there is no ticket, or the owner is dead. */
+#define no_ticket(k) (!good[k] || !alive[B] && (h[b] == B || h[b] == B2) || \
+		      !alive[A] && (h[b] == A || h[b] == CACHED || h[b] == GIVEN || h[b] == QUEUED))
 
 /* Chooses a block, or a ref, for which it holds; waits if there is none. */
 #define SOME(when, holds) if :: (when) && holds(0) -> b = 0 \
@@ -267,7 +274,7 @@ proctype owner(byte me; byte t; byte self)
 		:: tagged && re[k] == ep && ti[b] == ri[k] && ts[b] <= OWNED ->
 			assert(good[k] && bt[b] == 0);
 			void_tickets(b); TAG(b, me, OWNED, NEXT(ti[b])); h[b] = self
-		:: else -> assert(!good[k])
+		:: else -> assert(no_ticket(k))
 		fi; b = 0; k = 0 }
 #endif
 #ifdef GIVES
@@ -369,7 +376,7 @@ born:	do
 		     :: ok && ti[b] == ri[k] && ts[b] <= OWNED && !(ts[b] == OWNED && is_root(b)) ->
 			assert(good[k] && bt[b] == 0);
 			void_tickets(b); TAG(b, me, OWNED, TAKEN(ti[b])); h[b] = me_now
-		     :: else -> assert(!good[k])
+		     :: else -> assert(no_ticket(k))
 		     fi; cross[me] = false; b = 0; k = 0; ok = false)
 	/* free by the holder: tag, bit */
 #ifdef BREAK_FREEING_AFTER_BIT
@@ -386,6 +393,11 @@ born:	do
 #endif
 #ifdef HANDS_ON
 	:: atomic { SOME(alive[me] && n_refs < REFS, is_mine); make_ref(b); b = 0 }
+#endif
+#ifdef NAMES
+	/* Who has looked a name up makes a ref of what isn't its own: no ticket. */
+	:: d_step { alive[me] && n_refs < REFS && entry == LIVE -> make_ref(rb[named]);
+		good[n_refs - 1] = false }
 #endif
 #ifdef GIVES
 	/* free(p) of a block of A. Untagged: into the buffer, with the epoch. Tagged: now. */
@@ -573,7 +585,7 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 			 (ts[b] == NONE || ts[b] == OWNED && th[b] != ROOT) ->
 			assert(good[k] && bt[b] == 0); void_tickets(b);
 			TAG(b, ROOT, OWNED, NEXT(ti[b])); h[b] = ROOT; fin = true
-		      :: else -> assert(!good[k])
+		      :: else -> assert(no_ticket(k))
 		      fi);
 		STEPD(if :: fin -> entry = LIVE; named = k :: else -> entry = FREE; named = 0 fi;
 		      fin = false; b = 0; k = 0)
@@ -641,11 +653,26 @@ proctype always()
 	atomic { bad(0) || bad(NB - 1) || lost -> assert(false) }
 }
 
-#ifdef WITNESS
-/* A state that must be reachable: then this is found. */
-proctype witness()
+#ifdef REACHED
+/* The far end of each scenario: with this it is found, so the search gets there. */
+#if SCENARIO == PASS	  /* a ticket of the next owner was taken */
+#define far (granted && h[0] == E)
+#elif SCENARIO == HAND_ON /* what A claimed and B passed on is E's, both are dead and dealt with */
+#define far (h[0] == E && st == ORPHAN && scanned[A] && scanned[B])
+#elif SCENARIO == THREADS /* taken in the other class */
+#define far (recut && cls == 1 && h[0] == B)
+#elif SCENARIO == ORPHANS /* passed on within an orphan, beside a block of its new owner */
+#define far (own == C && h[0] == E && h[1] == C)
+#elif SCENARIO == ROOTS	  /* a name outlives all that held it */
+#define far (entry == LIVE && scanned[A] && scanned[B])
+#elif SCENARIO == SLOTS	  /* the second client in the slot holds a block of the next owner */
+#define far (lives == 2 && own == C && h[0] == B2)
+#elif SCENARIO == PLAIN	  /* a crossing under the next owner */
+#define far (own == C && cross[B] && h[0] == C)
+#endif
+proctype reached()
 {
-	atomic { WITNESS -> assert(false) }
+	atomic { far -> assert(false) }
 }
 #endif
 
@@ -682,8 +709,8 @@ init
 #endif
 		run daemon();
 		run always();
-#ifdef WITNESS
-		run witness();
+#ifdef REACHED
+		run reached();
 #endif
 	}
 }

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# run.sh [NAME...]: searches the models whole, then each mutation, which must be found, and states
+# that must be reachable. NAME: only those lines. docs/recovery.md says what is shown by it.
+# One core, 2 GiB. Ends with "N passed, N failed".
+set -uo pipefail
+source=$(realpath "$(dirname "$0")")/ownership.pml
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export LC_ALL=C
+passed=0 failed=0 only=" $* "
+
+# pan SCENARIO [-D...]: searches; 0: whole and nothing found, 1: a violation, 2: neither.
+pan() {
+	(
+		cd "$work" && rm -f pan* ./*.trail &&
+			spin -a -DSCENARIO="$1" "${@:2}" "$source" </dev/null &&
+			gcc -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c &&
+			timeout 300 ./pan -m5000000 -E
+	) >"$work/log" 2>&1 </dev/null
+	grep -qE 'errors: [1-9]' "$work/log" && grep -q 'assertion violated' "$work/log" && return 1
+	grep -q 'errors: 0' "$work/log" &&
+		! grep -qiE 'not completed|depth too small|out of memory|error: ' "$work/log" && return 0
+	return 2
+}
+
+# line EXPECTED NAME SCENARIO [-D...]: one line, counted.
+line() {
+	local expected=$1 name=$2 start=$SECONDS code=0 states
+	shift 2
+	[ "$only" = "  " ] || [[ $only == *" $name "* ]] || return 0
+	pan "$@" || code=$?
+	states=$(awk '/states, stored/ { print $1 }' "$work/log")
+	if [ $code -eq "$expected" ]; then
+		passed=$((passed + 1))
+		echo "ok      $name ($1, ${states:-?} states, $((SECONDS - start)) s)"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $name ($1, ${states:-?} states, $((SECONDS - start)) s)"
+		tail -n 40 "$work/log"
+	fi
+}
+
+holds() { line 0 "$@"; }
+breaks() { line 1 "$1" "$2" "-DBREAK_$1"; }
+reaches() { line 1 "$@" -DREACHED; }
+
+holds whole_pass PASS
+holds whole_hand_on HAND_ON
+holds whole_threads THREADS
+holds whole_orphans ORPHANS
+holds whole_roots ROOTS
+holds whole_slots SLOTS
+holds whole_plain PLAIN
+# A take that looks at the bit too refuses no ticket.
+holds bit_pass PASS -DWITH_BIT
+holds bit_threads THREADS -DWITH_BIT
+holds bit_slots SLOTS -DWITH_BIT
+
+for scenario in PASS HAND_ON THREADS ORPHANS ROOTS SLOTS PLAIN; do
+	reaches "far_end_${scenario,,}" $scenario
+done
+
+breaks NO_CROSSING PASS
+breaks NO_GRACE PASS
+breaks W_BEFORE_CROSSING PASS
+breaks TAKE_WITHOUT_INC PASS
+breaks NO_EPOCH PASS
+breaks GRANT_WITHOUT_EPOCH PASS
+breaks GRANT_KEEPS_TAGS_UNTAGGED PASS
+breaks REF_LEAVES_UNTAGGED PASS
+breaks FREE_WITHOUT_INC PASS
+breaks CLAIM_KEEPS_TAG PASS
+breaks BIT_BEFORE_TAG PASS
+breaks FREEING_LEFT PASS
+breaks CLAIM_WITHOUT_INC HAND_ON
+breaks FREEING_AFTER_BIT HAND_ON
+breaks REFUSED_WHILE_RECLAIMING HAND_ON
+breaks TAG_BEFORE_BIT HAND_ON
+breaks W_BEFORE_BIT THREADS
+breaks TWO_CLAIMERS THREADS
+breaks RETIRE_KEEPS_TAGS THREADS
+breaks CUT_WITHOUT_EPOCH THREADS
+breaks ADOPT_WITH_EPOCH ORPHANS
+breaks UNUSED_WITH_SURVIVORS ORPHANS
+breaks NO_PENDING ROOTS
+breaks LIVE_BEFORE_TAG ROOTS
+breaks TAKE_FROM_ROOT ROOTS
+breaks WITHDRAW_FOR_THE_DEAD ROOTS
+breaks SLOT_TOO_EARLY SLOTS
+breaks NO_GRACE PLAIN
+breaks NO_CROSSING PLAIN
+breaks FLUSH_WITHOUT_INC PLAIN
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
