@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds and runs all tests. --quick: the release build only, no sanitizers, no real programs.
+# Builds and runs all tests. --quick: the release build only, no sanitizers, real programs, models.
 # Ends with "N passed, N failed, N skipped" over stages and test programs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -77,6 +77,7 @@ stage "house rules, self-test" bash tests/arch/check.sh --self-test
 stage "build release, gcc" build release && programs release
 if [ $quick -eq 0 ]; then
 	real_programs build/release
+	stage "models" bash tests/model/run.sh
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan

@@ -80,7 +80,7 @@
 #elif SCENARIO == THREADS
 #define NB 2
 #define REFS 2
-#define MORTAL (1 << B)
+#define MORTAL (1 << A | 1 << B)
 #define TWO_THREADS
 #elif SCENARIO == ORPHANS
 #define NB 2
@@ -108,6 +108,7 @@
 #define NB 2
 #define REFS 2
 #define MORTAL (1 << A | 1 << B)
+#define CLIENTS_B_E
 #define GIVES
 #define GRANTS
 #endif
@@ -163,7 +164,7 @@ inline make_ref(x)
 
 /* A take of ref k of block b may fail: there is no ticket, or the owner is dead. */
 #define no_ticket(k) (!good[k] || !alive[B] && (h[b] == B || h[b] == B2) || \
-		      !alive[A] && (h[b] == A || h[b] == CACHED || h[b] == GIVEN || h[b] == QUEUED))
+		      !alive[A] && (h[b] == A || h[b] == A2 || h[b] == CACHED || h[b] == GIVEN || h[b] == QUEUED))
 
 /* Chooses a block, or a ref, for which it holds; waits if there is none. */
 #define SOME(when, holds) if :: (when) && holds(0) -> b = 0 \
@@ -173,8 +174,8 @@ inline make_ref(x)
 	:: REFS > 2 && (when) && n_refs > 2 -> k = 2 % REFS fi
 
 /* One step, or the process dies before it. */
-#define STEP(x) if :: d_step { x } :: atomic { mortal(me) -> die() } fi
-#define DIES :: atomic { mortal(me) && alive[me] -> die() }
+#define STEP(x) if :: d_step { alive[me]; x } :: atomic { mortal(me) -> die() } fi
+#define DIES :: atomic { mortal(me) -> die() }
 
 #define me_now (me == B && lives == 2 -> B2 : me)
 
@@ -282,7 +283,7 @@ proctype owner(byte me; byte t; byte self)
 #endif
 #ifdef TWO_THREADS
 	/* a block goes to the other thread; W does */
-	:: atomic { SOME(true, is_held); h[b] = (self == A -> A2 : A); b = 0 }
+	:: atomic { SOME(alive[me], is_held); h[b] = (self == A -> A2 : A); b = 0 }
 	:: d_step { mine && thr == t -> thr = 0 }
 	:: d_step { mine && thr == 0 -> thr = t }
 	/* EMPTY: claims all bits, W UNUSED; cut into the other class with epoch + 1 */
@@ -295,16 +296,16 @@ proctype owner(byte me; byte t; byte self)
 			STEP(claim_bit(b, CUT); b++)
 		:: else -> break
 		od;
-		atomic { st = UNUSED; thr = 0; b = 0 };
+		STEP(st = UNUSED; thr = 0; b = 0);
 		do
 		:: b < NB -> STEP(assert(h[b] == CUT); bt[b] = 1; h[b] = NONE; b++)
 		:: else -> break
 		od;
-		atomic { b = 0; cls = 1 - cls; st = ACTIVE; thr = t;
 #ifndef BREAK_CUT_WITHOUT_EPOCH
-			ep++
+		STEP(b = 0; cls = 1 - cls; st = ACTIVE; thr = t; ep++)
+#else
+		STEP(b = 0; cls = 1 - cls; st = ACTIVE; thr = t)
 #endif
-		}
 #endif
 	od;
 dead:	skip
@@ -408,7 +409,8 @@ born:	do
 		STEP(ok = ok && ts[b] == NONE && ti[b] == i;
 		     if :: ok -> assert(is_given(b)); TAG(b, me, FREEING, NEXT(i)); h[b] = OUT(me);
 				void_tickets(b)
-			:: else -> assert(!is_given(b)) fi; cross[me] = false);
+			:: else /* taken by a ticket meanwhile; A may have claimed it again */
+		     fi; cross[me] = false);
 		STEP(if :: ok -> assert(bt[b] == 0 && h[b] == OUT(me)); bt[b] = 1; h[b] = NONE
 			:: else fi; ok = false; b = 0; i = 0; k = 0)
 	/* the buffer is flushed */
@@ -456,13 +458,13 @@ dead:
 /* A crossing of x that was under way has ended. A bit is enough for the counter: who ends one and
    begins another lets the daemon see the even value in between, if it likes. */
 #define ENDED(x) if :: !alive[x] || !cross[x] -> skip :: goto start fi
-#ifdef BREAK_NO_GRACE
+#if defined(BREAK_NO_GRACE) || defined(BREAK_GRACE_TOO_EARLY)
 #define GRACE skip
 #else
 #define GRACE ENDED(B); ENDED(E)
 #endif
 
-#define gone_a(x) (h[x] == A || h[x] == CACHED || h[x] == GIVEN || h[x] == QUEUED || h[x] == OUT(A) || \
+#define gone_a(x) (h[x] == A || h[x] == A2 || h[x] == CUT || h[x] == CACHED || h[x] == GIVEN || h[x] == QUEUED || h[x] == OUT(A) || \
 		   h[x] == NONE && bt[x] == 1)
 #ifdef TWO_LIVES
 #define gone_b(x) (lives == 1 && (h[x] == B || h[x] == OUT(B)) || \
@@ -497,7 +499,7 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 	do
 	/* A is dead: its own slab. */
 	:: atomic { !alive[A] && !scanned[A] ->
-		if :: st == ACTIVE && own == A -> st = RECLAIMING :: else fi };
+		if :: own == A -> st = RECLAIMING :: else fi };
 		do
 		:: st == RECLAIMING && b < NB && !tagged ->
 			STEPD(assert(gone_a(b)); void_tickets(b); bt[b] = 1; h[b] = NONE; b++)
@@ -520,6 +522,9 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 			fi
 		:: else -> break
 		od;
+#ifdef BREAK_GRACE_TOO_EARLY
+		ENDED(B); ENDED(E);
+#endif
 #ifdef BREAK_UNUSED_WITH_SURVIVORS
 		surv = false;
 #endif
@@ -638,7 +643,7 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 #define bad_bit(x) ((bt[x] == 1) != (h[x] == NONE))
 #define bad_tag(x) (bt[x] == 0 && (ts[x] == NONE && !is_owner(x) || ts[x] == OWNED && !id(x, th[x]) \
 				   || ts[x] == FREEING && !out(x, th[x])))
-#define left_a(x) (scanned[A] && (h[x] == A || h[x] == OUT(A) || h[x] == GIVEN || h[x] == QUEUED || \
+#define left_a(x) (scanned[A] && (h[x] == A || h[x] == A2 || h[x] == OUT(A) || h[x] == GIVEN || h[x] == QUEUED || \
 				  h[x] == CACHED && own == NONE))
 #define left_b(x) (scanned[B] && (h[x] == B || h[x] == OUT(B)) || \
 		   lives == 2 && (h[x] == B || h[x] == OUT(B) || \
