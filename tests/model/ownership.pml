@@ -5,8 +5,9 @@
  * One slab. Its owner A claims, frees, makes refs; B and E take refs, free, and make refs of what
  * they hold; C gets the slab after A's death. A and B may be killed between any two steps where
  * MORTAL says so. The daemon may be killed between any two of its own, as often as it likes, and
- * starts again with nothing but the facts. Each d_step is one access to one word (or
- * several of which nobody else can see the difference; then a comment says why).
+ * starts again with nothing but the facts. Each d_step is one access to one word, or several
+ * where nobody can tell: a load and its CAS, which is tried until it wins; an access and the end of
+ * its crossing; what a program decides and the loads that start carrying it out.
  *
  * run.sh searches each SCENARIO whole, and then each mutation (BREAK_...), which must be found.
  *
@@ -15,7 +16,7 @@
  *
  *   - a claimed block was nobody's; who frees or takes a block does so to its owner's knowledge
  *   - bit = 1 exactly where h[b] is nobody, and the tag names the holder that h[b] says
- *   - a take that succeeds had a good ticket, one that fails had none: no false ESTALE
+ *   - a take that succeeds had a good ticket; one that fails had none, or its owner is dead
  *   - the scan frees only what was the dead one's, and when it has ended nothing of it is left
  *
  * Bounded, and why nothing claimed is lost:
@@ -29,8 +30,9 @@
  *   lives  B's slot is given out twice.
  *   blocks 1, or 2 where it needs two that differ. Words of different blocks meet only in W and
  *          in a fetch_or of several bits, which does to each bit what it would do alone.
- * Not modelled: C11's orders (each access is seen by all at once), wrap of epoch and inc, shape of runs
- * of slots, hostile clients.
+ *
+ * Not modelled: C11's orders (each access is seen by all at once), wrap of epoch and inc, the shape
+ * of runs of slots, hostile clients.
  */
 #define PASS	1 /* A passes, B and E take any ref again and again; A, B, daemon die; then C */
 #define HAND_ON 2 /* B passes on what it took; A and B die, also both */
@@ -164,7 +166,8 @@ inline make_ref(x)
 
 /* A take of ref k of block b may fail: there is no ticket, or the owner is dead. */
 #define no_ticket(k) (!good[k] || !alive[B] && (h[b] == B || h[b] == B2) || \
-		      !alive[A] && (h[b] == A || h[b] == A2 || h[b] == CACHED || h[b] == GIVEN || h[b] == QUEUED))
+		      !alive[A] && (h[b] == A || h[b] == A2 || h[b] == CACHED || \
+				    h[b] == GIVEN || h[b] == QUEUED))
 
 /* Chooses a block, or a ref, for which it holds; waits if there is none. */
 #define SOME(when, holds) if :: (when) && holds(0) -> b = 0 \
@@ -464,7 +467,8 @@ dead:
 #define GRACE ENDED(B); ENDED(E)
 #endif
 
-#define gone_a(x) (h[x] == A || h[x] == A2 || h[x] == CUT || h[x] == CACHED || h[x] == GIVEN || h[x] == QUEUED || h[x] == OUT(A) || \
+#define gone_a(x) (h[x] == A || h[x] == A2 || h[x] == CUT || h[x] == CACHED || h[x] == GIVEN || \
+		   h[x] == QUEUED || h[x] == OUT(A) || \
 		   h[x] == NONE && bt[x] == 1)
 #ifdef TWO_LIVES
 #define gone_b(x) (lives == 1 && (h[x] == B || h[x] == OUT(B)) || \
@@ -490,7 +494,10 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 #else
 	if
 	:: d_step { entry == PENDING -> b = rb[named];
-		if :: ts[b] == OWNED && th[b] == ROOT -> entry = LIVE :: else -> entry = FREE; named = 0 fi;
+		if
+		:: ts[b] == OWNED && th[b] == ROOT -> entry = LIVE
+		:: else -> entry = FREE; named = 0
+		fi;
 		b = 0 }
 	:: entry != PENDING
 	fi;
@@ -641,9 +648,11 @@ start:	atomic { b = 0; k = 0; look = false; fin = false; surv = false };
 #define id(x, who) (h[x] == (who) || (who) == B && h[x] == B2 || (who) == A && h[x] == A2)
 #define out(x, who) (h[x] == OUT(who) || (who) == B && h[x] == OUT(B2))
 #define bad_bit(x) ((bt[x] == 1) != (h[x] == NONE))
-#define bad_tag(x) (bt[x] == 0 && (ts[x] == NONE && !is_owner(x) || ts[x] == OWNED && !id(x, th[x]) \
-				   || ts[x] == FREEING && !out(x, th[x])))
-#define left_a(x) (scanned[A] && (h[x] == A || h[x] == A2 || h[x] == OUT(A) || h[x] == GIVEN || h[x] == QUEUED || \
+#define bad_tag(x) (bt[x] == 0 && (ts[x] == NONE && !is_owner(x) || \
+				   ts[x] == OWNED && !id(x, th[x]) || \
+				   ts[x] == FREEING && !out(x, th[x])))
+#define left_a(x) (scanned[A] && (h[x] == A || h[x] == A2 || h[x] == OUT(A) || h[x] == GIVEN || \
+				  h[x] == QUEUED || \
 				  h[x] == CACHED && own == NONE))
 #define left_b(x) (scanned[B] && (h[x] == B || h[x] == OUT(B)) || \
 		   lives == 2 && (h[x] == B || h[x] == OUT(B) || \
