@@ -131,7 +131,12 @@ byte lives = 1;
 #define LIVE	2
 byte entry = FREE, named;
 bool cross[6]; /* a crossing is under way */
-bool granted, recut;
+bool granted;
+#ifdef WITHOUT_CUT
+bool recut = true;
+#else
+bool recut = false; /* cut once */
+#endif
 /* Ghosts. */
 byte h[NB];
 bool good[REFS];

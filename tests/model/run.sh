@@ -42,7 +42,7 @@ line() {
 }
 
 holds() { line 0 "$@"; }
-breaks() { line 1 "$1" "$2" "-DBREAK_$1"; }
+breaks() { line 1 "$1" "${@:2}" "-DBREAK_$1"; }
 reaches() { line 1 "$@" -DREACHED; }
 
 holds whole_pass PASS
@@ -54,7 +54,7 @@ holds whole_slots SLOTS
 holds whole_plain PLAIN
 # A take that looks at the bit too refuses no ticket.
 holds bit_pass PASS -DWITH_BIT
-holds bit_orphans ORPHANS -DWITH_BIT
+holds bit_roots ROOTS -DWITH_BIT
 holds bit_slots SLOTS -DWITH_BIT
 
 for scenario in PASS HAND_ON THREADS ORPHANS ROOTS SLOTS PLAIN; do
@@ -75,10 +75,10 @@ breaks CLAIM_KEEPS_TAG PASS
 breaks BIT_BEFORE_TAG PASS
 breaks FREEING_LEFT PASS
 breaks CLAIM_WITHOUT_INC HAND_ON
-breaks FREEING_AFTER_BIT HAND_ON
+breaks FREEING_AFTER_BIT SLOTS
 breaks REFUSED_WHILE_RECLAIMING HAND_ON
-breaks TAG_BEFORE_BIT HAND_ON
-breaks W_BEFORE_BIT THREADS
+breaks TAG_BEFORE_BIT ORPHANS
+breaks W_BEFORE_BIT THREADS -DWITHOUT_CUT
 breaks TWO_CLAIMERS THREADS
 breaks RETIRE_KEEPS_TAGS THREADS
 breaks CUT_WITHOUT_EPOCH THREADS
