@@ -83,14 +83,19 @@ static void end_runs(struct hakd_job *job)
 	}
 }
 
-static void end_collect(struct hakd_job *job)
+static void reply_done(struct hakd_job *job)
 {
 	Hak__Reply reply = HAK__REPLY__INIT;
 
-	end_runs(job);
 	reply.id = job->request_id;
 	if (job->peer)
 		hakd_peer_reply(job->peer, &reply, NULL, 0);
+}
+
+static void end_collect(struct hakd_job *job)
+{
+	end_runs(job);
+	reply_done(job);
 }
 
 void hakd_job_collect(struct hakd_job *job)
@@ -116,6 +121,7 @@ static void end_collect_client(struct hakd_job *job)
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
 		daemon->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
+	end_runs(job);
 	/* [order:registry] The slot is free when nothing is its any more. */
 	hak_store_release(&daemon->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_FREE, client->generation));
@@ -124,7 +130,7 @@ static void end_collect_client(struct hakd_job *job)
 	if (client->peer)
 		client->peer->client = NULL;
 	job->client = NULL;
-	end_collect(job);
+	reply_done(job);
 	uv_close((uv_handle_t *)&client->liveness, on_liveness_closed);
 }
 
