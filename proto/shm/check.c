@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The walk over granted SuperSlabs; see check.h. */
+/*
+ * The walk; see check.h. A look at a slot is a function of the words that it
+ * reads; what it finds wrong is believed when all looks agree and the word in
+ * the registry is still the one that the walk began with.
+ */
 #include "proto/shm/check.h"
+
+const char *const hak_anomaly_names[HAK_ANOMALY_COUNT] = {
+	[HAK_ANOMALY_OWNER] = "owner",	   [HAK_ANOMALY_STATE] = "state",
+	[HAK_ANOMALY_CLASS] = "class",	   [HAK_ANOMALY_BODY] = "body",
+	[HAK_ANOMALY_RANGE] = "range",	   [HAK_ANOMALY_BITS] = "bits",
+	[HAK_ANOMALY_OVERLAP] = "overlap", [HAK_ANOMALY_RUN] = "run",
+	[HAK_ANOMALY_HOLDER] = "holder",   [HAK_ANOMALY_GENERATION] = "generation",
+	[HAK_ANOMALY_FREED] = "freed",	   [HAK_ANOMALY_PENDING] = "pending",
+};
 
 const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_OWNER] = "slab owned by another holder than its SuperSlab",
@@ -9,14 +22,33 @@ const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_BODY] = "slot of a slab or span that is no body of it",
 	[HAK_ANOMALY_RANGE] = "slab or span beyond its SuperSlab",
 	[HAK_ANOMALY_BITS] = "free bits of blocks that do not exist",
+	[HAK_ANOMALY_OVERLAP] = "slab or span inside another one",
+	[HAK_ANOMALY_RUN] = "SuperSlab whose registry words contradict each other",
+	[HAK_ANOMALY_HOLDER] = "SuperSlab granted to a holder that is not there",
+	[HAK_ANOMALY_GENERATION] = "SuperSlab granted to an earlier holder of the slot",
+	[HAK_ANOMALY_FREED] = "slab word of a free SuperSlab that is not reset",
+	[HAK_ANOMALY_PENDING] = "hints of slots in which nothing can have been",
 };
 
-static void note(struct hak_census *census, enum hak_anomaly what, uint32_t slot)
-{
-	if (hak_check_anomalies(census) == 0)
-		census->first_anomaly_slot = slot;
-	census->anomalies[what]++;
-}
+/* A SuperSlab or run under the walk. */
+struct walk {
+	const struct hak_segment *segment;
+	uint32_t index;
+	uint64_t s; /* its word, as the walk began */
+	struct hak_census *census;
+	struct hak_audit *audit; /* NULL: only counted */
+};
+
+/* What one look at a slot sees. */
+struct look {
+	uint32_t length;   /* slots to go on by */
+	uint32_t n_blocks; /* of a slab or span; 0: it is unused, or nothing that is known */
+	uint64_t n_free;
+	uint64_t block_bytes;
+	bool is_span;
+	bool has_anomaly;
+	struct hak_finding finding; /* the first one */
+};
 
 uint64_t hak_check_anomalies(const struct hak_census *census)
 {
@@ -27,104 +59,365 @@ uint64_t hak_check_anomalies(const struct hak_census *census)
 	return sum;
 }
 
-static void count_blocks(const struct hak_segment *segment, uint32_t slot,
-			 const struct hak_class *shape, struct hak_census *census)
+static void note(const struct walk *walk, const struct hak_finding *finding)
 {
-	const hak_u64 *bits = hak_segment_bits(segment, slot);
-	uint64_t n_free = 0;
-	bool excess = false;
+	struct hak_audit *audit = walk->audit;
 
-	/* Relaxed: only counted. */
-	for (unsigned i = 0; i < hak_slab_bits_words(shape->n_blocks); i++) {
-		uint64_t word = hak_load_relaxed(&bits[i]);
-		uint64_t all = hak_slab_bits_mask(shape->n_blocks, i);
-
-		n_free += (uint64_t)__builtin_popcountll(word & all);
-		excess |= (word & ~all) != 0;
-	}
-	if (excess)
-		note(census, HAK_ANOMALY_BITS, slot);
-	census->slabs++;
-	census->live_blocks += shape->n_blocks - n_free;
-	census->live_bytes += (shape->n_blocks - n_free) * shape->size;
+	if (!audit || !audit->report || audit->report(audit, finding))
+		walk->census->anomalies[finding->kind]++;
 }
 
-static void count_span(const struct hak_segment *segment, uint32_t slot, uint32_t length,
-		       struct hak_census *census)
+static void note_superslab(const struct walk *walk, enum hak_anomaly kind, uint64_t word)
 {
-	const hak_u64 *bits = hak_segment_bits(segment, slot);
+	note(walk, &(struct hak_finding){.kind = kind,
+					 .superslab = walk->index,
+					 .slot = HAK_NO_SLOT,
+					 .head = HAK_NO_SLOT,
+					 .owner = hak_superslab_owner(walk->s),
+					 .word = word});
+}
 
-	census->spans++;
-	if (hak_load_relaxed(&bits[0]) & 1) /* relaxed: only counted */
+/* [order:registry] Whoever saw words of after a move sees that the registry's word moved. */
+static bool has_moved(const struct walk *walk)
+{
+	return hak_load_acquire(&walk->segment->superslabs[walk->index]) != walk->s;
+}
+
+/* Does a word stay what it was seen as, and the registry's too? */
+static bool stays(const struct walk *walk, const hak_u64 *word, uint64_t seen)
+{
+	for (unsigned i = 0; i < HAK_CHECK_LOOKS; i++)
+		/* Pairs as the load that saw it did: [order:registry] or [order:cut], [order:grant]. */
+		if (hak_load_acquire(word) != seen || has_moved(walk))
+			return false;
+	return true;
+}
+
+static void accuse(const struct walk *walk, struct look *look, enum hak_anomaly kind, uint32_t slot,
+		   uint32_t head, uint64_t word)
+{
+	if (look->has_anomaly)
 		return;
-	census->live_blocks++;
-	census->live_bytes += (uint64_t)length << HAK_SLOT_LG;
+	look->has_anomaly = true;
+	look->finding = (struct hak_finding){
+		.kind = kind,
+		.superslab = hak_segment_superslab_of(walk->segment, slot),
+		.slot = slot,
+		.head = head,
+		.owner = hak_superslab_owner(walk->s),
+		.word = word};
 }
 
-/* One slab, span or unused slot at slot, of which `left` are in the run; its length. */
-static uint32_t check_slot(const struct hak_segment *segment, uint32_t slot, uint32_t left,
-			   unsigned owner, struct hak_census *census)
+/* Relaxed: only counted; what is wrong is looked at again. */
+static void look_at_bits(const struct walk *walk, uint32_t slot, uint64_t w, struct look *look)
 {
-	uint64_t w = hak_slab_load(&segment->slab_words[slot]);
-	uint32_t length = 1;
+	const hak_u64 *bits = hak_segment_bits(walk->segment, slot);
 
-	if (hak_slab_owner(w) != owner)
-		note(census, HAK_ANOMALY_OWNER, slot);
+	for (unsigned i = 0; i < hak_slab_bits_words(look->n_blocks); i++) {
+		uint64_t word = hak_load_relaxed(&bits[i]);
+		uint64_t all = hak_slab_bits_mask(look->n_blocks, i);
+
+		look->n_free += (uint64_t)__builtin_popcountll(word & all);
+		if (word & ~all)
+			accuse(walk, look, HAK_ANOMALY_BITS, slot, slot, w);
+	}
+}
+
+static void look_at_body(const struct walk *walk, uint32_t head, uint32_t i, struct look *look)
+{
+	uint64_t body = hak_slab_load(&walk->segment->slab_words[head + i]);
+	enum hak_slab_state state = hak_slab_state(body);
+
+	if (hak_slab_owner(body) != hak_superslab_owner(walk->s))
+		accuse(walk, look, HAK_ANOMALY_OWNER, head + i, head, body);
+	else if (state == HAK_SLAB_ACTIVE || state == HAK_SLAB_SPAN)
+		accuse(walk, look, HAK_ANOMALY_OVERLAP, head + i, head, body);
+	else if (state != HAK_SLAB_BODY || hak_slab_arg(body) != i)
+		accuse(walk, look, HAK_ANOMALY_BODY, head + i, head, body);
+}
+
+/* A slab or span of `length` slots, of which `left` are in the run. */
+static void look_at_head(const struct walk *walk, uint32_t slot, uint32_t length, uint32_t left,
+			 uint64_t w, struct look *look)
+{
+	if (length < 1 || length > left) {
+		accuse(walk, look, HAK_ANOMALY_RANGE, slot, slot, w);
+		return;
+	}
+	look->length = length;
+	look->is_span = hak_slab_state(w) == HAK_SLAB_SPAN;
+	look->n_blocks = look->is_span ? 1 : hak_classes[hak_slab_class(w)].n_blocks;
+	look->block_bytes = look->is_span ? (uint64_t)length << HAK_SLOT_LG
+					  : hak_classes[hak_slab_class(w)].size;
+	look_at_bits(walk, slot, w, look);
+	for (uint32_t i = 1; i < length && !look->has_anomaly; i++)
+		look_at_body(walk, slot, i, look);
+}
+
+static struct look look_at(const struct walk *walk, uint32_t slot, uint32_t end)
+{
+	uint32_t first = walk->index * walk->segment->geometry.slots_per_superslab;
+	uint64_t w = hak_slab_load(&walk->segment->slab_words[slot]);
+	struct look look = {.length = 1};
+
+	if (hak_slab_owner(w) != hak_superslab_owner(walk->s))
+		accuse(walk, &look, HAK_ANOMALY_OWNER, slot, slot, w);
 	switch (hak_slab_state(w)) {
 	case HAK_SLAB_UNUSED:
+		break;
 	case HAK_SLAB_BODY: /* of nothing: heads step over the bodies that they cover */
-		census->unused_slots++;
-		return 1;
+		if (hak_slab_arg(w) == 0 || hak_slab_arg(w) > slot - first)
+			accuse(walk, &look, HAK_ANOMALY_BODY, slot, slot, w);
+		break;
 	case HAK_SLAB_ACTIVE:
-		if (hak_slab_class(w) >= HAK_CLASS_COUNT) {
-			note(census, HAK_ANOMALY_CLASS, slot);
-			return 1;
-		}
-		length = hak_classes[hak_slab_class(w)].n_slots;
-		count_blocks(segment, slot, &hak_classes[hak_slab_class(w)], census);
+		if (hak_slab_class(w) >= HAK_CLASS_COUNT)
+			accuse(walk, &look, HAK_ANOMALY_CLASS, slot, slot, w);
+		else
+			look_at_head(walk, slot, hak_classes[hak_slab_class(w)].n_slots, end - slot,
+				     w, &look);
 		break;
 	case HAK_SLAB_SPAN:
-		length = hak_slab_arg(w);
-		if (length >= 1 && length <= left)
-			count_span(segment, slot, length, census);
+		look_at_head(walk, slot, hak_slab_arg(w), end - slot, w, &look);
 		break;
 	default:
-		note(census, HAK_ANOMALY_STATE, slot);
-		return 1;
+		accuse(walk, &look, HAK_ANOMALY_STATE, slot, slot, w);
 	}
-	if (length < 1 || length > left) {
-		note(census, HAK_ANOMALY_RANGE, slot);
-		return 1;
-	}
-	for (uint32_t i = 1; i < length; i++) {
-		uint64_t body = hak_slab_load(&segment->slab_words[slot + i]);
+	return look;
+}
 
-		if (hak_slab_state(body) != HAK_SLAB_BODY || hak_slab_arg(body) != i)
-			note(census, HAK_ANOMALY_BODY, slot + i);
-		if (hak_slab_owner(body) != owner)
-			note(census, HAK_ANOMALY_OWNER, slot + i);
+static bool is_same(const struct look *a, const struct look *b)
+{
+	return a->has_anomaly && b->has_anomaly && a->finding.kind == b->finding.kind &&
+	       a->finding.slot == b->finding.slot && a->finding.word == b->finding.word;
+}
+
+static bool is_unused(const struct look *look)
+{
+	return look->n_blocks == 0 &&
+	       !(look->has_anomaly && (look->finding.kind == HAK_ANOMALY_STATE ||
+				       look->finding.kind == HAK_ANOMALY_CLASS ||
+				       look->finding.kind == HAK_ANOMALY_RANGE));
+}
+
+/* One slab, span or unused slot; its length, or 0: the run is not what it was any more. */
+static uint32_t check_slot(const struct walk *walk, uint32_t slot, uint32_t end)
+{
+	struct hak_census *census = walk->census;
+	struct look look = look_at(walk, slot, end);
+
+	for (unsigned i = 1; look.has_anomaly && i < HAK_CHECK_LOOKS; i++) {
+		struct look again;
+
+		if (has_moved(walk))
+			return 0;
+		again = look_at(walk, slot, end);
+		if (is_same(&look, &again))
+			continue;
+		look = again; /* somebody is at work there */
+		look.has_anomaly = false;
 	}
-	return length;
+	if (look.has_anomaly && has_moved(walk))
+		return 0;
+	if (look.has_anomaly)
+		note(walk, &look.finding);
+	census->unused_slots += is_unused(&look);
+	census->slabs += look.n_blocks > 0 && !look.is_span;
+	census->spans += look.n_blocks > 0 && look.is_span;
+	census->live_blocks += look.n_blocks - look.n_free;
+	census->live_bytes += (look.n_blocks - look.n_free) * look.block_bytes;
+	return look.length;
+}
+
+static void check_slots(const struct walk *walk, uint32_t n)
+{
+	uint32_t per = walk->segment->geometry.slots_per_superslab;
+	uint32_t end = (walk->index + n) * per;
+	uint32_t length = 1;
+
+	walk->census->superslabs += n;
+	for (uint32_t slot = walk->index * per; slot < end && length > 0; slot += length)
+		length = check_slot(walk, slot, end);
+}
+
+/* [order:registry] What the daemon prepared before the grant is visible. */
+static struct walk begin_walk(const struct hak_segment *segment, uint32_t index,
+			      struct hak_census *census, struct hak_audit *audit)
+{
+	uint64_t s = hak_load_acquire(&segment->superslabs[index]);
+
+	return (struct walk){segment, index, s, census, audit};
+}
+
+static bool has_possible_length(const struct walk *walk)
+{
+	uint32_t n = hak_superslab_length(walk->s);
+
+	return n >= 1 && n <= walk->segment->geometry.n_superslabs - walk->index &&
+	       (n == 1 || hak_superslab_is_huge(walk->s));
 }
 
 uint32_t hak_check_superslab(const struct hak_segment *segment, uint32_t index,
 			     struct hak_census *census)
 {
-	/* [order:registry] What the daemon prepared before the grant is visible. */
-	uint64_t s = hak_load_acquire(&segment->superslabs[index]);
-	uint32_t n = hak_superslab_length(s);
+	struct walk walk = begin_walk(segment, index, census, NULL);
 
-	if (hak_superslab_state(s) != HAK_SUPERSLAB_GRANTED || n == 0 ||
-	    n > segment->geometry.n_superslabs - index)
+	if (hak_superslab_state(walk.s) != HAK_SUPERSLAB_GRANTED || !has_possible_length(&walk))
 		return 1;
+	check_slots(&walk, hak_superslab_length(walk.s));
+	return hak_superslab_length(walk.s);
+}
 
-	uint32_t per = segment->geometry.slots_per_superslab;
-	uint32_t end = (index + n) * per;
+/* The bodies of a run in the registry; the first one that isn't its is told. */
+static void check_bodies(const struct walk *walk)
+{
+	const hak_u64 *head = &walk->segment->superslabs[walk->index];
 
-	census->superslabs += n;
-	for (uint32_t slot = index * per; slot < end;)
-		slot += check_slot(segment, slot, end - slot, hak_superslab_owner(s), census);
-	return n;
+	for (uint32_t i = 1; i < hak_superslab_length(walk->s); i++) {
+		/* [order:registry] Bodies are written before the head's length, or moved after it. */
+		uint64_t body = hak_load_acquire(&head[i]);
+
+		if (hak_superslab_state(body) == HAK_SUPERSLAB_BODY &&
+		    hak_superslab_length(body) == i &&
+		    hak_superslab_owner(body) == hak_superslab_owner(walk->s))
+			continue;
+		if (stays(walk, &head[i], body))
+			note_superslab(walk, HAK_ANOMALY_RUN, body);
+		return;
+	}
+}
+
+/* Is the holder there that the SuperSlab is granted to? */
+static bool check_holder(const struct walk *walk)
+{
+	unsigned owner = hak_superslab_owner(walk->s);
+	const hak_u64 *word = &walk->segment->holders[owner].word;
+	/* [order:registry] FREE is stored after all that was its: then the SuperSlab has moved. */
+	uint64_t holder = hak_load_acquire(word);
+	enum hak_holder_state state = hak_holder_state(holder);
+	const uint32_t *generations = walk->audit->generations;
+
+	if (owner < HAK_HOLDER_FIRST ||
+	    (state != HAK_HOLDER_ATTACHED && state != HAK_HOLDER_RECLAIMING)) {
+		if (!stays(walk, word, holder))
+			return true;
+		note_superslab(walk, HAK_ANOMALY_HOLDER, holder);
+		return false;
+	}
+	/* Later is right: it attached since. Generations only grow. */
+	if (generations && (int32_t)(hak_holder_generation(holder) - generations[owner]) < 0 &&
+	    stays(walk, word, holder))
+		note_superslab(walk, HAK_ANOMALY_GENERATION, holder);
+	return true;
+}
+
+static void check_hints(const struct walk *walk, bool is_free)
+{
+	const hak_u32 *word = &walk->segment->pending[walk->index];
+	uint32_t per = walk->segment->geometry.slots_per_superslab;
+	/* [order:pending] Who raised it was granted the SuperSlab, so its word has moved. */
+	uint32_t hints = hak_load_acquire(word);
+	uint32_t slots = per < 32 ? (UINT32_C(1) << per) - 1 : UINT32_MAX;
+
+	/* Hints are of heads, and a run's head was granted once, which counts. */
+	if (is_free && hak_superslab_grant(walk->s) == 0)
+		slots = 0;
+	if (hints & ~slots) {
+		for (unsigned i = 0; i < HAK_CHECK_LOOKS; i++) /* [order:pending] likewise */
+			if (hak_load_acquire(word) != hints || has_moved(walk))
+				return;
+		note_superslab(walk, HAK_ANOMALY_PENDING, hints);
+	} else if (is_free) {
+		walk->audit->stale_hints += (uint64_t)__builtin_popcount(hints);
+	}
+}
+
+/* A body whose head is granted after all: it was not yet when the walk came by. */
+static bool is_covered(const struct walk *walk)
+{
+	uint32_t distance = hak_superslab_length(walk->s);
+	uint64_t head;
+
+	if (hak_superslab_state(walk->s) != HAK_SUPERSLAB_BODY || distance > walk->index)
+		return false;
+	/* [order:registry] Whoever saw the owner at work behind it sees the longer run. */
+	head = hak_load_acquire(&walk->segment->superslabs[walk->index - distance]);
+	return hak_superslab_state(head) != HAK_SUPERSLAB_FREE &&
+	       hak_superslab_state(head) != HAK_SUPERSLAB_BODY &&
+	       hak_superslab_length(head) > distance;
+}
+
+/* May the daemon be at work on a SuperSlab that isn't granted, one of whose words is w? */
+static bool may_be_taken(const struct walk *walk, uint64_t w)
+{
+	unsigned owner = hak_slab_owner(w);
+	/* [order:registry] While a grant is being prepared its holder is ATTACHED. */
+	uint64_t holder = hak_load_acquire(&walk->segment->holders[owner].word);
+
+	if (hak_superslab_state(walk->s) == HAK_SUPERSLAB_BODY)
+		return true; /* left behind by its run, and not RECLAIMING yet */
+	return w == hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), owner, 0) &&
+	       owner >= HAK_HOLDER_FIRST && hak_holder_state(holder) != HAK_HOLDER_FREE;
+}
+
+/* Collected slab words keep their epoch and nothing else; the first that keeps more is told. */
+static void check_free(const struct walk *walk)
+{
+	uint32_t per = walk->segment->geometry.slots_per_superslab;
+
+	for (uint32_t slot = walk->index * per; slot < (walk->index + 1) * per; slot++) {
+		const hak_u64 *word = &walk->segment->slab_words[slot];
+		uint64_t w = hak_slab_load(word);
+		struct hak_finding finding = {.kind = HAK_ANOMALY_FREED,
+					      .superslab = walk->index,
+					      .slot = slot,
+					      .head = slot,
+					      .owner = HAK_HOLDER_NONE,
+					      .word = w};
+
+		if (w == hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), 0, 0))
+			continue;
+		finding.unless_taken = may_be_taken(walk, w);
+		if (stays(walk, word, w) && !is_covered(walk))
+			note(walk, &finding);
+		return;
+	}
+}
+
+static void check_granted(const struct walk *walk)
+{
+	struct hak_audit *audit = walk->audit;
+	uint64_t blocks = audit->census.live_blocks, bytes = audit->census.live_bytes;
+
+	if (hak_superslab_state(walk->s) == HAK_SUPERSLAB_GRANTED)
+		check_slots(walk, hak_superslab_length(walk->s));
+	if (!check_holder(walk)) {
+		audit->lost_blocks += audit->census.live_blocks - blocks;
+		audit->lost_bytes += audit->census.live_bytes - bytes;
+	}
+	check_bodies(walk);
+	check_hints(walk, false);
+}
+
+uint32_t hak_audit_superslab(const struct hak_segment *segment, uint32_t index,
+			     struct hak_audit *audit)
+{
+	struct walk walk = begin_walk(segment, index, &audit->census, audit);
+
+	switch (hak_superslab_state(walk.s)) {
+	case HAK_SUPERSLAB_FREE:
+	case HAK_SUPERSLAB_BODY: /* runs step over their bodies: its head is free */
+		check_free(&walk);
+		check_hints(&walk, true);
+		return 1;
+	case HAK_SUPERSLAB_GRANTED:
+	case HAK_SUPERSLAB_RECLAIMING:
+		if (!has_possible_length(&walk))
+			break;
+		check_granted(&walk);
+		return hak_superslab_length(walk.s);
+	}
+	note_superslab(&walk, HAK_ANOMALY_RUN, walk.s);
+	return 1;
 }
 
 void hak_check_pool(const struct hak_segment *segment, unsigned owner, struct hak_census *census)

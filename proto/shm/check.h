@@ -3,27 +3,71 @@
 #define HAK_SHM_CHECK_H
 
 /*
- * The read-only validator: walks what the registry says is granted, counts it
- * and names every word that contradicts the registry. It trusts no word of
- * the heap and changes none. On a pool that is at work the counts are a
- * glimpse, and a slab that is being cut or retired at that moment may show as
- * an anomaly; on a quiet one both are exact.
+ * The read-only validator: walks the registry and what it says is granted,
+ * counts it and names every word that contradicts it. It trusts no word of the
+ * heap and changes none. Counts of a pool at work are a glimpse, those of a
+ * quiet one exact; anomalies are none in a healthy pool, at work or not.
+ *
+ * What is no anomaly: a living client or the daemon may be at it, or one that
+ * died there has left it so.
+ *
+ * | what is seen                     | why it is right                            |
+ * |----------------------------------|--------------------------------------------|
+ * | bodies without a head            | cut writes them first, retire leaves them  |
+ * | all bits of a slab 0             | magazines, callers, or just being retired  |
+ * | a slab that nobody claims        | its thread ended; another will adopt it    |
+ * | a run longer than its span       | it is being extended or shortened          |
+ * | RECLAIMING, words in any state   | they are being reset                       |
+ * | a free SuperSlab, an owner in it | a grant is being prepared, or a run was    |
+ * |                                  | shortened: told as unless_taken, since     |
+ * |                                  | only the daemon knows                      |
+ * | a free SuperSlab with a hint     | a free was between bit and hint while the  |
+ * |                                  | owner gave back; the next grant clears it: |
+ * |                                  | counted as stale_hints                     |
+ *
+ * Why a slab that is cut, retired or resized meanwhile shows none: a look reads
+ * several words, which may change in between, so what is wrong at one look is
+ * looked at again, HAK_CHECK_LOOKS times. It counts only if the registry's word
+ * stayed and each look saw the same words wrong. A healthy owner would have to
+ * retire and cut between each two looks, in step with the walk.
+ *
+ * Why a grant, an extension or a collection shows none: each changes the head's
+ * word in the registry, a grant by a new generation (24 bits). Whoever sees
+ * slab words or a holder's word of after it (acquire) sees the new word in the
+ * registry at the next look, and what was wrong is dropped. A holder's slot is
+ * ATTACHED before its first grant, and FREE after its last SuperSlab is.
+ *
+ * One hole is the design's, not the walk's: a free that was under way when its
+ * block's owner died may set a bit in the next owner's slab (docs/memory-model.md,
+ * "Not ordered"). Where no block has that bit, BITS tells it, and is right.
+ *
+ * Left out: tags. A block's own owner is not looked at yet.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/shm/segment.h"
 
+#define HAK_CHECK_LOOKS 64u
+
 enum hak_anomaly {
-	HAK_ANOMALY_OWNER, /* the slab's owner is not the SuperSlab's */
-	HAK_ANOMALY_STATE, /* a state that does not exist or can't be here */
-	HAK_ANOMALY_CLASS, /* a class that does not exist */
-	HAK_ANOMALY_BODY,  /* a slot that its head covers and that is no body of it */
-	HAK_ANOMALY_RANGE, /* a slab or span that leaves its SuperSlab or run */
-	HAK_ANOMALY_BITS,  /* free bits of blocks that don't exist */
+	HAK_ANOMALY_OWNER,   /* the slab's owner is not the SuperSlab's */
+	HAK_ANOMALY_STATE,   /* a state that does not exist or can't be here */
+	HAK_ANOMALY_CLASS,   /* a class that does not exist */
+	HAK_ANOMALY_BODY,    /* no body where its head covers it, or a body of what lies outside */
+	HAK_ANOMALY_RANGE,   /* a slab or span that leaves its SuperSlab or run */
+	HAK_ANOMALY_BITS,    /* free bits of blocks that don't exist */
+	HAK_ANOMALY_OVERLAP, /* a head where another head covers */
+	HAK_ANOMALY_RUN, /* registry: an impossible word, or bodies that don't match their head */
+	HAK_ANOMALY_HOLDER,	/* granted to a holder slot that is free */
+	HAK_ANOMALY_GENERATION, /* granted to a holder slot of an earlier generation */
+	HAK_ANOMALY_FREED,	/* a free SuperSlab with a slab word that isn't reset */
+	HAK_ANOMALY_PENDING,	/* hints where no slab or span can ever have been */
 	HAK_ANOMALY_COUNT
 };
 
+extern const char *const hak_anomaly_names[HAK_ANOMALY_COUNT]; /* a word each */
 extern const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT];
 
 struct hak_census {
@@ -34,7 +78,33 @@ struct hak_census {
 	uint64_t live_blocks;  /* not free: held, or in a cache of a client */
 	uint64_t live_bytes;   /* of these blocks, rounded up to their classes */
 	uint64_t anomalies[HAK_ANOMALY_COUNT];
-	uint32_t first_anomaly_slot; /* meaningful if one of anomalies[] isn't 0 */
+};
+
+#define HAK_NO_SLOT UINT32_MAX
+
+/* One anomaly; of a slab or span the first one that was seen in it. */
+struct hak_finding {
+	enum hak_anomaly kind;
+	uint32_t superslab;
+	uint32_t slot;	/* of the pool; HAK_NO_SLOT: it is about the whole SuperSlab */
+	uint32_t head;	/* BODY, OVERLAP: slot of the head that covers it, itself if none does */
+	unsigned owner; /* of the SuperSlab */
+	uint64_t
+		word; /* what is wrong: slab word, registry word, holder's word, hints, bits' head */
+	/* No anomaly if the daemon is at work on the SuperSlab, a grant or a shorter run: only it knows. */
+	bool unless_taken;
+};
+
+/* A walk that reports. To be zeroed; nothing of it lies in shared memory. */
+struct hak_audit {
+	struct hak_census census;
+	uint64_t lost_blocks; /* of the census: of SuperSlabs whose holder isn't there */
+	uint64_t lost_bytes;
+	uint64_t stale_hints;
+	/* The generation that each holder slot was last given when the walk began; NULL: unknown. */
+	const uint32_t *generations;
+	/* Told of each finding; false: it is not to be counted. NULL: all are counted. */
+	bool (*report)(struct hak_audit *audit, const struct hak_finding *finding);
 };
 
 /* Adds the SuperSlab or run whose head is at index; nothing where none is granted
@@ -51,6 +121,14 @@ void hak_check_pool(const struct hak_segment *segment, unsigned owner, struct ha
  */
 void hak_check_holders(const struct hak_segment *segment, unsigned first, unsigned n,
 		       struct hak_census *censuses);
+
+/*
+ * The same as hak_check_superslab, and all that the registry says about it: its holder, its
+ * bodies, that a free one is free, its hints. Reads slab words of free ones too, which
+ * gives them a page; who minds leaves out those that never had one.
+ */
+uint32_t hak_audit_superslab(const struct hak_segment *segment, uint32_t index,
+			     struct hak_audit *audit);
 
 /* The sum of census->anomalies. */
 uint64_t hak_check_anomalies(const struct hak_census *census);

@@ -19,7 +19,9 @@ plain_headers='assert|errno|stdatomic|stdbool|stddef|stdint|string'
 # Structs of proto/shm with pointers: they lie in no shared memory.
 #   hak_segment   a process's own view of a pool that it has mapped
 #   hak_geometry  what each process works out for itself
-views='hak_segment hak_geometry'
+#   hak_audit     a walk under way, its caller's
+#   walk          the same, of one SuperSlab
+views='hak_segment hak_geometry hak_audit walk'
 longest=600
 tag_distance=15 # lines from an [order:tag] to the last access that it is about
 

@@ -45,6 +45,14 @@ void hakt_pool_deinit(struct hakt_pool *pool)
 			 0);
 }
 
+void hakt_pool_set_holder(struct hakt_pool *pool, unsigned holder, enum hak_holder_state state,
+			  uint32_t generation)
+{
+	struct hak_holder *holders = (void *)((char *)pool->registry + HAK_REGISTRY_HOLDERS_AT);
+
+	hak_store_relaxed(&holders[holder].word, hak_holder_pack(state, generation));
+}
+
 void hakt_pool_grant(struct hakt_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner)
 {
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
@@ -78,6 +86,12 @@ bool hakt_pool_cut_span(struct hakt_pool *pool, uint32_t slot, unsigned owner, u
 {
 	return hak_slab_cut_span(&pool->segment.slab_words[slot],
 				 hak_segment_bits(&pool->segment, slot), owner, n_slots);
+}
+
+void hakt_pool_audit(struct hakt_pool *pool, struct hak_audit *audit)
+{
+	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs;)
+		i += hak_audit_superslab(&pool->segment, i, audit);
 }
 
 void hakt_pool_guard_words(struct hakt_pool *pool)

@@ -7,6 +7,7 @@
  * sparse memory of this process. All calls fail the test on error.
  */
 
+#include "proto/shm/check.h"
 #include "proto/shm/segment.h"
 
 struct hakt_pool {
@@ -19,6 +20,10 @@ struct hakt_pool {
 void hakt_pool_init(struct hakt_pool *pool, uint64_t capacity, unsigned superslab_lg);
 void hakt_pool_deinit(struct hakt_pool *pool);
 
+/* What the daemon writes when a client attaches, dies (RECLAIMING), and is gone (FREE). */
+void hakt_pool_set_holder(struct hakt_pool *pool, unsigned holder, enum hak_holder_state state,
+			  uint32_t generation);
+
 /* What the daemon does to n SuperSlabs from head on; huge: to a run of n. */
 void hakt_pool_grant(struct hakt_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner);
 
@@ -28,6 +33,9 @@ void hakt_pool_collect(struct hakt_pool *pool, uint32_t head);
 /* Cuts a slab of cls, or a span of n_slots, at slot; true as in slab.h. */
 bool hakt_pool_cut(struct hakt_pool *pool, uint32_t slot, unsigned owner, unsigned cls);
 bool hakt_pool_cut_span(struct hakt_pool *pool, uint32_t slot, unsigned owner, uint32_t n_slots);
+
+/* Audits all SuperSlabs. */
+void hakt_pool_audit(struct hakt_pool *pool, struct hak_audit *audit);
 
 /* Leaves the slab words as all that may be touched of the heap: anything else is SIGSEGV. */
 void hakt_pool_guard_words(struct hakt_pool *pool);

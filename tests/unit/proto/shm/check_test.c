@@ -19,6 +19,7 @@ static int make_pool(void **state)
 {
 	(void)state;
 	hakt_pool_init(&pool, 64 * MIB, 21);
+	hakt_pool_set_holder(&pool, OWNER, HAK_HOLDER_ATTACHED, 1);
 	return 0;
 }
 
@@ -190,14 +191,33 @@ static void plant(uint32_t slot, unsigned state, unsigned owner, unsigned cls, u
 	plant_word(slot, state, owner, (uint32_t)(cls << 16 | arg));
 }
 
+static struct hak_finding last;
+static unsigned told;
+
+static bool remember(struct hak_audit *audit, const struct hak_finding *finding)
+{
+	(void)audit;
+	last = *finding;
+	told++;
+	return true;
+}
+
 /* Exactly these, of one kind, the first one at slot; then the SuperSlabs are free again. */
 static void expect(enum hak_anomaly kind, uint64_t n, uint32_t slot)
 {
 	struct hak_census census = take_census(HAK_HOLDER_NONE);
+	struct hak_audit audit = {.report = remember};
 
+	told = 0;
+	hakt_pool_audit(&pool, &audit);
+	assert_memory_equal(&audit.census, &census, sizeof(census));
 	assert_int_equal(census.anomalies[kind], n);
 	assert_int_equal(hak_check_anomalies(&census), n);
-	assert_int_equal(census.first_anomaly_slot, PER + slot);
+	assert_int_equal(told, n);
+	assert_int_equal(last.kind, kind);
+	assert_int_equal(last.slot, PER + slot);
+	assert_int_equal(last.superslab, 1);
+	assert_int_equal(last.owner, OWNER);
 	hakt_pool_collect(&pool, 1);
 	hakt_pool_collect(&pool, 2);
 }
@@ -302,10 +322,11 @@ static void test_anomalies_are_summed_and_have_texts(void **state)
 		census.anomalies[i] = UINT64_C(1) << 4 * i;
 		assert_non_null(hak_anomaly_texts[i]);
 		assert_true(strlen(hak_anomaly_texts[i]) > 0);
+		assert_true(strlen(hak_anomaly_names[i]) > 0);
 		for (unsigned k = 0; k < i; k++)
 			assert_string_not_equal(hak_anomaly_texts[i], hak_anomaly_texts[k]);
 	}
-	assert_int_equal(hak_check_anomalies(&census), 0x111111);
+	assert_int_equal(hak_check_anomalies(&census), 0x111111111111);
 }
 
 static void test_a_walk_over_random_words_stays_inside(void **state)
