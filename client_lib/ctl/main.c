@@ -25,6 +25,7 @@ enum exit_code {
 	EXIT_NOT_REACHABLE = 3,
 	EXIT_NOT_PERMITTED = 4,
 	EXIT_OTHER_VERSION = 5,
+	EXIT_DEGRADED = 6, /* answered: something is wrong with the pool */
 };
 
 struct arguments {
@@ -49,7 +50,8 @@ static void print_help(void)
 	       "  --help           print this\n"
 	       "  --version        print the version\n"
 	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
-	       "4 not permitted, 5 daemon of another version\n",
+	       "4 not permitted, 5 daemon of another version, 6 degraded: check found\n"
+	       "anomalies, leaks found blocks of nobody\n",
 	       DEFAULT_TIMEOUT_MS);
 }
 
@@ -168,6 +170,8 @@ int main(int argc, char **argv)
 	char path[HAK_SOCKET_PATH_MAX];
 	struct arguments arguments;
 	struct hakc_query query;
+	bool is_degraded = false;
+	enum exit_code written;
 	int r;
 
 	if (parse(argc, argv, &arguments) < 0)
@@ -180,7 +184,10 @@ int main(int argc, char **argv)
 	}
 	r = hakc_query_init(&query, path, arguments.timeout_ms);
 	if (r == 0)
-		r = arguments.verb->run(&query, arguments.as_json);
+		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);
-	return (int)(r == 0 ? flush_output() : report(r, path, query.reason));
+	if (r != 0)
+		return (int)report(r, path, query.reason);
+	written = flush_output();
+	return (int)(written == EXIT_DONE && is_degraded ? EXIT_DEGRADED : written);
 }

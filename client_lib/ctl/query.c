@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Asking the daemon as a tool: hello once, then a request and its reply. A
- * reply of the wrong kind is -EPROTO. The pages of the table of clients are
- * joined; since the daemon may be of another version, a page that doesn't lead
+ * reply of the wrong kind is -EPROTO. The pages of the table of clients, and
+ * of the audit, are joined; since the daemon may be of another version, a page that doesn't lead
  * onwards ends the paging with -EPROTO instead of looping.
  */
 #include "client_lib/ctl/query.h"
@@ -151,4 +151,84 @@ void hakc_query_clients_deinit(struct hakc_query_clients *clients)
 	free(clients->pages);
 	free(clients->clients);
 	*clients = (struct hakc_query_clients){0};
+}
+
+/* Takes over page if it lists what is to be listed, else frees it; 0 or -ENOMEM. */
+static int add_check_page(struct hakc_query_check *all, Hak__Reply *page)
+{
+	const Hak__Check *check = page->check;
+	size_t room = HAKC_QUERY_ANOMALIES_MAX - all->n_anomalies;
+	size_t n = check->n_anomalies < room ? check->n_anomalies : room;
+	Hak__Reply **pages;
+	Hak__Anomaly **anomalies;
+
+	all->sums.superslabs += check->superslabs;
+	all->sums.slabs += check->slabs;
+	all->sums.spans += check->spans;
+	all->sums.live_blocks += check->live_blocks;
+	all->sums.live_bytes += check->live_bytes;
+	all->sums.lost_blocks += check->lost_blocks;
+	all->sums.lost_bytes += check->lost_bytes;
+	all->sums.stale_hints += check->stale_hints;
+	all->sums.more_anomalies += check->more_anomalies + (check->n_anomalies - n);
+	if (n == 0) {
+		hak__reply__free_unpacked(page, NULL);
+		return 0;
+	}
+	pages = realloc(all->pages, (all->n_pages + 1) * sizeof(*pages));
+	if (pages)
+		all->pages = pages;
+	anomalies = realloc(all->anomalies, (all->n_anomalies + n) * sizeof(*anomalies));
+	if (anomalies)
+		all->anomalies = anomalies;
+	if (!pages || !anomalies) {
+		hak__reply__free_unpacked(page, NULL);
+		return -ENOMEM;
+	}
+	all->pages[all->n_pages++] = page;
+	memcpy(all->anomalies + all->n_anomalies, check->anomalies, n * sizeof(*anomalies));
+	all->n_anomalies += n;
+	return 0;
+}
+
+int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_check)
+{
+	struct hakc_query_check all = {.sums = HAK__CHECK__INIT};
+	uint32_t from = 0;
+	int r;
+
+	do {
+		Hak__Request request = HAK__REQUEST__INIT;
+		Hak__CheckQuery check = HAK__CHECK_QUERY__INIT;
+		Hak__Reply *page;
+		uint32_t next;
+
+		check.from_superslab = from;
+		request.body_case = HAK__REQUEST__BODY_CHECK;
+		request.check = &check;
+		r = ask(query, &request, HAK__REPLY__BODY_CHECK, &page);
+		if (r != 0)
+			break;
+		next = page->check->next_superslab;
+		r = add_check_page(&all, page);
+		if (r == 0 && next != 0 && next <= from)
+			r = -EPROTO;
+		if (r != 0)
+			note_reason(query, r, NULL);
+		from = next;
+	} while (r == 0 && from != 0);
+	if (r != 0)
+		hakc_query_check_deinit(&all);
+	else
+		*ret_check = all;
+	return r;
+}
+
+void hakc_query_check_deinit(struct hakc_query_check *check)
+{
+	for (size_t i = 0; i < check->n_pages; i++)
+		hak__reply__free_unpacked(check->pages[i], NULL);
+	free(check->pages);
+	free(check->anomalies);
+	*check = (struct hakc_query_check){.sums = HAK__CHECK__INIT};
 }

@@ -24,6 +24,17 @@ struct hakc_query_clients {
 	size_t n_clients;
 };
 
+#define HAKC_QUERY_ANOMALIES_MAX 1024u /* listed; the others are counted */
+
+/* All pages of an audit, added up; the anomalies live in the pages. */
+struct hakc_query_check {
+	Hak__Check sums;
+	Hak__Reply **pages;
+	size_t n_pages;
+	Hak__Anomaly **anomalies;
+	size_t n_anomalies;
+};
+
 int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
 
@@ -33,5 +44,9 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);
+
+/* sums.more_anomalies: those that are not listed. */
+int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_check);
+void hakc_query_check_deinit(struct hakc_query_check *check);
 
 #endif

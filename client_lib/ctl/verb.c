@@ -12,45 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/json.h"
-
-#define SCHEMA_VERSION 1
-#define TEXT_BYTES     64
-
-static const char *bytes_text(uint64_t bytes, char text[TEXT_BYTES])
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	unsigned unit = 0;
-	double value = (double)bytes;
-
-	while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(text, TEXT_BYTES, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-	return text;
-}
-
-static const char *safe_text(const char *from, char text[TEXT_BYTES])
-{
-	unsigned n = 0;
-
-	for (; from && *from && n < TEXT_BYTES - 1; from++)
-		text[n++] = *from >= 0x20 && *from < 0x7f ? *from : '?';
-	text[n] = 0;
-	return text;
-}
-
-static const char *duration_text(uint64_t seconds, char text[TEXT_BYTES])
-{
-	uint64_t days = seconds / 86400;
-	unsigned rest = (unsigned)(seconds % 86400);
-	int n = days ? snprintf(text, TEXT_BYTES, "%" PRIu64 " d ", days) : 0;
-
-	snprintf(text + n, TEXT_BYTES - (size_t)n, "%u:%02u:%02u", rest / 3600, rest / 60 % 60,
-		 rest % 60);
-	return text;
-}
+#include "client_lib/ctl/text.h"
 
 static void status_json(const Hak__Status *status)
 {
@@ -58,7 +22,7 @@ static void status_json(const Hak__Status *status)
 
 	hakc_json_init(&json, stdout);
 	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
 	hakc_json_string(&json, "version", status->version);
 	hakc_json_unsigned(&json, "layout_version", status->layout_version);
 	hakc_json_unsigned(&json, "generation", status->generation);
@@ -91,24 +55,24 @@ static void status_json(const Hak__Status *status)
 
 static void print_bytes(const char *label, uint64_t bytes)
 {
-	char text[TEXT_BYTES];
+	char text[HAKC_TEXT_BYTES];
 
-	printf("  %-20s %s\n", label, bytes_text(bytes, text));
+	printf("  %-20s %s\n", label, hakc_bytes_text(bytes, text));
 }
 
 static void print_pool(const Hak__PoolStatus *pool)
 {
-	char text[TEXT_BYTES];
+	char text[HAKC_TEXT_BYTES];
 	uint64_t warm = pool->reserve_superslabs + pool->kept_superslabs;
 
-	printf("\npool %s\n", safe_text(pool->name, text));
+	printf("\npool %s\n", hakc_safe_text(pool->name, text));
 	print_bytes("capacity", pool->capacity_bytes);
 	print_bytes("limit", pool->limit_bytes);
 	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
-	       bytes_text(pool->superslab_bytes, text));
+	       hakc_bytes_text(pool->superslab_bytes, text));
 	printf("  %-20s %" PRIu64 " (%" PRIu64 " in reserve, %" PRIu64 " kept)\n",
 	       "warm SuperSlabs", warm, pool->reserve_superslabs, pool->kept_superslabs);
-	printf("  %-20s %s\n", "huge pages", safe_text(pool->huge_pages, text));
+	printf("  %-20s %s\n", "huge pages", hakc_safe_text(pool->huge_pages, text));
 	printf("  %-20s %" PRIu32 "\n", "clients", pool->clients);
 	printf("  %-20s %" PRIu64 "\n", "live blocks", pool->live_blocks);
 	print_bytes("allocated", pool->allocated_bytes);
@@ -117,12 +81,13 @@ static void print_pool(const Hak__PoolStatus *pool)
 	printf("  %-20s 0x%" PRIx64 "\n", "base", pool->base_address);
 }
 
-static int run_status(struct hakc_query *query, bool as_json)
+static int run_status(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
-	char text[TEXT_BYTES];
+	char text[HAKC_TEXT_BYTES];
 	Hak__Reply *reply;
 	int r = hakc_query_status(query, &reply);
 
+	(void)ret_degraded;
 	if (r != 0)
 		return r;
 	if (as_json) {
@@ -130,9 +95,9 @@ static int run_status(struct hakc_query *query, bool as_json)
 	} else {
 		const Hak__Status *status = reply->status;
 
-		printf("hakmemd %s\n", safe_text(status->version, text));
+		printf("hakmemd %s\n", hakc_safe_text(status->version, text));
 		printf("  %-20s %" PRId32 "\n", "pid", status->pid);
-		printf("  %-20s %s\n", "up", duration_text(status->uptime_seconds, text));
+		printf("  %-20s %s\n", "up", hakc_duration_text(status->uptime_seconds, text));
 		printf("  %-20s %" PRIu32 "\n", "memory layout", status->layout_version);
 		printf("  %-20s %" PRIu64 "\n", "generation", status->generation);
 		for (size_t i = 0; i < status->n_pools; i++)
@@ -153,26 +118,27 @@ static void counters_json(struct hakc_json *json, const char *name, Hak__Counter
 
 static void print_counters(const char *title, Hak__Counter **counters, size_t n)
 {
-	char name[TEXT_BYTES], description[TEXT_BYTES];
+	char name[HAKC_TEXT_BYTES], description[HAKC_TEXT_BYTES];
 
 	printf("%s\n", title);
 	for (size_t i = 0; i < n; i++)
-		printf("  %-28s %20" PRIu64 "  %s\n", safe_text(counters[i]->name, name),
-		       counters[i]->value, safe_text(counters[i]->description, description));
+		printf("  %-28s %20" PRIu64 "  %s\n", hakc_safe_text(counters[i]->name, name),
+		       counters[i]->value, hakc_safe_text(counters[i]->description, description));
 }
 
-static int run_stats(struct hakc_query *query, bool as_json)
+static int run_stats(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	struct hakc_json json;
 	Hak__Reply *reply;
 	int r = hakc_query_stats(query, &reply);
 
+	(void)ret_degraded;
 	if (r != 0)
 		return r;
 	if (as_json) {
 		hakc_json_init(&json, stdout);
 		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
 		counters_json(&json, "clients", reply->stats->clients, reply->stats->n_clients);
 		counters_json(&json, "daemon", reply->stats->daemon, reply->stats->n_daemon);
 		hakc_json_end_object(&json);
@@ -204,8 +170,9 @@ static void client_json(struct hakc_json *json, const Hak__Client *client)
 
 static void print_client(const Hak__Client *client)
 {
-	char name[TEXT_BYTES], pool[TEXT_BYTES], state[TEXT_BYTES], bytes[TEXT_BYTES];
-	char attached[TEXT_BYTES] = "-";
+	char name[HAKC_TEXT_BYTES], pool[HAKC_TEXT_BYTES], state[HAKC_TEXT_BYTES],
+		bytes[HAKC_TEXT_BYTES];
+	char attached[HAKC_TEXT_BYTES] = "-";
 	time_t at = (time_t)client->attached_at;
 	struct tm tm;
 
@@ -213,24 +180,25 @@ static void print_client(const Hak__Client *client)
 		strftime(attached, sizeof(attached), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%6" PRIu32 " %8" PRId32 " %8" PRIu32 " %-16s %-12s %-12s %10" PRIu64 " %10" PRIu64
 	       " %12s  %s\n",
-	       client->holder, client->pid, client->uid, safe_text(client->name, name),
-	       safe_text(client->pool, pool), safe_text(client->state, state),
+	       client->holder, client->pid, client->uid, hakc_safe_text(client->name, name),
+	       hakc_safe_text(client->pool, pool), hakc_safe_text(client->state, state),
 	       client->granted_superslabs, client->live_blocks,
-	       bytes_text(client->allocated_bytes, bytes), attached);
+	       hakc_bytes_text(client->allocated_bytes, bytes), attached);
 }
 
-static int run_clients(struct hakc_query *query, bool as_json)
+static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	struct hakc_query_clients all;
 	struct hakc_json json;
 	int r = hakc_query_clients(query, &all);
 
+	(void)ret_degraded;
 	if (r != 0)
 		return r;
 	if (as_json) {
 		hakc_json_init(&json, stdout);
 		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", SCHEMA_VERSION);
+		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
 		hakc_json_begin_array(&json, "clients");
 		for (size_t i = 0; i < all.n_clients; i++)
 			client_json(&json, all.clients[i]);
@@ -250,6 +218,8 @@ const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status},
 	{"stats", "counters of the clients and of the daemon", run_stats},
 	{"clients", "the attached processes and what they hold", run_clients},
+	{"check", "an audit: everything that contradicts itself", hakc_verb_check},
+	{"leaks", "live blocks by their owners, and those of nobody", hakc_verb_leaks},
 	{NULL, NULL, NULL},
 };
 

@@ -8,11 +8,16 @@
 
 #include "client_lib/ctl/query.h"
 
+#define HAKC_SCHEMA_VERSION 1 /* of all JSON */
+
 struct hakc_verb {
 	const char *name;
 	const char *description;
-	/* Returns as hakc_query_* do; prints to stdout only on success. */
-	int (*run)(struct hakc_query *query, bool as_json);
+	/*
+	 * Returns as hakc_query_* do; prints to stdout only on success. Sets *ret_degraded
+	 * if the answer is that something is wrong with the pool; else leaves it.
+	 */
+	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);
 };
 
 /* Ends with a verb whose name is NULL. */

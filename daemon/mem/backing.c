@@ -15,6 +15,7 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SPARE_BYTES (UINT64_C(64) << 20) /* for everybody else on the machine */
 
@@ -121,6 +122,22 @@ void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool 
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* nobody's by now */
 	if (!keep)
 		hakd_backing_punch(pool, head, n);
+}
+
+static bool has_data(const struct hakd_pool *pool, uint64_t from, uint64_t bytes)
+{
+	off_t at = lseek(pool->heap_fd, (off_t)from, SEEK_DATA); /* nobody uses its position */
+
+	return at < 0 ? errno != ENXIO : (uint64_t)at < from + bytes;
+}
+
+bool hakd_backing_has_words(const struct hakd_pool *pool, uint32_t superslab)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint64_t bytes = g->slots_per_superslab * sizeof(hak_u64);
+
+	return has_data(pool, g->slab_words_at + superslab * bytes, bytes) ||
+	       has_data(pool, g->pending_at + superslab * sizeof(hak_u32), sizeof(hak_u32));
 }
 
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder)

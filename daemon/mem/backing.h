@@ -25,6 +25,12 @@ void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool 
 /* Gives the memory of a run back. */
 void hakd_backing_punch(struct hakd_pool *pool, uint32_t head, uint32_t n);
 
+/*
+ * Have a SuperSlab's slab words or hints ever been written? To look at them otherwise would
+ * give them a page. True where the kernel doesn't tell.
+ */
+bool hakd_backing_has_words(const struct hakd_pool *pool, uint32_t superslab);
+
 /* Backs and zeroes a client's area. 0 or -ENOMEM. */
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/audit.h"
 #include "daemon/net/job.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
@@ -210,6 +211,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_query_stats(peer, request->id);
 	case HAK__REQUEST__BODY_CLIENTS:
 		return hakd_query_clients(peer, request->id, request->clients->from_holder);
+	case HAK__REQUEST__BODY_CHECK:
+		return hakd_audit(peer, request->id, request->check->from_superslab);
 	default:
 		return false;
 	}

@@ -27,6 +27,8 @@ struct hakd_refill {
 	bool has_given_warm; /* all that was warm was punched for it */
 };
 
+struct hakd_audit;
+
 struct hakd_job {
 	uv_work_t work;
 	struct hakd_job *next; /* of those that wait, see upkeep.h */
@@ -42,6 +44,7 @@ struct hakd_job {
 	struct hakd_refill refill;
 	struct hak_census census;
 	struct hak_census *censuses; /* of a query's holders, from first_holder on */
+	struct hakd_audit *audit;    /* of a check */
 	uint32_t first_holder;
 	uint32_t n_holders;
 	uint32_t n_runs;

@@ -19,6 +19,7 @@
 #define HAK_WIRE_FDS_MAX      2	     /* descriptors a packet may carry */
 #define HAK_WIRE_REFILL_MAX   1024u  /* SuperSlabs a refill that isn't huge may ask for */
 #define HAK_WIRE_CLIENTS_PAGE 128u   /* clients in one page */
+#define HAK_WIRE_CHECK_PAGE   160u   /* anomalies in one page */
 
 /*
  * Packs a message into buffer. Bytes of the packet; -EMSGSIZE: it needs more

@@ -173,7 +173,7 @@ static void test_every_request_comes_back_as_it_was(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 800; i++) {
-		int body = HAK__REQUEST__BODY_HELLO + (int)(i % 7);
+		int body = HAK__REQUEST__BODY_HELLO + (int)(i % 8);
 		Hak__Request *request = random_request(body, &seed), *got = NULL;
 		int n = hak_wire_pack_request(request, packet, sizeof(packet));
 
@@ -184,7 +184,7 @@ static void test_every_request_comes_back_as_it_was(void **state)
 		hak__request__free_unpacked(request, NULL);
 		hak__request__free_unpacked(got, NULL);
 	}
-	assert_int_equal(HAK__REQUEST__BODY_CLIENTS - HAK__REQUEST__BODY_HELLO, 6);
+	assert_int_equal(HAK__REQUEST__BODY_CHECK - HAK__REQUEST__BODY_HELLO, 7);
 }
 
 static void test_every_reply_comes_back_as_it_was(void **state)
@@ -194,18 +194,18 @@ static void test_every_reply_comes_back_as_it_was(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 800; i++) {
 		/* One more than there are bodies: a reply without. */
-		int body = HAK__REPLY__BODY_WELCOME + (int)(i % 6);
+		int body = HAK__REPLY__BODY_WELCOME + (int)(i % 7);
 		Hak__Reply *reply = random_reply(body, &seed), *got = NULL;
 		int n = hak_wire_pack_reply(reply, packet, sizeof(packet));
 
 		assert_true(n > 0);
 		assert_int_equal(hak_wire_unpack_reply(packet, (size_t)n, &got), 0);
-		assert_int_equal(got->body_case, body > HAK__REPLY__BODY_CLIENTS ? 0 : body);
+		assert_int_equal(got->body_case, body > HAK__REPLY__BODY_CHECK ? 0 : body);
 		check_equal(&reply->base, &got->base);
 		hak__reply__free_unpacked(reply, NULL);
 		hak__reply__free_unpacked(got, NULL);
 	}
-	assert_int_equal(HAK__REPLY__BODY_CLIENTS - HAK__REPLY__BODY_WELCOME, 4);
+	assert_int_equal(HAK__REPLY__BODY_CHECK - HAK__REPLY__BODY_WELCOME, 5);
 }
 
 static void test_a_request_without_a_body_is_EBADMSG(void **state)
@@ -341,6 +341,36 @@ static void test_a_full_page_of_clients_fits_a_packet(void **state)
 	assert_true(hak_wire_pack_reply(&reply, packet, sizeof(packet)) > 0);
 }
 
+static void test_a_full_page_of_an_audit_fits_a_packet(void **state)
+{
+	Hak__Anomaly one = HAK__ANOMALY__INIT, *all[HAK_WIRE_CHECK_PAGE];
+	Hak__Check check = HAK__CHECK__INIT;
+	Hak__Reply reply = HAK__REPLY__INIT;
+	char text[160], kind[] = "generation";
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	one.kind = kind;
+	one.text = text;
+	one.superslab = UINT32_MAX;
+	one.slot = -1;
+	one.offset = UINT64_MAX;
+	one.owner = UINT32_MAX;
+	for (unsigned i = 0; i < HAK_WIRE_CHECK_PAGE; i++)
+		all[i] = &one;
+	check.anomalies = all;
+	check.n_anomalies = HAK_WIRE_CHECK_PAGE;
+	check.superslabs = check.slabs = check.spans = check.stale_hints = UINT64_MAX;
+	check.live_blocks = check.live_bytes = UINT64_MAX;
+	check.lost_blocks = check.lost_bytes = check.more_anomalies = UINT64_MAX;
+	check.next_superslab = UINT32_MAX;
+	reply.id = UINT64_MAX;
+	reply.body_case = HAK__REPLY__BODY_CHECK;
+	reply.check = &check;
+	assert_true(hak_wire_pack_reply(&reply, packet, sizeof(packet)) > 0);
+}
+
 /* As both a request and a reply: refused, or a message that can be packed again. */
 static void check_anything(const uint8_t *bytes, size_t n)
 {
@@ -469,6 +499,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_packet_that_is_too_long_is_EBADMSG),
 	cmocka_unit_test(test_the_largest_grant_fits_a_packet),
 	cmocka_unit_test(test_a_full_page_of_clients_fits_a_packet),
+	cmocka_unit_test(test_a_full_page_of_an_audit_fits_a_packet),
 	cmocka_unit_test(test_packets_cut_off_anywhere_are_survived),
 	cmocka_unit_test(test_of_two_bodies_the_last_counts),
 	cmocka_unit_test(test_random_bytes_are_survived),
