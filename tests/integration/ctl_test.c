@@ -206,6 +206,9 @@ static void test_help_and_version_need_no_daemon(void **state)
 {
 	(void)state;
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", NOWHERE, "--help"), NULL, 0, "exit codes: 0");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "6 degraded");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "\n  check  ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "\n  leaks  ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", NOWHERE, "--version"), NULL, 0,
 	      "hakmemctl " HAKMEM_VERSION "\n");
 }

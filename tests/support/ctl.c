@@ -5,18 +5,28 @@
 #include "tests/support/process.h"
 #include "tests/support/run.h"
 
-json_t *hakt_ctl(const char *socket, const char *verb)
+json_t *hakt_ctl_judge(const char *socket, const char *verb, int *ret_exit_code)
 {
 	struct hakt_process ctl = {0};
 	json_error_t error;
 	json_t *json;
 
-	hakt_process_start(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--socket", socket, verb));
-	hakt_process_wait_done(&ctl);
+	hakt_process_run(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--socket", socket, verb));
+	*ret_exit_code = ctl.exit_code;
 	json = json_loads(hakt_process_output(&ctl, 1), 0, &error);
 	if (!json)
-		fail_msg("hakmemctl %s: no JSON: %s", verb, error.text);
+		fail_msg("hakmemctl %s: exit code %d, no JSON: %s; stderr: %s", verb, ctl.exit_code,
+			 error.text, hakt_process_output(&ctl, 2));
 	hakt_process_end(&ctl);
+	return json;
+}
+
+json_t *hakt_ctl(const char *socket, const char *verb)
+{
+	int exit_code;
+	json_t *json = hakt_ctl_judge(socket, verb, &exit_code);
+
+	assert_int_equal(exit_code, 0);
 	return json;
 }
 
