@@ -72,6 +72,7 @@ struct hakc_heap {
 	struct hak_segment segment;
 	struct hak_client_area *area;
 	struct hakc_conn conn;
+	void *lease; /* mapped as long as we use the pool; a forked child has none */
 
 	struct hakc_slab *slabs;	   /* a slot */
 	struct hakc_superslab *superslabs; /* a SuperSlab */

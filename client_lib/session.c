@@ -24,6 +24,7 @@
 #include "proto/wire/socket_path.h"
 
 #define HUGE_PAGE	   (UINT64_C(1) << 21)
+#define LEASE_BYTES	   4096u
 #define DEFAULT_TIMEOUT_MS 5000u
 
 void *hakc_private_map(size_t bytes)
@@ -189,6 +190,34 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	return hakc_heap_init(heap);
 }
 
+/*
+ * While this is mapped, the daemon takes nothing that is ours for the process
+ * being alive; it goes by exec, and a forked child doesn't have it.
+ */
+static int map_lease(int fd, void **ret_lease)
+{
+	void *lease = mmap(NULL, LEASE_BYTES, PROT_NONE, MAP_SHARED, fd, 0);
+	int r;
+
+	if (lease == MAP_FAILED)
+		return -errno;
+	if (madvise(lease, LEASE_BYTES, MADV_DONTFORK) != 0) {
+		r = -errno;
+		munmap(lease, LEASE_BYTES);
+		return r;
+	}
+	*ret_lease = lease;
+	return 0;
+}
+
+/* When nothing of the pool is used any more: from now on it may be somebody else's. */
+static void unmap_lease(struct hakc_heap *heap)
+{
+	if (heap->lease)
+		munmap(heap->lease, LEASE_BYTES);
+	heap->lease = NULL;
+}
+
 /* Connects to the daemon; with HAKMEM_AUTOSPAWN=1 to one that it starts. */
 static int connect_daemon(struct hakc_conn *conn, const struct hakmem_options *options,
 			  unsigned timeout_ms)
@@ -242,8 +271,8 @@ static unsigned timeout_of(const struct hakmem_options *options)
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
 {
 	const char *pool = options && options->pool ? options->pool : getenv("HAKMEM_POOL");
-	int fds[2] = {-1, -1};
-	unsigned n_fds = 2;
+	int fds[HAK_WIRE_FDS_MAX] = {-1, -1, -1};
+	unsigned n_fds = HAK_WIRE_FDS_MAX;
 	Hak__Reply *reply = NULL;
 	int r;
 
@@ -259,9 +288,11 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 		hakc_log(HAKC_LOG_WARN, "the daemon refused: %s",
 			 reply->reason ? reply->reason : hak_error_text((unsigned)r));
 		r = -hak_error_errno((unsigned)r);
-	} else if (r == 0 && n_fds != 2) {
+	} else if (r == 0 && n_fds != HAK_WIRE_FDS_MAX) {
 		r = -EPROTO;
 	}
+	if (r == 0)
+		r = map_lease(fds[2], &heap->lease);
 	if (r == 0)
 		r = enter_segment(heap, reply->welcome, fds, options && options->offsets_only);
 	if (reply)
@@ -269,6 +300,7 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	for (unsigned i = 0; i < n_fds; i++)
 		close(fds[i]);
 	if (r < 0) {
+		unmap_lease(heap);
 		hakc_conn_deinit(&heap->conn);
 		return r;
 	}
@@ -356,6 +388,7 @@ int hakc_session_detach(struct hakc_heap *heap)
 	hakc_conn_deinit(&heap->conn);
 	hakc_heap_deinit(heap);
 	unmap(&mapping);
+	unmap_lease(heap);
 	heap->is_attached = heap->is_connected = false;
 	heap->area = NULL;
 	return 0;

@@ -10,6 +10,7 @@
 
 #include "daemon/net/peer.h"
 #include "daemon/net/upkeep.h"
+#include "daemon/reclaim/liveness.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -93,6 +94,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
 	mask_signals(SIG_UNBLOCK);
 	hakd_daemon_count_client(daemon, 0);
+	hakd_liveness_init(daemon);
 	hakd_upkeep_init(daemon);
 	return 0;
 }

@@ -7,7 +7,7 @@
  *
  *   listener -> peer (a connection) -> dispatch (a request) -> pool
  *                                          |
- *   liveness (a pidfd a client) --------> collect
+ *   liveness (a pidfd, a lease a client) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
  *
  * What takes long is a job: its work runs on a thread of libuv's pool on
@@ -19,6 +19,7 @@
 #include "daemon/config.h"
 #include "daemon/mem/pool.h"
 #include "daemon/net/listener.h"
+#include "daemon/reclaim/lease.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
@@ -26,7 +27,9 @@
 	X(connections, "connections accepted")                      \
 	X(attached, "clients that attached")                        \
 	X(detached, "clients that detached")                        \
-	X(deaths, "clients that died")                              \
+	X(deaths, "clients that died or called exec")               \
+	X(leases_over, "of these, live on without the mapping")     \
+	X(leases_looked_at, "looks at leases of clients in doubt")  \
 	X(disconnects, "clients that hung up and live on")          \
 	X(granted_superslabs, "SuperSlabs granted")                 \
 	X(kept_hits, "of these, returned ones with their pages")    \
@@ -55,6 +58,13 @@ struct hakd_upkeep {
 	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
 };
 
+/* What liveness.c remembers. */
+struct hakd_liveness {
+	int inotify_fd; /* tells that a lease's file was closed; -1: there is none */
+	uv_poll_t events;
+	uv_timer_t timer; /* runs while a client is in doubt */
+};
+
 /* A process that is attached, from its hello to the end of its collection. */
 struct hakd_client {
 	struct hakd_daemon *daemon;
@@ -62,9 +72,11 @@ struct hakd_client {
 	uint32_t generation;
 	int pidfd;
 	uv_poll_t liveness;
+	struct hakd_lease lease;
 	struct hakd_peer *peer; /* NULL: disconnected */
 	bool is_busy;		/* a job of it is under way */
 	bool is_leaving;	/* dead or detached: to be collected */
+	bool is_in_doubt;	/* its lease is to be looked at */
 };
 
 struct hakd_daemon {
@@ -77,6 +89,7 @@ struct hakd_daemon {
 	uv_signal_t interrupt;
 	uv_timer_t idle;
 	struct hakd_upkeep upkeep;
+	struct hakd_liveness liveness;
 	struct hakd_client *clients[HAK_HOLDER_COUNT];
 	uint32_t generations[HAK_HOLDER_COUNT];
 	unsigned n_clients;

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	hakd_log_set_level((enum hakd_log_level)config.log_level);
 	hakd_crash_init();
 	signal(SIGPIPE, SIG_IGN);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* two descriptors a client */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* three descriptors a client */
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}

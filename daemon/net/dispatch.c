@@ -19,10 +19,10 @@
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
-static void welcome(struct hakd_peer *peer, uint64_t id, const struct hakd_client *client)
+static void welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client)
 {
 	struct hakd_pool *pool = peer->daemon->pool;
-	const int fds[] = {pool->registry_reader_fd, pool->heap_fd};
+	int fds[HAK_WIRE_FDS_MAX] = {pool->registry_reader_fd, pool->heap_fd};
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Welcome answer = HAK__WELCOME__INIT;
 	char version[] = HAKMEM_VERSION;
@@ -36,11 +36,14 @@ static void welcome(struct hakd_peer *peer, uint64_t id, const struct hakd_clien
 	if (client) {
 		answer.holder = client->holder;
 		answer.holder_generation = client->generation;
+		fds[2] = client->lease.client_fd;
 	}
 	reply.id = id;
 	reply.body_case = HAK__REPLY__BODY_WELCOME;
 	reply.welcome = &answer;
-	hakd_peer_reply(peer, &reply, fds, client ? 2 : 0);
+	hakd_peer_reply(peer, &reply, fds, client ? HAK_WIRE_FDS_MAX : 0);
+	if (client)
+		hakd_lease_hand_over(&client->lease);
 }
 
 static void write_holder(struct hakd_client *client, const struct hakd_peer *peer, const char *name)

@@ -3,10 +3,10 @@
 #include "daemon/net/job.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "daemon/mem/backing.h"
 #include "daemon/net/upkeep.h"
+#include "daemon/reclaim/liveness.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -105,14 +105,6 @@ void hakd_job_collect(struct hakd_job *job)
 	hakd_job_start(job);
 }
 
-static void on_liveness_closed(uv_handle_t *handle)
-{
-	struct hakd_client *client = handle->data;
-
-	close(client->pidfd);
-	free(client);
-}
-
 static void end_collect_client(struct hakd_job *job)
 {
 	struct hakd_daemon *daemon = job->daemon;
@@ -131,7 +123,7 @@ static void end_collect_client(struct hakd_job *job)
 		client->peer->client = NULL;
 	job->client = NULL;
 	reply_done(job);
-	uv_close((uv_handle_t *)&client->liveness, on_liveness_closed);
+	hakd_liveness_free_client(client);
 }
 
 void hakd_job_collect_client(struct hakd_client *client, struct hakd_peer *peer,

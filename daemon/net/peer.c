@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/net/dispatch.h"
+#include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 
 static void on_closed(uv_handle_t *handle)
@@ -25,8 +26,10 @@ void hakd_peer_close(struct hakd_peer *peer, const char *reason)
 		return;
 	hakd_log(HAKD_LOG_DEBUG, "peer pid %d: %s", (int)peer->pid, reason);
 	if (peer->client) {
-		if (!peer->client->is_leaving)
+		if (!peer->client->is_leaving) {
 			peer->daemon->counters.disconnects++;
+			hakd_liveness_doubt(peer->client);
+		}
 		peer->client->peer = NULL;
 		peer->client = NULL;
 	}

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* SO_PEERPIDFD names the very process that connected; before Linux 6.5 its pid has to do. */
+/*
+ * SO_PEERPIDFD names the very process that connected; before Linux 6.5 its pid has to do.
+ *
+ * That a lease is over has no event of its own. The nearest is inotify's: the
+ * kernel tells that the description is closed for good just before it drops the
+ * lock, also where a child of a fork holds the socket and nothing hangs up. So
+ * the event raises a doubt, and so does a hang-up; a timer that runs while
+ * anybody is in doubt tries the locks, and only a lock that it got is a proof.
+ */
 #include "daemon/reclaim/liveness.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +25,14 @@
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
+
+/*
+ * When leases are looked at: soon after the first doubt, then five times a
+ * second, at about 1 us each. Nothing depends on the numbers but how soon the
+ * memory of a process that called exec is somebody else's.
+ */
+#define LOOK_FIRST_MS 10u
+#define LOOK_MS	      200u
 
 uint64_t hakd_liveness_start_time(pid_t pid)
 {
@@ -59,6 +77,17 @@ static int open_pidfd(const struct hakd_peer *peer)
 	return fd;
 }
 
+/* Collects a client that is certainly gone. */
+static void bury(struct hakd_client *client)
+{
+	if (client->is_leaving)
+		return;
+	client->daemon->counters.deaths++;
+	client->is_leaving = true;
+	if (!client->is_busy) /* else when its job ends */
+		hakd_job_collect_client(client, NULL, 0);
+}
+
 static void on_death(uv_poll_t *handle, int status, int events)
 {
 	struct hakd_client *client = handle->data;
@@ -66,22 +95,129 @@ static void on_death(uv_poll_t *handle, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(handle);
-	if (client->is_leaving)
-		return;
 	hakd_log(HAKD_LOG_DEBUG, "client %u died", client->holder);
-	client->daemon->counters.deaths++;
-	client->is_leaving = true;
-	if (!client->is_busy) /* else when its job ends */
-		hakd_job_collect_client(client, NULL, 0);
+	bury(client);
+}
+
+/* Looks at the lease of a client in doubt; false: it needn't be looked at again. */
+static bool look(struct hakd_client *client)
+{
+	struct hakd_counters *counters = &client->daemon->counters;
+
+	if (!client->is_in_doubt || client->is_leaving)
+		return false;
+	counters->leases_looked_at++;
+	if (!hakd_lease_is_over(&client->lease))
+		return true;
+	hakd_log(HAKD_LOG_DEBUG, "client %u lives and has no mapping", client->holder);
+	counters->leases_over++;
+	bury(client);
+	return false;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct hakd_daemon *daemon = timer->data;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++)
+		n += daemon->clients[i] && look(daemon->clients[i]);
+	if (n == 0)
+		uv_timer_stop(timer);
+}
+
+void hakd_liveness_doubt(struct hakd_client *client)
+{
+	uv_timer_t *timer = &client->daemon->liveness.timer;
+
+	client->is_in_doubt = true;
+	if (!uv_is_active((uv_handle_t *)timer))
+		uv_timer_start(timer, on_tick, LOOK_FIRST_MS, LOOK_MS);
+}
+
+/* Of the client with that watch, which may have left; -1: of all. */
+static void doubt_watched(struct hakd_daemon *daemon, int watch)
+{
+	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
+		struct hakd_client *client = daemon->clients[i];
+
+		if (client && (watch < 0 || client->lease.watch == watch))
+			hakd_liveness_doubt(client);
+	}
+}
+
+static void on_closed_leases(uv_poll_t *handle, int status, int events)
+{
+	struct hakd_daemon *daemon = handle->data;
+	union {
+		struct inotify_event align;
+		char bytes[4096];
+	} buffer;
+	ssize_t n;
+
+	(void)status;
+	(void)events;
+	while ((n = read(daemon->liveness.inotify_fd, &buffer, sizeof(buffer))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *event = (const void *)(buffer.bytes + at);
+
+			if (event->mask & IN_Q_OVERFLOW) /* somebody's event is lost */
+				doubt_watched(daemon, -1);
+			else if (event->mask & IN_CLOSE_NOWRITE)
+				doubt_watched(daemon, event->wd);
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+}
+
+void hakd_liveness_init(struct hakd_daemon *daemon)
+{
+	struct hakd_liveness *liveness = &daemon->liveness;
+
+	uv_timer_init(&daemon->loop, &liveness->timer);
+	liveness->timer.data = daemon;
+	liveness->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (liveness->inotify_fd < 0) {
+		hakd_log(HAKD_LOG_WARN, "no inotify (%s): all leases are looked at",
+			 strerror(errno));
+		return;
+	}
+	uv_poll_init(&daemon->loop, &liveness->events, liveness->inotify_fd);
+	liveness->events.data = daemon;
+	uv_poll_start(&liveness->events, UV_READABLE, on_closed_leases);
 }
 
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer)
 {
+	struct hakd_daemon *daemon = client->daemon;
+	int r;
+
 	client->pidfd = open_pidfd(peer);
 	if (client->pidfd < 0)
 		return client->pidfd;
-	uv_poll_init(&client->daemon->loop, &client->liveness, client->pidfd);
+	r = hakd_lease_init(&client->lease, daemon->liveness.inotify_fd);
+	if (r < 0) {
+		close(client->pidfd);
+		return r;
+	}
+	uv_poll_init(&daemon->loop, &client->liveness, client->pidfd);
 	client->liveness.data = client;
 	uv_poll_start(&client->liveness, UV_READABLE, on_death);
+	if (client->lease.watch < 0) /* no event will tell */
+		hakd_liveness_doubt(client);
 	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct hakd_client *client = handle->data;
+
+	close(client->pidfd);
+	free(client);
+}
+
+void hakd_liveness_free_client(struct hakd_client *client)
+{
+	hakd_lease_deinit(&client->lease, client->daemon->liveness.inotify_fd);
+	uv_close((uv_handle_t *)&client->liveness, on_closed);
 }

@@ -3,14 +3,31 @@
 #define HAKD_LIVENESS_H
 
 /*
- * Who is alive: a pidfd a client decides, never a time-out and never a
- * hang-up. When it fires, what the client had is collected.
+ * Who is alive: a pidfd and a lease a client decide, never a time-out and never
+ * a hang-up. When the pidfd fires or the lease is over, which is when the
+ * process called exec, what the client had is collected.
+ *
+ * A lease is looked at while its client is in doubt: from its hang-up on, or
+ * from an event on that says that the lease's file was closed, as may be for
+ * other reasons too. In doubt a client stays until it leaves, however long
+ * that takes.
  */
 
 #include "daemon/net/peer.h"
 
-/* Watches the process behind a peer for a client. 0 or a negative errno (-ESRCH: it is dead). */
+void hakd_liveness_init(struct hakd_daemon *daemon);
+
+/*
+ * Watches the process behind a peer for a client, and makes its lease. 0 or a
+ * negative errno (-ESRCH: it is dead).
+ */
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer);
+
+/* It may have given up its mapping. Looked at later, so a job of it may be under way. */
+void hakd_liveness_doubt(struct hakd_client *client);
+
+/* Frees a client that has been collected. */
+void hakd_liveness_free_client(struct hakd_client *client);
 
 /* Clock ticks since boot at which a process started; 0: there is none. */
 uint64_t hakd_liveness_start_time(pid_t pid);

@@ -13,10 +13,10 @@
 #include "hakmem.pb-c.h"
 
 #ifndef HAK_PROTOCOL_VERSION /* a test builds a peer that speaks another one */
-#define HAK_PROTOCOL_VERSION 1u
+#define HAK_PROTOCOL_VERSION 2u
 #endif
 #define HAK_WIRE_PACKET_MAX   65536u /* bytes of a packet */
-#define HAK_WIRE_FDS_MAX      2	     /* descriptors a packet may carry */
+#define HAK_WIRE_FDS_MAX      3	     /* descriptors a packet may carry */
 #define HAK_WIRE_REFILL_MAX   1024u  /* SuperSlabs a refill that isn't huge may ask for */
 #define HAK_WIRE_CLIENTS_PAGE 128u   /* clients in one page */
 #define HAK_WIRE_CHECK_PAGE   160u   /* anomalies in one page */

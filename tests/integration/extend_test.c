@@ -38,12 +38,12 @@ static int stop(void **state)
 	return 0;
 }
 
-/* A client that speaks for itself. */
+/* A client that speaks for itself; its lease stays open for as long as we live. */
 static void attach(struct hakc_conn *conn)
 {
 	Hak__Reply *reply;
-	int fds[2];
-	unsigned n = 2;
+	int fds[HAK_WIRE_FDS_MAX];
+	unsigned n = HAK_WIRE_FDS_MAX;
 
 	assert_int_equal(hakc_conn_init(conn, hakd.socket, 20000), 0);
 	assert_int_equal(hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n),
@@ -232,8 +232,8 @@ static void ask(struct hakc_conn *conn, uint32_t n, bool huge)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill body = HAK__REFILL__INIT;
 	Hak__Reply *reply;
-	int fds[2];
-	unsigned n_fds = 2;
+	int fds[HAK_WIRE_FDS_MAX];
+	unsigned n_fds = HAK_WIRE_FDS_MAX;
 
 	HAKT_EXPECT(hakc_conn_init(conn, hakd.socket, 20000) == 0);
 	HAKT_EXPECT(hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n_fds) ==

@@ -48,14 +48,14 @@ static void connect_peer(struct hakc_conn *conn)
 }
 
 /* Says hello; a client's descriptors go to fds. */
-static void connect_greeted(struct hakc_conn *conn, Hak__PeerKind kind, int fds[2])
+static void connect_greeted(struct hakc_conn *conn, Hak__PeerKind kind, int fds[HAK_WIRE_FDS_MAX])
 {
 	Hak__Reply *reply;
-	unsigned n = 2;
+	unsigned n = HAK_WIRE_FDS_MAX;
 
 	connect_peer(conn);
 	assert_int_equal(hakc_conn_hello(conn, kind, NULL, &reply, fds, &n), 0);
-	assert_int_equal(n, kind == HAK__PEER_KIND__PEER_CLIENT ? 2 : 0);
+	assert_int_equal(n, kind == HAK__PEER_KIND__PEER_CLIENT ? HAK_WIRE_FDS_MAX : 0);
 	hak__reply__free_unpacked(reply, NULL);
 }
 
@@ -166,7 +166,7 @@ static void check_request_is_cut_off(struct hakc_conn *conn, Hak__Request *reque
 }
 
 /* This process lives on, so only its goodbye gives back its slot. */
-static void leave(struct hakc_conn *conn, const int fds[2])
+static void leave(struct hakc_conn *conn, const int fds[HAK_WIRE_FDS_MAX])
 {
 	Hak__Request request;
 	Hak__Reply *reply;
@@ -176,8 +176,8 @@ static void leave(struct hakc_conn *conn, const int fds[2])
 	assert_int_equal(reply->error, 0);
 	hak__reply__free_unpacked(reply, NULL);
 	hakc_conn_deinit(conn);
-	close(fds[0]);
-	close(fds[1]);
+	for (unsigned i = 0; i < HAK_WIRE_FDS_MAX; i++)
+		close(fds[i]);
 }
 
 static void test_a_request_before_the_hello_is_cut_off(void **state)
@@ -255,7 +255,7 @@ static void test_memory_of_nobody_is_not_taken_back(void **state)
 	struct hakc_conn conn;
 	Hak__Request request;
 	Hak__Reply *reply;
-	int fds[2];
+	int fds[HAK_WIRE_FDS_MAX];
 
 	(void)state;
 	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
@@ -303,7 +303,7 @@ static void test_the_registry_is_read_only_for_clients(void **state)
 {
 	struct hakc_conn conn;
 	void *memory;
-	int fds[2];
+	int fds[HAK_WIRE_FDS_MAX];
 
 	(void)state;
 	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
@@ -324,7 +324,7 @@ static void test_the_heap_keeps_its_size_and_its_seals(void **state)
 {
 	struct hakc_conn conn;
 	struct stat st;
-	int fds[2];
+	int fds[HAK_WIRE_FDS_MAX];
 
 	(void)state;
 	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);

@@ -84,20 +84,20 @@ struct client {
 	struct hakc_conn conn;
 	struct hak_geometry geometry;
 	char *heap;
-	int fds[2];
+	int fds[HAK_WIRE_FDS_MAX];
 };
 
 static void attach(struct client *client)
 {
 	Hak__Reply *reply;
-	unsigned n = 2;
+	unsigned n = HAK_WIRE_FDS_MAX;
 	struct hak_registry *registry;
 
 	assert_int_equal(hakc_conn_init(&client->conn, hakd.socket, 20000), 0);
 	assert_int_equal(hakc_conn_hello(&client->conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply,
 					 client->fds, &n),
 			 0);
-	assert_int_equal(n, 2);
+	assert_int_equal(n, HAK_WIRE_FDS_MAX);
 	registry = mmap(NULL, reply->welcome->registry_bytes, PROT_READ, MAP_SHARED, client->fds[0],
 			0);
 	assert_true(registry != MAP_FAILED);
@@ -124,8 +124,8 @@ static void bye(struct client *client)
 	hak__reply__free_unpacked(reply, NULL);
 	hakc_conn_deinit(&client->conn);
 	munmap(client->heap, client->geometry.heap_bytes);
-	close(client->fds[0]);
-	close(client->fds[1]);
+	for (unsigned i = 0; i < HAK_WIRE_FDS_MAX; i++)
+		close(client->fds[i]);
 }
 
 static void ask(struct client *client, uint32_t n, bool huge)

@@ -32,7 +32,7 @@
 #define OPS_EACH 2000u
 #define BLOCKS	 (10000000u / (HAKT_SLOWNESS > 1 ? 10 : 1))
 
-#define DAEMON_FILES  1024u /* of who starts the daemon: it needs two a client */
+#define DAEMON_FILES  1024u /* of who starts the daemon: it needs three a client */
 #define CLIENTS_FILES 32u   /* of who forks the clients */
 
 static struct hakt_daemon hakd;
@@ -232,7 +232,7 @@ static void test_a_thousand_processes_are_attached_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
-	if (files.rlim_max < 2 * CLIENTS + 64) {
+	if (files.rlim_max < 3 * CLIENTS + 64) {
 		print_message("# the hard limit of open files is %llu\n",
 			      (unsigned long long)files.rlim_max);
 		skip();
