@@ -338,6 +338,46 @@ static void test_the_heap_keeps_its_size_and_its_seals(void **state)
 	leave(&conn, fds);
 }
 
+static void test_a_lease_is_of_no_other_use(void **state)
+{
+	struct hakc_conn conn;
+	int fds[HAK_WIRE_FDS_MAX];
+	char path[32];
+	int fd;
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[2]);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0); /* this test is of the daemon's user */
+	assert_int_equal(ftruncate(fd, 4096), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(errno, EPERM);
+	close(fd);
+	assert_int_equal(hakt_daemon_status(&hakd).clients, 1);
+	leave(&conn, fds);
+}
+
+static void test_who_drops_the_lease_is_collected_though_connected(void **state)
+{
+	struct hakc_conn conn;
+	Hak__Request request;
+	int fds[HAK_WIRE_FDS_MAX];
+	Hak__Reply *reply;
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	make_request(&request, HAK__REQUEST__BODY_REFILL);
+	assert_int_equal(hakc_conn_call(&conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, 0);
+	hak__reply__free_unpacked(reply, NULL);
+	for (unsigned i = 0; i < HAK_WIRE_FDS_MAX; i++)
+		close(fds[i]);
+	hakt_daemon_wait_empty(&hakd);
+	check_request_is_cut_off(&conn, &request); /* is no client any more */
+}
+
 /* Is the connection kept by the daemon? It says so by answering a hello. */
 static bool is_served(struct hakc_conn *conn)
 {
@@ -383,6 +423,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_daemon_out_of_descriptors_refuses_and_goes_on),
 	cmocka_unit_test(test_the_registry_is_read_only_for_clients),
 	cmocka_unit_test(test_the_heap_keeps_its_size_and_its_seals),
+	cmocka_unit_test(test_a_lease_is_of_no_other_use),
+	cmocka_unit_test(test_who_drops_the_lease_is_collected_though_connected),
 };
 
 HAKT_MAIN(tests, start, stop)

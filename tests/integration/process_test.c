@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clients as processes: children of a fork, two at the pool's limit, one that
- * hangs up, one that dies, and one whose daemon dies.
+ * dies, and one whose daemon dies. Who may be taken for dead is in lease_test.c.
  */
 #include "tests/support/run.h"
 
@@ -15,7 +15,6 @@
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
-#include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
 
@@ -243,58 +242,6 @@ static void test_at_the_limit_one_has_what_the_other_frees(void **state)
 	hakt_daemon_wait_empty(&hakd);
 }
 
-static int hold_memory_without_descriptors(const void *context)
-{
-	char *block = hakmem_malloc(5000000);
-
-	(void)context;
-	HAKT_EXPECT(block);
-	memset(block, 'm', 5000000);
-	HAKT_EXPECT(close_range(3, ~0u, 0) == 0);
-	hakt_child_say("hung up");
-	hakt_child_wait();
-	for (size_t i = 0; i < 5000000; i++)
-		HAKT_EXPECT(block[i] == 'm');
-	hakt_child_say("still there");
-	pause();
-	return 0;
-}
-
-/* The state of the only client; "": there is none. */
-static void read_client_state(char *text, size_t bytes)
-{
-	json_t *json = hakt_ctl(hakd.socket, "clients");
-	json_t *client = json_array_get(json_object_get(json, "clients"), 0);
-	const char *name = json_string_value(json_object_get(client, "state"));
-
-	snprintf(text, bytes, "%s", name ? name : "");
-	json_decref(json);
-}
-
-static void test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies(void **state)
-{
-	struct hakt_process client = {0};
-	char client_state[32] = "";
-	unsigned long long granted;
-
-	(void)state;
-	hakt_process_fork(&client, hold_memory_without_descriptors, NULL);
-	hakt_process_wait_output(&client, 1, "hung up");
-	while (strcmp(client_state, "disconnected") != 0) {
-		read_client_state(client_state, sizeof(client_state));
-		assert_string_not_equal(client_state, "");
-	}
-	granted = hakt_daemon_status(&hakd).granted_superslabs;
-	assert_true(granted >= 3);
-	hakt_process_tell(&client);
-	hakt_process_wait_output(&client, 1, "still there");
-	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, granted);
-	assert_int_equal(kill(client.pid, SIGKILL), 0);
-	hakt_process_wait(&client);
-	hakt_daemon_wait_empty(&hakd);
-	hakt_process_end(&client);
-}
-
 static int hold_much_memory(const void *context)
 {
 	char *huge = hakmem_malloc(100 * MIB);
@@ -383,7 +330,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_grandchild_is_a_client_of_its_own),
 	cmocka_unit_test(test_a_fork_among_busy_threads_leaves_both_sides_working),
 	cmocka_unit_test(test_at_the_limit_one_has_what_the_other_frees),
-	cmocka_unit_test(test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies),
 	cmocka_unit_test(test_a_death_gives_back_superslabs_and_huge_runs),
 	cmocka_unit_test(test_without_its_daemon_a_client_lives_on_its_stock),
 };
