@@ -28,7 +28,7 @@
 	X(attached, "clients that attached")                        \
 	X(detached, "clients that detached")                        \
 	X(deaths, "clients that died or called exec")               \
-	X(leases_over, "of these, live on without the mapping")     \
+	X(leases_over, "of these, found by their lease")            \
 	X(leases_looked_at, "looks at leases of clients in doubt")  \
 	X(disconnects, "clients that hung up and live on")          \
 	X(granted_superslabs, "SuperSlabs granted")                 \

@@ -156,7 +156,7 @@ static void test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies(voi
 	assert_int_equal(hakt_daemon_status(&hakd).clients, 1);
 	kill_and_wait(&client);
 	hakt_daemon_wait_empty(&hakd);
-	assert_int_equal(hakt_daemon_counter(&hakd, "leases_over"), 0);
+	assert_int_equal(hakt_daemon_counter(&hakd, "deaths"), 1);
 	hakt_process_end(&client);
 }
 
