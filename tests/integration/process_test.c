@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clients as processes: children of a fork, two at the pool's limit, one that
- * dies, and one whose daemon dies. Who may be taken for dead is in lease_test.c.
+ * dies, and one whose daemon dies. Who may be taken for dead is in lease_test.c and
+ * heir_test.c.
  */
 #include "tests/support/run.h"
 

@@ -53,3 +53,17 @@ long long hakt_ctl_pool(const char *socket, const char *name)
 	json_decref(status);
 	return number;
 }
+
+void hakt_ctl_client_state(const char *socket, pid_t pid, char state[HAKT_CTL_STATE_BYTES])
+{
+	json_t *json = hakt_ctl(socket, "clients");
+	json_t *client;
+	size_t i;
+
+	*state = 0;
+	json_array_foreach(json_object_get(json, "clients"), i,
+			   client) if (json_integer_value(json_object_get(client, "pid")) == pid)
+		snprintf(state, HAKT_CTL_STATE_BYTES, "%s",
+			 json_string_value(json_object_get(client, "state")));
+	json_decref(json);
+}

@@ -5,6 +5,7 @@
 /* What hakmemctl says, as JSON. */
 
 #include <jansson.h>
+#include <sys/types.h>
 
 /* hakmemctl --json VERB, which must succeed; to be released by json_decref. */
 json_t *hakt_ctl(const char *socket, const char *verb);
@@ -15,5 +16,9 @@ json_t *hakt_ctl_judge(const char *socket, const char *verb, int *ret_exit_code)
 /* A whole number of the status, or of its only pool. */
 long long hakt_ctl_status(const char *socket, const char *name);
 long long hakt_ctl_pool(const char *socket, const char *name);
+
+#define HAKT_CTL_STATE_BYTES 32
+/* The state of the client with that pid; "": there is none. */
+void hakt_ctl_client_state(const char *socket, pid_t pid, char state[HAKT_CTL_STATE_BYTES]);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client_lib/conn.h"
+#include "tests/support/ctl.h"
 #include "tests/support/process.h"
 #include "tests/support/run.h"
 
@@ -176,4 +177,37 @@ void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)
 	}
 	fail_msg("left after 10 s: %u clients, %llu SuperSlabs, %llu blocks", s.clients,
 		 s.granted_superslabs, s.live_blocks);
+}
+
+void hakt_daemon_wait_disconnected(const struct hakt_daemon *daemon, pid_t client)
+{
+	char client_state[HAKT_CTL_STATE_BYTES];
+
+	for (unsigned i = 0; i < 6000; i++) {
+		hakt_ctl_client_state(daemon->socket, client, client_state);
+		assert_string_not_equal(client_state, "");
+		if (strcmp(client_state, "disconnected") == 0)
+			return;
+		pause_10ms();
+	}
+	fail_msg("client %d does not hang up", (int)client);
+}
+
+void hakt_daemon_wait_looks(const struct hakt_daemon *daemon)
+{
+	unsigned long long from = hakt_daemon_counter(daemon, "leases_looked_at");
+
+	for (unsigned i = 0; i < 6000; i++) {
+		if (hakt_daemon_counter(daemon, "leases_looked_at") >= from + 3)
+			return;
+		pause_10ms();
+	}
+	fail_msg("no lease is looked at");
+}
+
+void hakt_daemon_wait_clients(const struct hakt_daemon *daemon, unsigned n)
+{
+	for (unsigned i = 0; i < 6000 && hakt_daemon_status(daemon).clients > n; i++)
+		pause_10ms();
+	assert_int_equal(hakt_daemon_status(daemon).clients, n);
 }

@@ -50,4 +50,13 @@ struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, un
 /* Waits, 10 s at most, until nothing is granted and nobody attached. */
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);
 
+/* Waits until the daemon knows that a client has hung up; it must not have left. */
+void hakt_daemon_wait_disconnected(const struct hakt_daemon *daemon, pid_t client);
+
+/* Waits, 60 s at most, until it has looked at the lease of the only client in doubt a few times. */
+void hakt_daemon_wait_looks(const struct hakt_daemon *daemon);
+
+/* Waits, 60 s at most, until no more than n clients are attached, which must be n. */
+void hakt_daemon_wait_clients(const struct hakt_daemon *daemon, unsigned n);
+
 #endif
