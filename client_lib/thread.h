@@ -29,7 +29,7 @@
 #define HAKC_STEPS	     64u   /* sizes by steps of 16 bytes that the fast path serves */
 #define HAKC_MAGAZINE_BLOCKS 4096u /* blocks at most, and bytes at most */
 #define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18) /* of a class; two blocks at least */
-#define HAKC_SPANS_BYTES     (UINT64_C(8) << 20) /* of all spans that a thread caches */
+#define HAKC_SPANS_BYTES     (UINT64_C(16) << 20) /* of all spans that a thread caches */
 #define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
 
 /*
