@@ -28,9 +28,9 @@
 #define HAKC_MAGAZINES_USED  (HAKC_SPANS_AT + HAKC_SPAN_SLOTS_MAX)
 #define HAKC_STEPS	     64u   /* sizes by steps of 16 bytes that the fast path serves */
 #define HAKC_MAGAZINE_BLOCKS 4096u /* blocks at most, and bytes at most */
-#define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18) /* of a class; two blocks at least */
+#define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18)  /* of a class; two blocks at least */
 #define HAKC_SPANS_BYTES     (UINT64_C(16) << 20) /* of all spans that a thread caches */
-#define HAKC_MAGAZINE_FIRST  16u		 /* blocks, before use makes it grow */
+#define HAKC_MAGAZINE_FIRST  16u		  /* blocks, before use makes it grow */
 
 /*
  * A stack of blocks. The one that goes next stands in the head, so that a pair of free and malloc
