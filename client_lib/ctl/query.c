@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Asking the daemon as a tool: hello once, then a request and its reply. A
- * reply of the wrong kind is -EPROTO. The pages of the table of clients, and
- * of the audit, are joined; since the daemon may be of another version, a page that doesn't lead
- * onwards ends the paging with -EPROTO instead of looping.
+ * reply of the wrong kind is -EPROTO. The pages of the table of clients, and of
+ * the audit, are joined; since the daemon may be of another version, a page that
+ * doesn't lead onwards ends the paging with -EPROTO instead of looping.
  */
 #include "client_lib/ctl/query.h"
 
@@ -87,56 +87,84 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
 	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
 }
 
-/* Takes over page, also on failure; 0 or -ENOMEM. */
-static int add_page(struct hakc_query_clients *all, Hak__Reply *page)
-{
-	size_t n = page->clients->n_clients;
-	Hak__Reply **pages = realloc(all->pages, (all->n_pages + 1) * sizeof(*pages));
-	Hak__Client **clients;
+/* Adds a page, which it takes over or frees, and says where the next one begins; 0 or -ENOMEM. */
+typedef int add_page_fn(void *all, Hak__Reply *page, uint32_t *ret_next);
 
-	if (!pages) {
+/* Asks for page after page; *from is the field of the request that says where one begins. */
+static int ask_pages(struct hakc_query *query, Hak__Request *request, uint32_t *from,
+		     Hak__Reply__BodyCase expected, add_page_fn *add, void *all)
+{
+	int r;
+
+	do {
+		Hak__Reply *page;
+		uint32_t next;
+
+		r = ask(query, request, expected, &page);
+		if (r != 0)
+			return r;
+		r = add(all, page, &next);
+		if (r == 0 && next != 0 && next <= *from)
+			r = -EPROTO;
+		if (r != 0)
+			note_reason(query, r, NULL);
+		*from = next;
+	} while (r == 0 && *from != 0);
+	return r;
+}
+
+/* Takes page over, also on failure; 0 or -ENOMEM. */
+static int keep_page(Hak__Reply ***pages, size_t *n, Hak__Reply *page)
+{
+	Hak__Reply **more = realloc(*pages, (*n + 1) * sizeof(*more));
+
+	if (!more) {
 		hak__reply__free_unpacked(page, NULL);
 		return -ENOMEM;
 	}
-	all->pages = pages;
-	all->pages[all->n_pages++] = page;
-	if (n == 0)
-		return 0;
-	clients = realloc(all->clients, (all->n_clients + n) * sizeof(*clients));
-	if (!clients)
+	*pages = more;
+	more[(*n)++] = page;
+	return 0;
+}
+
+static void free_pages(Hak__Reply **pages, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hak__reply__free_unpacked(pages[i], NULL);
+	free(pages);
+}
+
+static int add_clients(void *context, Hak__Reply *page, uint32_t *ret_next)
+{
+	struct hakc_query_clients *all = context;
+	const Hak__Clients *clients = page->clients;
+	Hak__Client **list;
+	int r;
+
+	*ret_next = clients->next_holder;
+	r = keep_page(&all->pages, &all->n_pages, page);
+	if (r < 0 || clients->n_clients == 0)
+		return r;
+	list = realloc(all->clients, (all->n_clients + clients->n_clients) * sizeof(*list));
+	if (!list)
 		return -ENOMEM;
-	all->clients = clients;
-	memcpy(all->clients + all->n_clients, page->clients->clients, n * sizeof(*clients));
-	all->n_clients += n;
+	all->clients = list;
+	memcpy(list + all->n_clients, clients->clients, clients->n_clients * sizeof(*list));
+	all->n_clients += clients->n_clients;
 	return 0;
 }
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients)
 {
 	struct hakc_query_clients all = {0};
-	uint32_t from = 0;
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__ClientsQuery clients = HAK__CLIENTS_QUERY__INIT;
 	int r;
 
-	do {
-		Hak__Request request = HAK__REQUEST__INIT;
-		Hak__ClientsQuery clients = HAK__CLIENTS_QUERY__INIT;
-		Hak__Reply *page;
-		uint32_t next;
-
-		clients.from_holder = from;
-		request.body_case = HAK__REQUEST__BODY_CLIENTS;
-		request.clients = &clients;
-		r = ask(query, &request, HAK__REPLY__BODY_CLIENTS, &page);
-		if (r != 0)
-			break;
-		next = page->clients->next_holder;
-		r = add_page(&all, page);
-		if (r == 0 && next != 0 && next <= from)
-			r = -EPROTO;
-		if (r != 0)
-			note_reason(query, r, NULL);
-		from = next;
-	} while (r == 0 && from != 0);
+	request.body_case = HAK__REQUEST__BODY_CLIENTS;
+	request.clients = &clients;
+	r = ask_pages(query, &request, &clients.from_holder, HAK__REPLY__BODY_CLIENTS, add_clients,
+		      &all);
 	if (r != 0)
 		hakc_query_clients_deinit(&all);
 	else
@@ -146,22 +174,21 @@ int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_
 
 void hakc_query_clients_deinit(struct hakc_query_clients *clients)
 {
-	for (size_t i = 0; i < clients->n_pages; i++)
-		hak__reply__free_unpacked(clients->pages[i], NULL);
-	free(clients->pages);
+	free_pages(clients->pages, clients->n_pages);
 	free(clients->clients);
 	*clients = (struct hakc_query_clients){0};
 }
 
-/* Takes over page if it lists what is to be listed, else frees it; 0 or -ENOMEM. */
-static int add_check_page(struct hakc_query_check *all, Hak__Reply *page)
+static int add_check(void *context, Hak__Reply *page, uint32_t *ret_next)
 {
+	struct hakc_query_check *all = context;
 	const Hak__Check *check = page->check;
 	size_t room = HAKC_QUERY_ANOMALIES_MAX - all->n_anomalies;
 	size_t n = check->n_anomalies < room ? check->n_anomalies : room;
-	Hak__Reply **pages;
-	Hak__Anomaly **anomalies;
+	Hak__Anomaly **list;
+	int r;
 
+	*ret_next = check->next_superslab;
 	all->sums.superslabs += check->superslabs;
 	all->sums.slabs += check->slabs;
 	all->sums.spans += check->spans;
@@ -171,22 +198,18 @@ static int add_check_page(struct hakc_query_check *all, Hak__Reply *page)
 	all->sums.lost_bytes += check->lost_bytes;
 	all->sums.stale_hints += check->stale_hints;
 	all->sums.more_anomalies += check->more_anomalies + (check->n_anomalies - n);
-	if (n == 0) {
+	if (n == 0) { /* most pages of a large pool: nothing in them is to be listed */
 		hak__reply__free_unpacked(page, NULL);
 		return 0;
 	}
-	pages = realloc(all->pages, (all->n_pages + 1) * sizeof(*pages));
-	if (pages)
-		all->pages = pages;
-	anomalies = realloc(all->anomalies, (all->n_anomalies + n) * sizeof(*anomalies));
-	if (anomalies)
-		all->anomalies = anomalies;
-	if (!pages || !anomalies) {
-		hak__reply__free_unpacked(page, NULL);
+	r = keep_page(&all->pages, &all->n_pages, page);
+	if (r < 0)
+		return r;
+	list = realloc(all->anomalies, (all->n_anomalies + n) * sizeof(*list));
+	if (!list)
 		return -ENOMEM;
-	}
-	all->pages[all->n_pages++] = page;
-	memcpy(all->anomalies + all->n_anomalies, check->anomalies, n * sizeof(*anomalies));
+	all->anomalies = list;
+	memcpy(list + all->n_anomalies, check->anomalies, n * sizeof(*list));
 	all->n_anomalies += n;
 	return 0;
 }
@@ -194,29 +217,14 @@ static int add_check_page(struct hakc_query_check *all, Hak__Reply *page)
 int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_check)
 {
 	struct hakc_query_check all = {.sums = HAK__CHECK__INIT};
-	uint32_t from = 0;
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__CheckQuery check = HAK__CHECK_QUERY__INIT;
 	int r;
 
-	do {
-		Hak__Request request = HAK__REQUEST__INIT;
-		Hak__CheckQuery check = HAK__CHECK_QUERY__INIT;
-		Hak__Reply *page;
-		uint32_t next;
-
-		check.from_superslab = from;
-		request.body_case = HAK__REQUEST__BODY_CHECK;
-		request.check = &check;
-		r = ask(query, &request, HAK__REPLY__BODY_CHECK, &page);
-		if (r != 0)
-			break;
-		next = page->check->next_superslab;
-		r = add_check_page(&all, page);
-		if (r == 0 && next != 0 && next <= from)
-			r = -EPROTO;
-		if (r != 0)
-			note_reason(query, r, NULL);
-		from = next;
-	} while (r == 0 && from != 0);
+	request.body_case = HAK__REQUEST__BODY_CHECK;
+	request.check = &check;
+	r = ask_pages(query, &request, &check.from_superslab, HAK__REPLY__BODY_CHECK, add_check,
+		      &all);
 	if (r != 0)
 		hakc_query_check_deinit(&all);
 	else
@@ -226,9 +234,7 @@ int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_chec
 
 void hakc_query_check_deinit(struct hakc_query_check *check)
 {
-	for (size_t i = 0; i < check->n_pages; i++)
-		hak__reply__free_unpacked(check->pages[i], NULL);
-	free(check->pages);
+	free_pages(check->pages, check->n_pages);
 	free(check->anomalies);
 	*check = (struct hakc_query_check){.sums = HAK__CHECK__INIT};
 }

@@ -36,7 +36,6 @@ _Static_assert(sizeof(hak_u64) == 8 && sizeof(hak_u32) == 4, "shared words must 
 
 /* Read-modify-write; each returns the value from before. */
 #define hak_or_release(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_release)
-#define hak_or_acq_rel(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define hak_and_acquire(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acquire)
 #define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)

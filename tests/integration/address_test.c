@@ -18,6 +18,7 @@
 #include "proto/shm/ref.h"
 #include "tests/support/capture.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 #define SUPERSLAB (UINT64_C(1) << HAKT_SUPERSLAB_LG)
 #define CAPACITY  (UINT64_C(8) << 30)
@@ -28,27 +29,17 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",
-					      "5G",
-					      "--capacity",
-					      "8G",
-					      "--superslab-lg",
-					      HAKT_SUPERSLAB_LG == 20 ? "20" : "21",
-					      "--log-level",
-					      "warn",
-					      NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "5G", "--capacity", "8G", "--superslab-lg",
+				    HAKT_SUPERSLAB_LG == 20 ? "20" : "21", "--log-level", "warn"));
 	return 0;
 }
 
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static int detach(void **state)

@@ -31,9 +31,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 /* The first allocation, as a program without any setup does it; says its errno. */

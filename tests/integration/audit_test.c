@@ -36,12 +36,9 @@ static struct hak_segment segment; /* this process's own mapping, of libhakmem *
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "256M", "--capacity", "1G",
-					      "--log-level", "warn", NULL};
-
 	(void)state;
-	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "256M", "--capacity", "1G", "--log-level", "warn"));
 	return 0;
 }
 
@@ -49,9 +46,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static long long number(json_t *object, const char *name)

@@ -21,11 +21,9 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "64M",  "--capacity", "1G",
-					      "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "64M", "--capacity", "1G", "--log-level", "warn"));
 	return 0;
 }
 
@@ -33,9 +31,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 /* Runs hakmemctl, which must end with that exit code and say that on stdout or on stderr. */

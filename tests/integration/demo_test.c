@@ -27,9 +27,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakt_directory_remove(folder);
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static void begin_folder(void)

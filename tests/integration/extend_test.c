@@ -21,11 +21,9 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "64M",  "--capacity", "128M",
-					      "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "64M", "--capacity", "128M", "--log-level", "warn"));
 	hakt_daemon_wait_reserve(&hakd, 2); /* so that the first run begins at the bottom */
 	return 0;
 }
@@ -33,9 +31,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 /* A client that speaks for itself; its lease stays open for as long as we live. */

@@ -10,15 +10,14 @@
 
 #include "client_lib/include/hakmem.h"
 #include "tests/support/daemon.h"
+#include "tests/support/process.h"
 
 static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit", "256M", "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "256M", "--log-level", "warn"));
 	return 0;
 }
 
@@ -26,9 +25,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static void test_blocks_of_all_sizes_keep_their_contents(void **state)

@@ -16,20 +16,17 @@
 
 #include "client_lib/include/hakmem.h"
 #include "proto/wire/wire.h"
+#include "tests/support/block.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
-
-#define BLOCK_BYTES ((size_t)5000000)
 
 static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "256M",  "--keep", "1",
-					      "--log-level", "error", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "256M", "--keep", "1", "--log-level", "error"));
 	return 0;
 }
 
@@ -46,44 +43,7 @@ static int start_deaf(void **state)
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
-}
-
-static char *make_block(char c)
-{
-	char *block = hakmem_malloc(BLOCK_BYTES);
-
-	HAKT_EXPECT(block);
-	memset(block, c, BLOCK_BYTES);
-	return block;
-}
-
-static void expect_block(const char *block, char c)
-{
-	for (size_t i = 0; i < BLOCK_BYTES; i++)
-		HAKT_EXPECT(block[i] == c);
-}
-
-static void hang_up(void)
-{
-	HAKT_EXPECT(close_range(3, ~0u, 0) == 0);
-}
-
-static void kill_and_wait(struct hakt_process *client)
-{
-	assert_int_equal(kill(client->pid, SIGKILL), 0);
-	hakt_process_wait(client);
-}
-
-/* Neither has ended nor is a zombie. */
-static void check_is_running(const struct hakt_process *client)
-{
-	siginfo_t ended = {0};
-
-	assert_int_equal(waitid(P_PID, (id_t)client->pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
-	assert_int_equal(ended.si_pid, 0);
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 /* In a client: a child that has all it inherited, and says so when it is told to. */
@@ -126,7 +86,7 @@ static void wait_said(struct hakt_process *parent, const char *text, pid_t heir)
 
 static int become_another_program(const void *context)
 {
-	fork_an_heir(make_block('m'));
+	fork_an_heir(hakt_block_make('m'));
 	hakt_child_wait();
 	execl("/bin/sh", "sh", "-c", "echo another; exec sleep 1000", NULL);
 	(void)context;
@@ -147,7 +107,7 @@ static void check_exec(void)
 	hakt_process_wait_output(&client, 1, "another");
 	hakt_process_wait_output(&client, 1, "the heir lives");
 	hakt_daemon_wait_empty(&hakd);
-	check_is_running(&client);
+	hakt_process_check_running(&client);
 	assert_int_equal(hakt_daemon_counter(&hakd, "leases_over"), 1);
 	assert_int_equal(hakt_daemon_counter(&hakd, "disconnects"), 0);
 	hakt_process_end(&client);
@@ -168,7 +128,7 @@ static void test_without_inotify_an_exec_is_found_all_the_same(void **state)
 
 static int leave_an_heir(const void *context)
 {
-	const char *block = make_block('m');
+	const char *block = hakt_block_make('m');
 	pid_t test = getppid(), pid = fork();
 
 	(void)context;
@@ -193,7 +153,7 @@ static void test_a_child_that_never_allocates_holds_nothing_of_its_dead_parent(v
 	(void)state;
 	hakt_process_fork(&client, leave_an_heir, NULL);
 	heir = wait_heir(&client);
-	kill_and_wait(&client);
+	hakt_process_kill(&client);
 	hakt_daemon_wait_empty(&hakd);
 	assert_int_equal(hakt_daemon_counter(&hakd, "disconnects"), 0); /* the heir has it */
 	hakt_process_tell(&client);
@@ -234,7 +194,7 @@ static void ask_for_memory(int fd)
 static int leave_an_heir_with_a_socket(const void *context)
 {
 	(void)context;
-	make_block('m');
+	hakt_block_make('m');
 
 	pid_t pid = fork();
 
@@ -243,7 +203,7 @@ static int leave_an_heir_with_a_socket(const void *context)
 		hakt_child_say("heir %d.", (int)getpid());
 		hakt_child_wait();
 		ask_for_memory(find_socket());
-		expect_block(make_block('n'), 'n'); /* by a connection of its own */
+		hakt_block_expect(hakt_block_make('n'), 'n'); /* by a connection of its own */
 		hakt_child_say("granted");
 		hakt_child_wait();
 		_exit(0);
@@ -260,7 +220,7 @@ static void test_the_socket_of_a_dead_parent_gets_nobody_memory(void **state)
 	(void)state;
 	hakt_process_fork(&client, leave_an_heir_with_a_socket, NULL);
 	heir = wait_heir(&client);
-	kill_and_wait(&client);
+	hakt_process_kill(&client);
 	hakt_daemon_wait_empty(&hakd);
 	hakt_process_tell(&client);
 	wait_said(&client, "granted", heir);
@@ -275,23 +235,23 @@ static void test_the_socket_of_a_dead_parent_gets_nobody_memory(void **state)
 /* Parent and child are clients; both are told to go on by a word. */
 static int be_two_clients(const void *context)
 {
-	char *block = make_block('m');
+	char *block = hakt_block_make('m');
 	pid_t pid = fork();
 
 	(void)context;
 	HAKT_EXPECT(pid >= 0);
 	if (pid == 0) {
-		char *own = make_block('c');
+		char *own = hakt_block_make('c');
 
-		hang_up();
+		hakt_child_hang_up();
 		hakt_child_say("heir %d.", (int)getpid());
 		hakt_child_wait();
-		expect_block(own, 'c');
+		hakt_block_expect(own, 'c');
 		hakt_child_say("the child has its memory");
 		pause();
 	}
-	expect_block(make_block('p'), 'p'); /* goes on meanwhile */
-	expect_block(block, 'm');
+	hakt_block_expect(hakt_block_make('p'), 'p'); /* goes on meanwhile */
+	hakt_block_expect(block, 'm');
 	hakt_child_say("parent");
 	pause();
 	return 0;
@@ -310,7 +270,7 @@ static void test_the_death_of_a_parent_takes_nothing_from_its_child(void **state
 	hakt_daemon_wait_disconnected(&hakd, child);
 	assert_int_equal(hakt_daemon_status(&hakd).clients, 2);
 	granted = hakt_daemon_status(&hakd).granted_superslabs;
-	kill_and_wait(&client);
+	hakt_process_kill(&client);
 	hakt_daemon_wait_clients(&hakd, 1);
 	hakt_daemon_wait_looks(&hakd);
 	assert_int_equal(hakt_daemon_status(&hakd).clients, 1);

@@ -16,81 +16,41 @@
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
+#include "tests/support/block.h"
 #include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
-
-#define BLOCK_BYTES ((size_t)5000000)
 
 static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "256M",  "--keep", "1",
-					      "--log-level", "error", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "256M", "--keep", "1", "--log-level", "error"));
 	return 0;
 }
 
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
-}
-
-static char *make_block(char c)
-{
-	char *block = hakmem_malloc(BLOCK_BYTES);
-
-	HAKT_EXPECT(block);
-	memset(block, c, BLOCK_BYTES);
-	return block;
-}
-
-static void expect_block(const char *block, char c)
-{
-	for (size_t i = 0; i < BLOCK_BYTES; i++)
-		HAKT_EXPECT(block[i] == c);
-}
-
-static void hang_up(void)
-{
-	HAKT_EXPECT(close_range(3, ~0u, 0) == 0);
-}
-
-static void kill_and_wait(struct hakt_process *client)
-{
-	assert_int_equal(kill(client->pid, SIGKILL), 0);
-	hakt_process_wait(client);
-}
-
-/* Neither has ended nor is a zombie. */
-static void check_is_running(const struct hakt_process *client)
-{
-	siginfo_t ended = {0};
-
-	assert_int_equal(waitid(P_PID, (id_t)client->pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
-	assert_int_equal(ended.si_pid, 0);
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static int use_memory_without_descriptors(const void *context)
 {
-	char *block = make_block('m');
+	char *block = hakt_block_make('m');
 
 	(void)context;
-	hang_up();
+	hakt_child_hang_up();
 	hakt_child_say("hung up");
 	hakt_child_wait();
-	expect_block(block, 'm');
-	memset(block, 'n', BLOCK_BYTES);
-	HAKT_EXPECT(!hakmem_malloc(100 * BLOCK_BYTES / 4) && errno == ENOTCONN);
+	hakt_block_expect(block, 'm');
+	memset(block, 'n', HAKT_BLOCK_BYTES);
+	HAKT_EXPECT(!hakmem_malloc(100 * HAKT_BLOCK_BYTES / 4) && errno == ENOTCONN);
 	hakt_child_say("refused");
 	hakt_child_wait();
-	expect_block(block, 'n');
+	hakt_block_expect(block, 'n');
 	hakt_child_say("still there");
 	pause();
 	return 0;
@@ -114,7 +74,7 @@ static void test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies(voi
 	hakt_process_wait_output(&client, 1, "still there");
 	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, granted);
 	assert_int_equal(hakt_daemon_status(&hakd).clients, 1);
-	kill_and_wait(&client);
+	hakt_process_kill(&client);
 	hakt_daemon_wait_empty(&hakd);
 	assert_int_equal(hakt_daemon_counter(&hakd, "deaths"), 1);
 	hakt_process_end(&client);
@@ -122,15 +82,15 @@ static void test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies(voi
 
 static int hang_up_and_come_back(const void *context)
 {
-	char *block = make_block('m');
+	char *block = hakt_block_make('m');
 
 	(void)context;
-	hang_up();
-	expect_block(block, 'm');
+	hakt_child_hang_up();
+	hakt_block_expect(block, 'm');
 	HAKT_EXPECT(hakmem_detach() == 0);
 	hakt_child_say("detached");
 	hakt_child_wait();
-	expect_block(make_block('n'), 'n');
+	hakt_block_expect(hakt_block_make('n'), 'n');
 	hakt_child_say("is back");
 	hakt_child_wait();
 	return 0;
@@ -145,7 +105,7 @@ static void test_a_client_that_hung_up_gives_all_back_and_may_come_back(void **s
 	hakt_process_fork(&client, hang_up_and_come_back, NULL);
 	hakt_process_wait_output(&client, 1, "detached");
 	hakt_daemon_wait_empty(&hakd);
-	check_is_running(&client);
+	hakt_process_check_running(&client);
 	hakt_process_tell(&client);
 	hakt_process_wait_output(&client, 1, "is back");
 	hakt_ctl_client_state(hakd.socket, client.pid, client_state);
@@ -198,14 +158,14 @@ static int run_programs(const void *context)
 
 	/* What came from who runs the test: a socket, perhaps. Stays with us. */
 	HAKT_EXPECT(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0);
-	block = make_block('m');
+	block = hakt_block_make('m');
 	(*run)();
-	expect_block(block, 'm');
-	expect_block(make_block('n'), 'n'); /* and is granted more */
-	hang_up();
+	hakt_block_expect(block, 'm');
+	hakt_block_expect(hakt_block_make('n'), 'n'); /* and is granted more */
+	hakt_child_hang_up();
 	hakt_child_say("hung up");
 	hakt_child_wait();
-	expect_block(block, 'm');
+	hakt_block_expect(block, 'm');
 	return 0;
 }
 
@@ -239,15 +199,15 @@ static void test_a_program_started_by_vfork_leaves_the_heap_alone(void **state)
 static int be_stopped(const void *context)
 {
 	bool hangs_up = *(const bool *)context;
-	char *block = make_block('m');
+	char *block = hakt_block_make('m');
 
 	if (hangs_up)
-		hang_up();
+		hakt_child_hang_up();
 	hakt_child_say("ready");
 	hakt_child_wait();
-	expect_block(block, 'm');
+	hakt_block_expect(block, 'm');
 	if (!hangs_up)
-		expect_block(make_block('n'), 'n');
+		hakt_block_expect(hakt_block_make('n'), 'n');
 	return 0;
 }
 
@@ -263,7 +223,7 @@ static void stop_client(const struct hakt_process *client)
 static int allocate_and_end(const void *context)
 {
 	(void)context;
-	expect_block(make_block('o'), 'o');
+	hakt_block_expect(hakt_block_make('o'), 'o');
 	return 0;
 }
 

@@ -303,8 +303,7 @@ static void test_a_block_of_a_shared_pool_goes_back_to_it(void **state)
 	hakt_process_fork(&process, pass_pool_blocks, NULL);
 	hakt_process_wait_done(&process);
 	hakt_process_end(&process);
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
+	hakt_daemon_stop_empty(&hakd);
 }
 
 static void test_a_block_of_the_C_library_goes_back_to_it(void **state)

@@ -27,19 +27,15 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit", "512M", "--log-level", "error", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "512M", "--log-level", "error"));
 	return 0;
 }
 
 static int stop(void **state)
 {
 	(void)state;
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static void connect_peer(struct hakc_conn *conn)

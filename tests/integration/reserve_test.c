@@ -32,9 +32,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static int start_small(void **state)

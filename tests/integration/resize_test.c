@@ -21,11 +21,9 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit",     "64M",  "--capacity", "128M",
-					      "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--limit", "64M", "--capacity", "128M", "--log-level", "warn"));
 	hakt_daemon_wait_reserve(&hakd, 2); /* so that the first run begins at the bottom */
 	return 0;
 }
@@ -34,9 +32,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static void fill(char *block, size_t from, size_t to, unsigned seed)

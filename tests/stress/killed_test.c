@@ -27,12 +27,8 @@ static struct hakt_group group;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit", "2G", "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_process_prepare(); /* it unsets this */
-	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "2G", "--log-level", "warn"));
 	return 0;
 }
 
@@ -40,9 +36,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakt_group_deinit(&group);
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 /* Waits, 10 s at most, until what the dead had has come back. */

@@ -72,8 +72,6 @@ static void start_daemon(const char *limit)
 	const char *const options[] = {"--limit",     limit,  "--keep", "1",
 				       "--log-level", "warn", NULL};
 
-	hakt_process_prepare(); /* it unsets this */
-	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
 	limit_files(DAEMON_FILES);
 	hakt_daemon_start(&hakd, options);
 }
@@ -81,8 +79,7 @@ static void start_daemon(const char *limit)
 static void stop_daemon(void)
 {
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
+	hakt_daemon_stop_empty(&hakd);
 }
 
 static int detach(void **state)

@@ -25,12 +25,8 @@ static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
-	static const char *const options[] = {"--limit", "1G", "--log-level", "warn", NULL};
-
 	(void)state;
-	hakt_process_prepare(); /* it unsets this */
-	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
-	hakt_daemon_start(&hakd, options);
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "1G", "--log-level", "warn"));
 	return 0;
 }
 
@@ -38,9 +34,7 @@ static int stop(void **state)
 {
 	(void)state;
 	hakmem_detach();
-	hakt_daemon_wait_empty(&hakd);
-	hakt_daemon_stop(&hakd);
-	return 0;
+	return hakt_daemon_stop_empty(&hakd);
 }
 
 static struct hakmem_stats stats_now(void)

@@ -179,6 +179,13 @@ void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)
 		 s.granted_superslabs, s.live_blocks);
 }
 
+int hakt_daemon_stop_empty(struct hakt_daemon *daemon)
+{
+	hakt_daemon_wait_empty(daemon);
+	hakt_daemon_stop(daemon);
+	return 0;
+}
+
 void hakt_daemon_wait_disconnected(const struct hakt_daemon *daemon, pid_t client)
 {
 	char client_state[HAKT_CTL_STATE_BYTES];

@@ -50,6 +50,9 @@ struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, un
 /* Waits, 10 s at most, until nothing is granted and nobody attached. */
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);
 
+/* That, then hakt_daemon_stop; 0, for a teardown. */
+int hakt_daemon_stop_empty(struct hakt_daemon *daemon);
+
 /* Waits until the daemon knows that a client has hung up; it must not have left. */
 void hakt_daemon_wait_disconnected(const struct hakt_daemon *daemon, pid_t client);
 

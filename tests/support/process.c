@@ -65,6 +65,8 @@ void hakt_process_prepare(void)
 	atexit(end_all);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		unsetenv(settings[i]);
+	/* Who waits for the daemon on a loaded machine shall not give up. */
+	setenv("HAKMEM_TIMEOUT_MS", "60000", 1);
 }
 
 void hakt_process_die_with(pid_t parent)
@@ -229,6 +231,20 @@ void hakt_process_wait(struct hakt_process *process)
 	process->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+void hakt_process_kill(struct hakt_process *process)
+{
+	assert_int_equal(kill(process->pid, SIGKILL), 0);
+	hakt_process_wait(process);
+}
+
+void hakt_process_check_running(const struct hakt_process *process)
+{
+	siginfo_t ended = {0};
+
+	assert_int_equal(waitid(P_PID, (id_t)process->pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+	assert_int_equal(ended.si_pid, 0);
+}
+
 void hakt_process_wait_done(struct hakt_process *process)
 {
 	hakt_process_wait(process);
@@ -281,6 +297,11 @@ void hakt_child_say(const char *format, ...)
 	vdprintf(STDOUT_FILENO, format, arguments);
 	va_end(arguments);
 	dprintf(STDOUT_FILENO, "\n");
+}
+
+void hakt_child_hang_up(void)
+{
+	HAKT_EXPECT(close_range(3, ~0u, 0) == 0);
 }
 
 void hakt_child_wait(void)

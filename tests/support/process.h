@@ -9,7 +9,8 @@
  *
  * Whatever a test starts, and whatever that starts, daemons in the background
  * too, is killed when the test's process exits. The environment that they
- * begin with has no setting of hakmem but the HAKMEM_SOCKET of hakt_daemon_start.
+ * begin with has no setting of hakmem but the HAKMEM_SOCKET of hakt_daemon_start
+ * and a HAKMEM_TIMEOUT_MS of a minute.
  *
  * All calls fail the test on error. In a forked child cmocka's assertions would
  * go on with the next case as a second runner; there, use HAKT_EXPECT.
@@ -57,6 +58,12 @@ void hakt_process_wait(struct hakt_process *process);
 /* Likewise; the exit code must be 0, or the test fails and shows stderr. */
 void hakt_process_wait_done(struct hakt_process *process);
 
+/* Kills it, and waits. */
+void hakt_process_kill(struct hakt_process *process);
+
+/* It has neither ended nor is it a zombie. */
+void hakt_process_check_running(const struct hakt_process *process);
+
 /* Waits, and releases everything; one that still runs is killed. */
 void hakt_process_end(struct hakt_process *process);
 
@@ -82,6 +89,9 @@ void hakt_child_say(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* Waits until it is told to go on. */
 void hakt_child_wait(void);
+
+/* Closes all descriptors but the first three. */
+void hakt_child_hang_up(void);
 
 #define HAKT_EXPECT(claim)                                           \
 	do {                                                         \

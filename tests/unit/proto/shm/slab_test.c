@@ -109,7 +109,7 @@ static void test_every_transition_keeps_tagged_and_epoch(void **state)
 	(void)state;
 	grant(&run);
 	uint64_t epoch = hak_slab_epoch(hak_slab_load(run.words));
-	hak_or_acq_rel(run.words, HAK_SLAB_TAGGED);
+	hak_or_release(run.words, HAK_SLAB_TAGGED);
 	assert_true(hak_slab_cut(run.words, run.bits, OWNER, 0, THREAD));
 	assert_true(hak_slab_pass(run.words, OWNER, THREAD, 0));
 	assert_false(hak_slab_pass(run.words, OWNER, THREAD, 9));
