@@ -154,12 +154,58 @@ static void test_a_child_shares_the_heap_and_its_death_gives_all_back(void **sta
 	close(ends[1]);
 }
 
+static int empty(void **state)
+{
+	(void)state;
+	hakmem_detach();
+	hakt_daemon_wait_empty(&hakd);
+	return 0;
+}
+
+static uint64_t n_superslabs(void)
+{
+	struct hakmem_stats stats;
+
+	assert_int_equal(hakmem_stats(&stats, sizeof(stats)), 0);
+	return stats.superslabs;
+}
+
+static void test_spans_of_any_length_fill_a_superslab(void **state)
+{
+	enum { SLOTS = 32 };
+
+	(void)state;
+	for (size_t n = 17; n < SLOTS; n++) {
+		void *rest = hakmem_malloc((SLOTS - n) << 16), *span;
+
+		assert_non_null(rest);
+		assert_int_equal(n_superslabs(), 1);
+		span = hakmem_malloc(n << 16);
+		assert_non_null(span);
+		assert_int_equal((uintptr_t)span >> 21, (uintptr_t)rest >> 21);
+		assert_int_equal(hakmem_detach(), 0);
+	}
+}
+
+static void test_the_next_superslab_is_asked_for_when_little_is_left(void **state)
+{
+	(void)state;
+	assert_non_null(hakmem_malloc(15 << 16));
+	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, 1);
+	assert_non_null(hakmem_malloc(2 << 16)); /* more than half is used */
+	for (unsigned i = 0; i < 3000 && hakt_daemon_status(&hakd).granted_superslabs < 2; i++)
+		usleep(10000);
+	assert_int_equal(hakt_daemon_status(&hakd).granted_superslabs, 2);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_blocks_of_all_sizes_keep_their_contents),
 	cmocka_unit_test(test_alignments_up_to_2_mib_hold),
 	cmocka_unit_test(test_the_limit_is_ENOMEM_and_not_a_signal),
 	cmocka_unit_test(test_frees_of_what_is_no_block_are_refused),
 	cmocka_unit_test(test_a_child_shares_the_heap_and_its_death_gives_all_back),
+	cmocka_unit_test_setup(test_spans_of_any_length_fill_a_superslab, empty),
+	cmocka_unit_test_setup(test_the_next_superslab_is_asked_for_when_little_is_left, empty),
 };
 
 HAKT_MAIN(tests, start, stop)
