@@ -61,7 +61,9 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	const struct hak_class *shape = &hak_classes[cls];
 	struct hakc_magazine *m = &t->magazines[cls];
 	struct hakc_slab *slab = &t->heap->slabs[slot];
+	const hak_u64 *word = &t->words[slot];
 	hak_u64 *bits = hak_segment_bits(&t->heap->segment, slot);
+	hak_u32 *tags = hak_segment_tags(&t->heap->segment, slot);
 	char *start = (char *)hak_segment_address(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
 	unsigned wanted = (hakc_magazine_room(m) + 1) / 2; /* room is left for frees */
@@ -82,7 +84,7 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 		if (mask == seen)
 			slab->word = (uint8_t)((i + 1) % n_words);
 		if (mask)
-			mask = hak_slab_claim(&bits[i], mask);
+			mask = hak_slab_claim(word, &bits[i], &tags[(uint64_t)i * 64], mask);
 		wanted -= (unsigned)__builtin_popcountll(mask);
 		top = push_blocks(top, first, shape->size, mask & late);
 		top = push_blocks(top, first, shape->size, mask & ~late);

@@ -63,7 +63,8 @@ bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls)
 		t->n_empty++;
 	} else {
 		/* Scribbled over if it can't be retired: out of use until its owner goes. */
-		return hak_slab_retire(&heap->segment.slab_words[slot], bits, heap->holder,
+		return hak_slab_retire(&heap->segment.slab_words[slot], bits,
+				       hak_segment_tags(&heap->segment, slot), heap->holder,
 				       t->number);
 	}
 	return false;
@@ -257,7 +258,8 @@ bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
 	if (!hak_load_relaxed(
 		    &heap->slabs[slot].keeper)) /* if it is kept just now: see keep_span */
 		return false;
-	if (hak_slab_claim(hak_segment_bits(&heap->segment, slot), 1))
+	if (hak_slab_claim(&t->words[slot], hak_segment_bits(&heap->segment, slot),
+			   hak_segment_tags(&heap->segment, slot), 1))
 		hakc_free_report_double(t, (void *)hak_segment_address(&heap->segment, slot));
 	return true;
 }
@@ -318,8 +320,8 @@ static void retire(struct hakc_thread *t, uint32_t slot)
 	unsigned cls = hak_slab_class(hak_slab_load(&t->words[slot]));
 
 	if (cls < HAK_CLASS_COUNT &&
-	    hak_slab_retire(&t->words[slot], hak_segment_bits(&heap->segment, slot), heap->holder,
-			    t->number))
+	    hak_slab_retire(&t->words[slot], hak_segment_bits(&heap->segment, slot),
+			    hak_segment_tags(&heap->segment, slot), heap->holder, t->number))
 		put_slots(heap, slot, cls);
 }
 

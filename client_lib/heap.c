@@ -361,6 +361,13 @@ static void put_huge(struct hakc_heap *heap, uint32_t head)
 	heap->n_huge_kept += n;
 }
 
+static bool cut_span_at(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
+{
+	return hak_slab_cut_span(&heap->segment.slab_words[slot],
+				 hak_segment_bits(&heap->segment, slot),
+				 hak_segment_tags(&heap->segment, slot), heap->holder, n_slots);
+}
+
 static int alloc_huge(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment,
 		      uint32_t *ret_slot, bool *ret_zeroed)
 {
@@ -378,9 +385,7 @@ static int alloc_huge(struct hakc_heap *heap, uint64_t bytes, uint64_t alignment
 		hakc_count_locked(heap, HAK_STAT_HUGE);
 	}
 	slot = head * slots_of(heap);
-	if (!hak_slab_cut_span(&heap->segment.slab_words[slot],
-			       hak_segment_bits(&heap->segment, slot), heap->holder,
-			       n * slots_of(heap))) {
+	if (!cut_span_at(heap, slot, n * slots_of(heap))) {
 		return_huge(heap, head);
 		return -ENOMEM;
 	}
@@ -404,8 +409,7 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 
 		if (r < 0)
 			return r;
-	} while (!hak_slab_cut_span(&heap->segment.slab_words[*ret_slot],
-				    hak_segment_bits(&heap->segment, *ret_slot), heap->holder, n));
+	} while (!cut_span_at(heap, *ret_slot, n));
 	heap->slabs[*ret_slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
 	hakc_count_locked(heap, HAK_STAT_SPANS);
 	return 0;
@@ -504,7 +508,8 @@ bool hakc_heap_retire_span(struct hakc_heap *heap, uint32_t slot)
 	if (heap->superslabs[index].is_huge ? n != heap->superslabs[index].n * slots_of(heap)
 					    : n > slots_of(heap) - slot % slots_of(heap))
 		return false;
-	if (!hak_slab_retire_span(word, hak_segment_bits(&heap->segment, slot), heap->holder))
+	if (!hak_slab_retire_span(word, hak_segment_bits(&heap->segment, slot),
+				  hak_segment_tags(&heap->segment, slot), heap->holder))
 		return false;
 	if (heap->superslabs[index].is_huge)
 		put_huge(heap, index);

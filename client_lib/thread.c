@@ -198,7 +198,8 @@ static void release_list(struct hakc_thread *t, uint32_t *list)
 		hak_u64 *bits = hak_segment_bits(&heap->segment, slot);
 
 		if (hak_slab_is_empty(bits, shape->n_blocks) &&
-		    hak_slab_retire(word, bits, heap->holder, t->number))
+		    hak_slab_retire(word, bits, hak_segment_tags(&heap->segment, slot),
+				    heap->holder, t->number))
 			hakc_heap_put_slots(heap, slot, shape->n_slots);
 		/* [order:adopt] Who adopts it sees what we did to it. */
 		else if (hak_slab_pass(word, heap->holder, t->number, 0))

@@ -150,6 +150,30 @@ HAKMEM_API hakmem_ref_t hakmem_ref(const void *block);
 HAKMEM_API void *hakmem_ptr(hakmem_ref_t ref);
 
 /*
+ * Makes the caller's process the owner of a ref's block: *ret_block can be used
+ * and freed, and outlives who sent it. A ref is a ticket that can be taken once,
+ * by whoever comes first, also by its maker (which revokes it). 0; -ESTALE:
+ * it was taken before, or the block was freed, or its owner has died: nothing
+ * has changed, *ret_block neither; -EINVAL: no ref of this pool. Attaches if
+ * needed. A process that is killed in this call has taken it or has not.
+ */
+HAKMEM_API int hakmem_take(hakmem_ref_t ref, void **ret_block);
+
+/* Who owns a block. */
+enum hakmem_owner {
+	HAKMEM_OWNER_SELF = 1,	/* this process */
+	HAKMEM_OWNER_OTHER = 2, /* another one */
+	HAKMEM_OWNER_ROOT = 3,	/* the pool: it has been published */
+};
+
+/*
+ * Asks for the owner of a block: one of the above, or -EINVAL: no block, or a
+ * free one. A glimpse, unless it is the caller's own. ret_pid, if it isn't NULL,
+ * gets the owner's process id; 0 where there is none.
+ */
+HAKMEM_API int hakmem_owner(const void *block, int *ret_pid);
+
+/*
  * 1: the pool is mapped at its own address, raw pointers may be shared; 0: it
  * is mapped elsewhere, use refs. Attaches if needed; a negative errno.
  */

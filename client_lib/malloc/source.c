@@ -122,7 +122,7 @@ static void take(struct hakc_heap *heap, uint32_t head, uint32_t n)
 	if (head == source.lowest)
 		source.lowest += n;
 	for (uint32_t i = head * per; i < (head + n) * per; i++)
-		hak_slab_grant(&heap->segment.slab_words[i], HOLDER);
+		hak_slab_grant(&heap->segment.slab_words[i], HOLDER, true);
 }
 
 /* A run of n free SuperSlabs at a multiple of step; false: there is none. */

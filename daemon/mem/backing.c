@@ -109,7 +109,7 @@ void hakd_backing_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, unsig
 	for (uint32_t i = 0; i < n; i++)
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* published by the grant */
 	for (uint32_t i = 0; i < n * per; i++)
-		hak_slab_grant(&pool->segment.slab_words[head * per + i], owner);
+		hak_slab_grant(&pool->segment.slab_words[head * per + i], owner, true);
 }
 
 void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)

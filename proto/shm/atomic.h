@@ -6,8 +6,8 @@
  * The only place where the project touches <stdatomic.h>.
  *
  * Each operation carries its order in its name, so that a reader of a call
- * sees the order, and a reader of this page sees which orders exist. There is
- * no seq_cst here; who needs one adds it together with its Dekker argument.
+ * sees the order, and a reader of this page sees which orders exist. The only
+ * seq_cst is a fence, for the crossings (crossing.h has the Dekker argument).
  * Each use of a release, an acquire or both names its partner by a comment
  * [order:tag]; docs/memory-model.md lists the tags, tests/arch checks both.
  */
@@ -29,6 +29,9 @@ _Static_assert(sizeof(hak_u64) == 8 && sizeof(hak_u32) == 4, "shared words must 
 #define hak_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define hak_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
+/* One half of a Dekker pair: a store before it is seen by who doesn't see what we load behind it. */
+#define hak_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+
 /* Compare and swap: *expected is refreshed on failure (relaxed). Strong. */
 #define hak_cas_acq_rel(p, expected, v)                                                     \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
@@ -37,6 +40,7 @@ _Static_assert(sizeof(hak_u64) == 8 && sizeof(hak_u32) == 4, "shared words must 
 /* Read-modify-write; each returns the value from before. */
 #define hak_or_release(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define hak_and_acquire(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acquire)
+#define hak_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 

@@ -411,6 +411,7 @@ uint32_t hak_audit_superslab(const struct hak_segment *segment, uint32_t index,
 		return 1;
 	case HAK_SUPERSLAB_GRANTED:
 	case HAK_SUPERSLAB_RECLAIMING:
+	case HAK_SUPERSLAB_ORPHAN:
 		if (!has_possible_length(&walk))
 			break;
 		check_granted(&walk);

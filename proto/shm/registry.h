@@ -39,7 +39,7 @@
 #include "proto/shm/superslab.h"
 
 #define HAK_REGISTRY_MAGIC UINT64_C(0x6d656d6b61680a1a) /* \x1a \n h a k m e m */
-#define HAK_LAYOUT_VERSION 1u
+#define HAK_LAYOUT_VERSION 2u
 
 #define HAK_PAGE_BYTES		   UINT64_C(4096)
 #define HAK_REGISTRY_HOLDERS_AT	   HAK_PAGE_BYTES
@@ -84,7 +84,7 @@ struct hak_geometry {
 	uint64_t pending_at;	/* hak_u32 a SuperSlab: a bit a slot */
 	uint64_t areas_at;	/* struct hak_client_area a holder */
 	uint64_t bits_at;	/* HAK_SLAB_BITS_WORDS hak_u64 a slot */
-	uint64_t tags_at;	/* HAK_CLASS_BLOCKS hak_u32 a slot: reserved for ownership */
+	uint64_t tags_at;	/* HAK_CLASS_BLOCKS hak_u32 a slot */
 	uint64_t data_at;	/* SuperSlabs, 2 MiB aligned */
 	uint64_t heap_bytes;
 

@@ -48,6 +48,12 @@ static inline hak_u64 *hak_segment_bits(const struct hak_segment *segment, uint3
 	return &segment->bits[(uint64_t)slot * HAK_SLAB_BITS_WORDS];
 }
 
+/* Of a head's blocks; they have memory where W says TAGGED. */
+static inline hak_u32 *hak_segment_tags(const struct hak_segment *segment, uint32_t slot)
+{
+	return &segment->tags[(uint64_t)slot * HAK_CLASS_BLOCKS];
+}
+
 static inline uint32_t hak_segment_superslab_of(const struct hak_segment *segment, uint32_t slot)
 {
 	return slot >> (segment->geometry.superslab_lg - HAK_SLOT_LG);

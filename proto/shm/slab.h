@@ -16,26 +16,43 @@
  * head in slots. So "mine, untagged" is one compare of the low half, and the
  * class stands where a cache line's worth is a multiple of it.
  *
+ * TAGGED: refs of blocks have been made, the slot's tags have memory and may say something.
+ * N, NAMED: refs may name addresses in the slot though it has no tags of its own: it was in the
+ * body of a TAGGED slab.
+ *
  *               cut                     retire
  *   UNUSED ------------> ACTIVE --------------------------> UNUSED
  *   UNUSED ------------> SPAN   --------------------------> UNUSED
  *   UNUSED ------------> BODY (before its head)
  *   any    --- collect (daemon) --> UNUSED, owner 0
  *   any    --- grant (daemon) ----> UNUSED, owner X, epoch + 1
+ *   ACTIVE, SPAN of X --- orphan (daemon) ---> the same, owner 0, thread 0
+ *   ACTIVE, SPAN of 0 --- inherit (daemon) --> the same, owner Y, the same epoch
+ *
+ * An orphan, a slab whose owner died while others hold blocks in it, is one
+ * whose owner is 0.
  *
  * | operation       | who may                           | killed half way          |
  * |-----------------|-----------------------------------|--------------------------|
  * | cut             | a thread of the owner, to which   | bodies without a head:   |
  * |                 | its process gave the slots        | dead weight of the dead  |
- * | claim bits      | the thread in W only              | bits stay 1, or are lost |
+ * | claim bits      | the thread in W only              | bits stay 1 (their tags  |
+ * |                 |                                   | cleared), or are lost    |
  * |                 |                                   | with their owner         |
+ * | set TAGGED      | a thread of the owner             | one CAS                  |
  * | free bits       | anybody                           | not freed                |
  * | release, adopt  | the thread in W; a thread of the  | one CAS                  |
  * |                 | owner when W names nobody         |                          |
  * | resize a span   | as cut                            | one CAS, bodies before   |
  * | retire          | the thread in W; a span: a thread | bits are claimed, W says |
  * |                 | of the owner                      | ACTIVE: the scan's       |
- * | grant, collect  | the daemon                        | done again               |
+ * | grant, collect, | the daemon                        | done again               |
+ * | orphan, inherit |                                   |                          |
+ *
+ * Of the epochs: one slot's only goes on, and is never less than one under which a ref was made of
+ * an address in it. So the slots of a slab get a common one when they are cut, the latest of
+ * theirs, and one that none of them had if any is TAGGED or NAMED. Of a span only the first
+ * address has refs: its bodies keep theirs.
  *
  * A BODY is in use only while a head at its distance covers it. Retiring a head
  * leaves its bodies as they are: they are unused by then, and cutting the same
@@ -53,14 +70,13 @@
 #include "proto/shm/atomic.h"
 #include "proto/shm/ref.h"
 #include "proto/shm/size_class.h"
+#include "proto/shm/tag.h"
 
 enum hak_slab_state {
-	HAK_SLAB_UNUSED = 0,	 /* a fresh, sparse segment is all UNUSED */
-	HAK_SLAB_ACTIVE = 1,	 /* the head of a slab cut into blocks of a class */
-	HAK_SLAB_SPAN = 2,	 /* the head of a run that is one block */
-	HAK_SLAB_BODY = 3,	 /* another slot of a slab or span */
-	HAK_SLAB_RECLAIMING = 4, /* reserved for the scan */
-	HAK_SLAB_ORPHAN = 5,	 /* reserved for the scan */
+	HAK_SLAB_UNUSED = 0, /* a fresh, sparse segment is all UNUSED */
+	HAK_SLAB_ACTIVE = 1, /* the head of a slab cut into blocks of a class */
+	HAK_SLAB_SPAN = 2,   /* the head of a run that is one block */
+	HAK_SLAB_BODY = 3,   /* another slot of a slab or span */
 };
 
 #define HAK_SLAB_STATE_MASK   UINT64_C(0x7)
@@ -71,6 +87,7 @@ enum hak_slab_state {
 #define HAK_SLAB_THREAD_BITS  16
 #define HAK_SLAB_CLASS_SHIFT  38
 #define HAK_SLAB_EPOCH_SHIFT  46
+#define HAK_SLAB_NAMED	      (UINT64_C(1) << 56)
 #define HAK_SLAB_ARG_MAX      UINT32_C(0xffffff)
 
 #define HAK_SLAB_BITS_WORDS 64 /* words of free bits a slot: 4096 bits */
@@ -163,13 +180,30 @@ static inline unsigned hak_slab_bits_words(unsigned n_blocks)
 }
 
 /*
- * Claims the bits of mask in one word; only the thread in W may. Returns those
- * that were free and are the caller's from now on.
- * [order:free] What a freeing thread did to the blocks before is visible.
+ * Claims free blocks of mask in one word of bits of the slab at word, whose
+ * tags are tags[0..63]; only the thread in W may. Returns those that were free
+ * and are the caller's from now on.
+ *
+ * In this order: see the bit, load W, clear the tag, clear the bit. A tag that
+ * were set after W was looked at, or left on a block that is given out, would
+ * let the scan for a dead holder free it under its new user.
  */
-static inline uint64_t hak_slab_claim(hak_u64 *bits, uint64_t mask)
+static inline uint64_t hak_slab_claim(const hak_u64 *word, hak_u64 *bits, hak_u32 *tags,
+				      uint64_t mask)
 {
-	return hak_and_acquire(bits, ~mask) & mask;
+	/* [order:free] What who freed it did before is visible: its uses, the tag, TAGGED. */
+	mask &= hak_load_acquire(bits);
+	if (__builtin_expect((hak_slab_load(word) & HAK_SLAB_TAGGED) != 0, 0))
+		for (uint64_t rest = mask; rest; rest &= rest - 1)
+			hak_tag_clear(&tags[__builtin_ctzll(rest)]);
+	/* [order:free] as above; [order:claim] who sees the bit 0 sees the tag cleared. */
+	return mask ? hak_and_acq_rel(bits, ~mask) & mask : 0;
+}
+
+/* [order:claim] The scans: of a block whose bit is 0 here, the tag that is loaded next is no older. */
+static inline uint64_t hak_slab_taken_bits(const hak_u64 *bits)
+{
+	return ~hak_load_acquire(bits);
 }
 
 /*
@@ -187,23 +221,26 @@ static inline uint64_t hak_slab_free(hak_u64 *bits, uint64_t mask)
 bool hak_slab_is_empty(const hak_u64 *bits, unsigned n_blocks);
 
 /*
- * Cuts a slab of class cls out of unused slots of owner; word and bits are
- * the first slot's. All blocks are free afterwards and thread may claim them.
- * False, and nothing is cut, where a slot is not an unused one of owner.
+ * Below, word, bits and tags are the first slot's.
+ *
+ * Cuts a slab of class cls out of unused slots of owner. All blocks are free
+ * afterwards and thread may claim them. False, and nothing is cut, where a slot
+ * is not an unused one of owner.
  */
 bool hak_slab_cut(hak_u64 *word, hak_u64 *bits, unsigned owner, unsigned cls, uint32_t thread);
 
 /* The same for a span of n_slots, 1 to HAK_SLAB_ARG_MAX; its one block is allocated afterwards. */
-bool hak_slab_cut_span(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t n_slots);
+bool hak_slab_cut_span(hak_u64 *word, hak_u64 *bits, hak_u32 *tags, unsigned owner,
+		       uint32_t n_slots);
 
 /*
  * Makes an EMPTY slab of (owner, thread) UNUSED again by claiming all its
  * blocks. False, and everything as before, where one of them is not free.
  */
-bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, unsigned owner, uint32_t thread);
+bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, hak_u32 *tags, unsigned owner, uint32_t thread);
 
 /* The same for a span whose block is free; exclusion within the owner is the caller's. */
-bool hak_slab_retire_span(hak_u64 *word, hak_u64 *bits, unsigned owner);
+bool hak_slab_retire_span(hak_u64 *word, hak_u64 *bits, hak_u32 *tags, unsigned owner);
 
 /*
  * Grows a span into the unused slots behind it, or shrinks it (the slots at its
@@ -214,8 +251,25 @@ bool hak_slab_resize_span(hak_u64 *word, unsigned owner, uint32_t n_slots);
 /* Hands a slab of the owner on: thread 0 is nobody. False: it was not `from`'s. */
 bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to);
 
-/* The daemon: a slot of a SuperSlab is granted to owner, or collected. */
-void hak_slab_grant(hak_u64 *word, unsigned owner);
+/*
+ * A thread of owner, before it makes the first ref of a block in the slab or
+ * span; the tags have memory. Until here a free need not look at the tag, since
+ * there is no ref. False: it isn't owner's.
+ */
+bool hak_slab_set_tagged(hak_u64 *word, unsigned owner);
+
+/*
+ * The daemon: a slot of a SuperSlab is granted to owner, or collected.
+ * are_tags_zero: of a grant; then they have been zeroed after a grace, and it is untagged.
+ */
+void hak_slab_grant(hak_u64 *word, unsigned owner, bool are_tags_zero);
 void hak_slab_collect(hak_u64 *word);
+
+/*
+ * The daemon, of a head or a body that it covers, whose owner is dead: nobody's
+ * from now on, and the other way round. Blocks keep their owners and refs.
+ */
+void hak_slab_orphan(hak_u64 *word);
+void hak_slab_inherit(hak_u64 *word, unsigned owner);
 
 #endif

@@ -38,6 +38,10 @@
 	X(DOUBLE_FREES, "double_frees", "double frees refused")                                   \
 	X(INVALID_FREES, "invalid_frees", "frees of what is no block refused")                    \
 	X(FOREIGN_FREES, "foreign_frees", "frees of addresses outside the pool refused")          \
+	X(TAKES, "takes", "blocks taken by a ref")                                                \
+	X(STALE_TAKES, "stale_takes", "takes refused: the ref was taken, or void")                \
+	X(TAGGED_FREES, "tagged_frees", "blocks freed by their tag")                              \
+	X(INHERITED, "inherited", "SuperSlabs got that others hold blocks in")                    \
 	X(THREADS, "threads", "threads that started to allocate")
 
 enum hak_stat {
@@ -51,19 +55,26 @@ enum hak_stat {
 
 #define HAK_CLIENT_AREA_BYTES UINT64_C(65536) /* an area a holder slot */
 
+#define HAK_CROSSINGS 7680u /* threads of a client that can have a crossing of their own */
+
 /*
- * | bytes        | field     | written by            | meaning                    |
- * |--------------|-----------|-----------------------|----------------------------|
- * |    0..4095   | counters  | any thread of client  | the table above, in order  |
- * | 4096..65535  | crossings | a line a thread       | reserved for recovery      |
+ * | bytes        | field       | written by           | meaning                               |
+ * |--------------|-------------|----------------------|---------------------------------------|
+ * |    0..4031   | counters    | any thread of client | the table above, in order             |
+ * | 4032..4039   | n_crossings | the client           | threads that have had a crossing: the |
+ * |              |             |                      | highest number                        |
+ * | 4040..4095   | -           |                      | 0                                     |
+ * | 4096..65535  | crossings   | a thread each        | see crossing.h                        |
  */
 struct hak_client_area {
-	hak_u64 counters[512];
-	hak_u64 crossings[7680];
+	hak_u64 counters[504];
+	hak_u64 n_crossings;
+	hak_u64 unused[7];
+	hak_u64 crossings[HAK_CROSSINGS];
 };
 
 _Static_assert(sizeof(struct hak_client_area) == HAK_CLIENT_AREA_BYTES, "areas are an array");
-_Static_assert((int)HAK_STAT_COUNT <= 512, "counters fit their page");
+_Static_assert((int)HAK_STAT_COUNT <= 504, "counters fit their page");
 
 extern const char *const hak_stat_names[HAK_STAT_COUNT];
 extern const char *const hak_stat_descriptions[HAK_STAT_COUNT];

@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#include "proto/shm/holders.h"
+
 /*
  * [order:registry] Who reads GRANTED (hak_check_superslab) sees all that was
  * prepared before. Dead just before: the word is what it was, and the move is
@@ -80,9 +82,31 @@ void hak_superslab_begin_collect(hak_u64 *head)
 {
 	uint64_t s = hak_load_relaxed(head);
 
-	assert(hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED);
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED ||
+	       hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN);
 	move(head, HAK_SUPERSLAB_RECLAIMING, hak_superslab_is_huge(s), hak_superslab_owner(s),
 	     hak_superslab_length(s), hak_superslab_grant(s));
+}
+
+void hak_superslab_orphan(hak_u64 *head)
+{
+	uint64_t s = hak_load_relaxed(head);
+	uint32_t n = hak_superslab_length(s);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_RECLAIMING);
+	for (uint32_t i = n; i-- > 1;)
+		move(&head[i], HAK_SUPERSLAB_BODY, true, HAK_HOLDER_NONE, i,
+		     hak_superslab_grant(hak_load_relaxed(&head[i])));
+	move(head, HAK_SUPERSLAB_ORPHAN, hak_superslab_is_huge(s), HAK_HOLDER_NONE, n,
+	     hak_superslab_grant(s));
+}
+
+void hak_superslab_inherit(hak_u64 *head, unsigned owner)
+{
+	uint64_t s = hak_load_relaxed(head);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN && !hak_superslab_is_huge(s));
+	move(head, HAK_SUPERSLAB_GRANTED, false, owner, 1, hak_superslab_grant(s) + 1);
 }
 
 void hak_superslab_end_collect(hak_u64 *head)

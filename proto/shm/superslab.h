@@ -17,8 +17,13 @@
  *
  *   FREE --grant--> GRANTED --collect--> RECLAIMING --done--> FREE
  *   FREE --grant--> BODY (before its head) ---done----------> FREE
+ *              GRANTED <--inherit-- ORPHAN <--orphan-- RECLAIMING
+ *                                     +----collect-----> RECLAIMING
  *   FREE --extend-> BODY (before its head's length)
  *                   BODY (after its head's length) --shorten-> RECLAIMING
+ *
+ * ORPHAN: its owner is dead, others hold blocks in it; owner 0. One that isn't
+ * huge goes to the next client that asks for memory, as it is.
  *
  * A run counts from its head: bodies whose head is FREE, or that lie behind its
  * length, are free too. So what commits is always one word, the head's.
@@ -32,6 +37,9 @@
  * |         |                                      | as before                        |
  * | shorten | the run is what it was, no block in  | bodies behind the run's length:  |
  * |         | its end                              | free, their slots not yet reset  |
+ * | orphan  | RECLAIMING: scanned again            | nobody's, blocks live on         |
+ * | inherit | nobody's; slab words may name the    | all is granted                   |
+ * |         | heir already: written again          |                                  |
  */
 
 #include <stdbool.h>
@@ -44,6 +52,7 @@ enum hak_superslab_state {
 	HAK_SUPERSLAB_GRANTED = 1,
 	HAK_SUPERSLAB_BODY = 2,
 	HAK_SUPERSLAB_RECLAIMING = 3,
+	HAK_SUPERSLAB_ORPHAN = 4,
 };
 
 #define HAK_SUPERSLAB_LG_MIN 20u
@@ -107,8 +116,14 @@ void hak_superslab_extend_run(hak_u64 *head, uint32_t n);
  */
 void hak_superslab_shorten_run(hak_u64 *head, uint32_t stay);
 
-/* GRANTED -> RECLAIMING: no one may use it, its slab words are being reset. */
+/* GRANTED or ORPHAN -> RECLAIMING: no one may use it, its slab words are being reset. */
 void hak_superslab_begin_collect(hak_u64 *head);
+
+/* RECLAIMING -> ORPHAN: its blocks that others hold stay; its words are nobody's. */
+void hak_superslab_orphan(hak_u64 *head);
+
+/* ORPHAN -> GRANTED, one that isn't huge; the generation goes on by 1. */
+void hak_superslab_inherit(hak_u64 *head, unsigned owner);
 
 /* RECLAIMING -> FREE: the head first, then the bodies. */
 void hak_superslab_end_collect(hak_u64 *head);

@@ -58,7 +58,7 @@ void hakt_pool_grant(struct hakt_pool *pool, uint32_t head, uint32_t n, bool hug
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
 
 	for (uint32_t i = head * per; i < (head + n) * per; i++)
-		hak_slab_grant(&pool->segment.slab_words[i], owner);
+		hak_slab_grant(&pool->segment.slab_words[i], owner, true);
 	if (huge)
 		hak_superslab_grant_run(&pool->superslabs[head], owner, true, n);
 	for (uint32_t i = 0; !huge && i < n; i++)
@@ -85,7 +85,25 @@ bool hakt_pool_cut(struct hakt_pool *pool, uint32_t slot, unsigned owner, unsign
 bool hakt_pool_cut_span(struct hakt_pool *pool, uint32_t slot, unsigned owner, uint32_t n_slots)
 {
 	return hak_slab_cut_span(&pool->segment.slab_words[slot],
-				 hak_segment_bits(&pool->segment, slot), owner, n_slots);
+				 hak_segment_bits(&pool->segment, slot),
+				 hak_segment_tags(&pool->segment, slot), owner, n_slots);
+}
+
+uint64_t hakt_pool_claim(struct hakt_pool *pool, uint32_t slot, unsigned word, uint64_t mask)
+{
+	return hak_slab_claim(&pool->segment.slab_words[slot],
+			      &hak_segment_bits(&pool->segment, slot)[word],
+			      &hak_segment_tags(&pool->segment, slot)[(uint64_t)word * 64], mask);
+}
+
+bool hakt_pool_retire(struct hakt_pool *pool, uint32_t slot, unsigned owner)
+{
+	hak_u64 *word = &pool->segment.slab_words[slot];
+	hak_u64 *bits = hak_segment_bits(&pool->segment, slot);
+	hak_u32 *tags = hak_segment_tags(&pool->segment, slot);
+
+	return hak_slab_retire(word, bits, tags, owner, 1) ||
+	       hak_slab_retire_span(word, bits, tags, owner);
 }
 
 void hakt_pool_audit(struct hakt_pool *pool, struct hak_audit *audit)

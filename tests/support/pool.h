@@ -34,6 +34,12 @@ void hakt_pool_collect(struct hakt_pool *pool, uint32_t head);
 bool hakt_pool_cut(struct hakt_pool *pool, uint32_t slot, unsigned owner, unsigned cls);
 bool hakt_pool_cut_span(struct hakt_pool *pool, uint32_t slot, unsigned owner, uint32_t n_slots);
 
+/* Claims blocks of mask of one word of the bits of the slab at slot; those that it got. */
+uint64_t hakt_pool_claim(struct hakt_pool *pool, uint32_t slot, unsigned word, uint64_t mask);
+
+/* Takes apart an empty slab of thread 1, or a span whose block is free; false: it is neither. */
+bool hakt_pool_retire(struct hakt_pool *pool, uint32_t slot, unsigned owner);
+
 /* Audits all SuperSlabs. */
 void hakt_pool_audit(struct hakt_pool *pool, struct hak_audit *audit);
 

@@ -45,7 +45,7 @@ static void cut_slabs(void)
 		if (slot % PER + hak_classes[cls].n_slots > PER)
 			slot = (slot / PER + 1) * PER;
 		assert_true(hakt_pool_cut(&pool, slot, OWNER, cls));
-		hak_slab_claim(hak_segment_bits(&pool.segment, slot), 5);
+		hakt_pool_claim(&pool, slot, 0, 5);
 		if (cls % 3 == 0) /* nobody claims it: its thread ended */
 			assert_true(hak_slab_pass(word_of(slot), OWNER, 1, 0));
 		slot += hak_classes[cls].n_slots;
@@ -60,8 +60,7 @@ static void cut_spans(void)
 	assert_true(hakt_pool_cut_span(&pool, SPAN + 8, OWNER, 4));
 	hak_slab_free(hak_segment_bits(&pool.segment, SPAN + 8), 1);
 	/* Retired: its bodies stay. */
-	assert_true(hak_slab_retire_span(word_of(SPAN + 8),
-					 hak_segment_bits(&pool.segment, SPAN + 8), OWNER));
+	assert_true(hakt_pool_retire(&pool, SPAN + 8, OWNER));
 	assert_true(hakt_pool_cut_span(&pool, RUN * PER, OTHER,
 				       2 * PER + 5)); /* shorter than its run */
 }
@@ -158,7 +157,7 @@ static void test_each_wrong_slab_word_is_told_alone(void **state)
 	(void)state;
 	expect_planted(SPAN, make_word(HAK_SLAB_SPAN, OTHER, 3), HAK_ANOMALY_OWNER);
 	expect_planted(BLANK * PER + 1, make_word(HAK_SLAB_UNUSED, OTHER, 0), HAK_ANOMALY_OWNER);
-	expect_planted(BLANK * PER + 1, make_word(HAK_SLAB_ORPHAN, OWNER, 0), HAK_ANOMALY_STATE);
+	expect_planted(BLANK * PER + 1, make_word(HAK_SLAB_BODY + 1, OWNER, 0), HAK_ANOMALY_STATE);
 	expect_planted(BLANK * PER + 1, make_word(HAK_SLAB_ACTIVE, OWNER, 200u << 16 | 1),
 		       HAK_ANOMALY_CLASS);
 	expect_planted(SPAN + 2, make_word(HAK_SLAB_BODY, OWNER, 1), HAK_ANOMALY_BODY);
@@ -378,8 +377,7 @@ static void audit_interrupted(unsigned cls, void (*act)(void))
 
 static void recut(void)
 {
-	hak_slab_retire(word_of(BLANK * PER), hak_segment_bits(&pool.segment, BLANK * PER), OWNER,
-			1);
+	hakt_pool_retire(&pool, BLANK * PER, OWNER);
 	hakt_pool_cut_span(&pool, BLANK * PER + 1, OWNER, 2);
 	hakt_pool_cut(&pool, BLANK * PER, OWNER, 0); /* more blocks than any other class */
 }
@@ -426,13 +424,13 @@ static void *work(void *context)
 		hak_add_relaxed(&n_rounds, 1);
 		if (r & 256) {
 			hakt_pool_cut(&pool, slot, OWNER, (r >> 16) % HAK_CLASS_COUNT);
-			hak_slab_retire(word_of(slot), bits, OWNER, 1);
+			hakt_pool_retire(&pool, slot, OWNER);
 			continue;
 		}
 		hakt_pool_cut_span(&pool, slot, OWNER, 1 + (r >> 16) % 8);
 		hak_slab_resize_span(word_of(slot), OWNER, 1 + (r >> 24) % 8);
 		hak_slab_free(bits, 1);
-		hak_slab_retire_span(word_of(slot), bits, OWNER);
+		hakt_pool_retire(&pool, slot, OWNER);
 	}
 	return NULL;
 }

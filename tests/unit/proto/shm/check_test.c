@@ -40,7 +40,7 @@ static struct hak_census take_census(unsigned owner)
 
 static void claim(uint32_t slot, unsigned word, uint64_t mask)
 {
-	assert_true(hak_slab_claim(&hak_segment_bits(&pool.segment, slot)[word], mask) == mask);
+	assert_true(hakt_pool_claim(&pool, slot, word, mask) == mask);
 }
 
 static void test_an_empty_pool_counts_nothing(void **state)
@@ -238,7 +238,7 @@ static void test_a_slab_of_another_owner_is_found(void **state)
 static void test_an_impossible_state_is_found(void **state)
 {
 	(void)state;
-	for (unsigned s = HAK_SLAB_RECLAIMING; s < 8; s++) {
+	for (unsigned s = HAK_SLAB_BODY + 1; s < 8; s++) {
 		plant(8, s, OWNER, 0, 1);
 		expect(HAK_ANOMALY_STATE, 1, 8);
 	}

@@ -102,7 +102,7 @@ static void test_the_free_bit_of_a_location_is_its_own(void **state)
 	hakt_pool_init(&pool, 4 * MIB, 21);
 	hakt_pool_grant(&pool, 0, 2, false, HAK_HOLDER_FIRST);
 	assert_true(hakt_pool_cut(&pool, 5, HAK_HOLDER_FIRST, cls));
-	hak_slab_claim(&hak_segment_bits(segment, 5)[2], UINT64_C(1) << 9);
+	hakt_pool_claim(&pool, 5, 2, UINT64_C(1) << 9);
 	for (unsigned i = 0; i < hak_classes[cls].n_blocks; i++) {
 		struct hak_location l = hak_segment_locate_offset(segment,
 								  5 * HAK_SLOT_BYTES + i * 48);

@@ -282,9 +282,7 @@ static void test_blocks_of_whole_pages_begin_at_pages(void **state)
 			assert_int_equal(l.place, HAK_PLACE_BLOCK);
 			assert_int_equal(l.index, i);
 		}
-		assert_true(hak_slab_retire(&world.pool.segment.slab_words[40],
-					    hak_segment_bits(&world.pool.segment, 40),
-					    HAK_HOLDER_FIRST, 1));
+		assert_true(hakt_pool_retire(&world.pool, 40, HAK_HOLDER_FIRST));
 		assert_int_equal(
 			hak_segment_locate_offset(&world.pool.segment, 40 * HAK_SLOT_BYTES).place,
 			HAK_PLACE_VACANT);
