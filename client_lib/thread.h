@@ -88,7 +88,8 @@ static inline bool hakc_magazine_grow(struct hakc_magazine *m)
 /*
  * Blocks that others claim, on their way back: each with its slab's epoch above bit 48, which
  * tells if it is still the same slab. SURE: only we can set its bit, since our process owns the
- * slab, or the block by its tag. Flushed when they are so many, or so many bytes.
+ * slab, or the block by its tag. Else the tag's inc as it was when the block was freed tells
+ * whether it is the same block. Flushed when they are so many, or so many bytes.
  */
 #define HAKC_OUTGOING_BLOCKS 256u
 #define HAKC_OUTGOING_BYTES  65536u
@@ -100,6 +101,7 @@ struct hakc_outgoing {
 	uint32_t n_flushes;
 	uint64_t bytes;
 	void *blocks[HAKC_OUTGOING_BLOCKS];
+	uint32_t incs[HAKC_OUTGOING_BLOCKS];
 };
 
 struct hakc_thread {

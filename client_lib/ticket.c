@@ -100,23 +100,8 @@ unsigned hakc_ticket_owner(const struct hakc_heap *heap, const struct hak_locati
 	}
 }
 
-/*
- * A block of another's slab that nobody has taken, whose tag was seen. The tag
- * is of the same slab if W is the same as before that look.
- */
-static bool free_untaken(struct hakc_thread *t, const struct hak_location *l, uint32_t seen)
-{
-	bool is_ours;
-
-	hak_crossing_begin(t->crossing);
-	is_ours = hak_slab_load(&t->words[l->slot]) == l->word &&
-		  hak_tag_free_foreign(hakc_ticket_tag(t->heap, l), t->heap->holder,
-				       hak_tag_inc(seen));
-	hak_crossing_end(t->crossing);
-	return is_ours;
-}
-
-enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l)
+enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l,
+				 unsigned *ret_inc)
 {
 	hak_u32 *tag = hakc_ticket_tag(t->heap, l);
 	unsigned self = t->heap->holder;
@@ -126,11 +111,12 @@ enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_locatio
 	if (hak_slab_owner(l->word) == self)
 		return hak_tag_free_local(tag, self) ? HAKC_RIGHT_OWN : HAKC_RIGHT_NONE;
 	seen = hak_tag_load(tag);
+	if (hak_tag_state(seen) == HAK_TAG_NONE) {
+		*ret_inc = hak_tag_inc(seen);
+		return HAKC_RIGHT_LENT;
+	}
 	/* No crossing for what is ours by its tag: that keeps the slab. */
-	if (hak_tag_state(seen) == HAK_TAG_NONE ? free_untaken(t, l, seen)
-						: hak_tag_free_held(tag, self))
-		return HAKC_RIGHT_HELD;
-	return HAKC_RIGHT_NONE;
+	return hak_tag_free_held(tag, self) ? HAKC_RIGHT_HELD : HAKC_RIGHT_NONE;
 }
 
 bool hakc_ticket_revoke(struct hakc_heap *heap, const struct hak_location *l)
