@@ -72,8 +72,8 @@ static void print_pool(const Hak__PoolStatus *pool)
 	print_bytes("limit", pool->limit_bytes);
 	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
 	       hakc_bytes_text(pool->superslab_bytes, text));
-	printf("  %-20s %" PRIu64 " of the dead, %" PRIu64 " not free yet\n", "  of these",
-	       pool->orphan_superslabs, pool->waiting_superslabs);
+	printf("  %-20s %" PRIu64 "\n", "  of them orphans", pool->orphan_superslabs);
+	printf("  %-20s %" PRIu64 "\n", "not free yet", pool->waiting_superslabs);
 	printf("  %-20s %" PRIu64 " (%" PRIu64 " in reserve, %" PRIu64 " kept)\n",
 	       "warm SuperSlabs", warm, pool->reserve_superslabs, pool->kept_superslabs);
 	printf("  %-20s %s\n", "huge pages", hakc_safe_text(pool->huge_pages, text));
