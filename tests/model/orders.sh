@@ -27,7 +27,7 @@ explorer() {
 explore() {
 	local code=0
 	build run "${@:2}" "$root"/tests/model/orders/{pool,blocks,slabs}.c \
-		"$work"/proto/shm/{slab,tag}.c || return 2
+		"$work"/proto/shm/{scan,slab,tag}.c || return 2
 	timeout 60 "$work/run" ${1:+"$1"} >"$work/log" 2>&1 </dev/null || code=$?
 	[ $code -eq 1 ] && ! grep -q 'violation: ' "$work/log" && return 2
 	return $code
@@ -126,7 +126,10 @@ breaks claim_bit_before_tag scan slab.h hak_slab_claim \
 	's/^(\tmask &=).*/\1 hak_load_acquire(bits);\n\tif (mask) mask \&= hak_and_acq_rel(bits, ~mask);/
 	s/return .*/return mask;/'
 breaks scan_leaves_freeing scan tag.c hak_tag_scan_held 's/return is_freeing.*/return false;/'
-caller TAG_BEFORE_BIT scan
+breaks scan_tag_before_bit scan scan.c scan_blocks \
+	's/taken = (hak_slab_taken_bits.*)/early = choose(\&tags[i * 64ul], all, whose), taken = \1/
+	s/gone = .*/gone = early \& taken;/'
+breaks scan_forgets_bits scan scan.c scan_blocks 's/hak_slab_free\(.*/{ }/'
 
 breaks claim_w_before_bit tagged slab.h hak_slab_claim \
 	's/^(\tmask &=)/\tuint64_t w = hak_slab_load(word);\n\1/; s/\(hak_slab_load\(word\) &/(w \&/'
@@ -199,9 +202,10 @@ breaks inherit_untagged orphan slab.c hak_slab_inherit \
 	's/with_owner\((.*), owner\)\)/with_owner(\1, owner) \& ~HAK_SLAB_TAGGED)/'
 
 breaks last_free_relaxed last_block slab.h hak_slab_free "$relax"
-breaks last_block_without_fence last_block crossing.h hak_crossing_begin_grace \
-	's/hak_fence_seq_cst/hak_fence_none/'
-caller NO_GRACE last_block
+breaks orphan_without_look last_block scan.c has_blocks 's/return true/continue/'
+breaks orphan_bits_before_hints last_block scan.c hak_scan_orphan \
+	's/^(\t\thak_segment_take_pending).*/;/; s/^(\t\t\t\t\t UINT32_MAX).*//
+	s/^}/\thak_segment_take_pending(segment, 0, UINT32_MAX);\n}/'
 
 breaks raise_relaxed hint segment.h hak_segment_raise_pending "$relax"
 breaks take_hint_relaxed hint segment.h hak_segment_take_pending "$relax"

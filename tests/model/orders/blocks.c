@@ -2,8 +2,6 @@
 /* Of a block's life in a slab that stays its owner's: bits, tags, hints. */
 #include "tests/model/orders/pool.h"
 
-#include "proto/shm/segment.h"
-
 /* free: B and C free a block each, which A, beside, claims. */
 
 static void free_begin(void)
@@ -47,21 +45,13 @@ static void scan_dying(void)
 
 static void scan_daemon(void)
 {
-	uint64_t taken;
-	bool is_freeing = false;
+	struct hak_holder_set dead = {{0}};
+	struct hak_scan scan = {0};
 
+	hak_holder_set_add(&dead, B);
 	model_join(0);
-	if (BREAK == TAG_BEFORE_BIT)
-		is_freeing = hak_tag_scan_held(&tags[0], B);
-	taken = hak_slab_taken_bits(&bits);
-	if (!(taken & 1))
-		return;
-	if (BREAK != TAG_BEFORE_BIT)
-		is_freeing = hak_tag_scan_held(&tags[0], B);
-	if (!is_freeing)
-		return;
-	got[1] = 1;
-	set_bit(1);
+	hak_scan_held(&segment, 0, 1, &dead, true, &scan);
+	got[1] = scan.n_freed;
 }
 
 static void scan_end(void)
@@ -130,11 +120,11 @@ static void rivals_c(void)
 
 static void rivals_daemon(void)
 {
-	got[2] = hak_tag_scan_own(&tags[0], A);
-	if (got[2]) {
+	struct hak_scan scan = {0};
+
+	got[2] = !hak_scan_own(&segment, 0, 1, A, &scan);
+	if (got[2])
 		model_write(&content[0]);
-		set_bit(1);
-	}
 }
 
 static void one_got_it(void)
@@ -217,15 +207,11 @@ static void hand_on_end(void)
 
 static void hint(unsigned block)
 {
-	struct hak_segment view = {
-		.pending = &pending,
-		.geometry = {.slots_per_superslab = 1, .superslab_lg = HAK_SLOT_LG}};
-
 	if (BREAK == HINT_BEFORE_BIT)
-		hak_segment_raise_pending(&view, 0);
+		hak_segment_raise_pending(&segment, 0);
 	use_and_free(block);
 	if (BREAK != HINT_BEFORE_BIT)
-		hak_segment_raise_pending(&view, 0);
+		hak_segment_raise_pending(&segment, 0);
 }
 
 static void hint_0(void)
@@ -240,10 +226,8 @@ static void hint_1(void)
 
 static void hint_claimer(void)
 {
-	struct hak_segment view = {.pending = &pending};
-
 	for (unsigned i = 0; i < 2; i++)
-		if (hak_segment_take_pending(&view, 0, 1))
+		if (hak_segment_take_pending(&segment, 0, 1))
 			claim(2, 3);
 }
 

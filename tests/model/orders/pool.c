@@ -16,6 +16,13 @@ int content[2];
 bool is_taken;
 uint64_t got[MODEL_THREADS];
 static struct hak_client_area area; /* of the one who crosses */
+const struct hak_segment segment = {
+	.geometry = {.slots_per_superslab = 1, .superslab_lg = HAK_SLOT_LG},
+	.slab_words = words,
+	.pending = &pending,
+	.bits = &bits,
+	.tags = tags,
+};
 
 void begin(uint64_t w, uint64_t free_bits, uint32_t tag)
 {

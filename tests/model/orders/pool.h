@@ -12,6 +12,7 @@
 
 #include "proto/shm/crossing.h"
 #include "proto/shm/holders.h"
+#include "proto/shm/scan.h"
 #include "proto/shm/slab.h"
 
 #ifndef BREAK
@@ -25,7 +26,6 @@ enum {
 	NO_GRACE,
 	GRACE_TOO_EARLY,
 	GRACE_DOES_NOT_WAIT,
-	TAG_BEFORE_BIT,
 	USE_AFTER_FREE_BIT,
 	HINT_BEFORE_BIT,
 	RELAXED_CHANNEL,
@@ -45,6 +45,8 @@ extern hak_u64 words[2], bits, channel, other_channel;
 extern hak_u32 tags[64], pending; /* as many tags as a word of bits has */
 extern int content[2];		  /* of the blocks */
 extern bool is_taken;		  /* by who crosses, dead or alive */
+
+extern const struct hak_segment segment; /* the pool, as scans see it: slot 0 */
 
 /* What each thread got; its own until the run ends. */
 extern uint64_t got[MODEL_THREADS];
