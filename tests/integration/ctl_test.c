@@ -121,7 +121,7 @@ static void test_the_status_as_text_names_daemon_and_pool(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  huge pages           ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, " in reserve, ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0,
-	      "    of these           0 of the dead, 0 not free yet\n");
+	      "    of them orphans    0\n  not free yet         0\n");
 }
 
 static void test_the_stats_count_what_clients_and_daemon_did(void **state)
