@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A daemon that is killed between any two of its accesses while it publishes or withdraws a list,
- * and again while it resumes, leaves all of the list or nothing.
+ * and again while it resumes, leaves all of the list or nothing. Who reads meanwhile sees one use
+ * of an entry, wherever the daemon overtakes it.
  */
 #include "tests/support/run.h"
 
@@ -26,6 +27,15 @@ void hakt_cut(void)
 	n_accesses++;
 	if (cut_in >= 0 && cut_in-- == 0)
 		longjmp(killed, 1);
+}
+
+static long look_in = -1; /* loads until the reader is overtaken; -1: it isn't */
+static void (*overtake)(void);
+
+void hakt_look(void)
+{
+	if (look_in >= 0 && look_in-- == 0)
+		overtake();
 }
 
 /* Runs it, killed before its k-th access; false: it has ended before. */
@@ -316,6 +326,94 @@ static void test_a_block_that_was_allocated_since_is_not_freed_again(void **stat
 	assert_int_equal(hakt_count_used(), 0);
 }
 
+/* Entry 0 is used for another name and another block. */
+static void use_again(void)
+{
+	uint64_t ref;
+
+	hakt_withdraw(&hakt_c, "one", &ref);
+	hakt_publish(&hakt_a, "two", &hakt_refs[1], 1);
+}
+
+/* Overtaken at load k; false: it has ended before. */
+static bool run_overtaken(bool (*is_right)(void), void (*run)(void), long k)
+{
+	restart();
+	assert_int_equal(hakt_publish(&hakt_a, "one", hakt_refs, 1), 0);
+	overtake = run;
+	look_in = k;
+	if (!is_right())
+		fail_msg("overtaken at load %ld", k);
+	return look_in < 0;
+}
+
+static void overtake_everywhere(bool (*is_right)(void), void (*run)(void))
+{
+	long k = 0;
+
+	while (run_overtaken(is_right, run, k))
+		k++;
+	look_in = -1;
+	assert_true(k > 2);
+}
+
+static bool finds_one(void)
+{
+	uint64_t ref = 0;
+
+	return hakt_lookup("one", &ref) == -ENOENT || ref == hak_root_taken(hakt_refs[0]);
+}
+
+static bool finds_two(void)
+{
+	uint64_t ref = 0;
+
+	return hakt_lookup("two", &ref) == -ENOENT || ref == hak_root_taken(hakt_refs[1]);
+}
+
+static bool finds_one_that_leaves(void)
+{
+	uint64_t ref = 0;
+
+	return hakt_lookup("one", &ref) == 0 && ref == hak_root_taken(hakt_refs[0]);
+}
+
+/* As far as its name is there for others. */
+static void begin_to_leave(void)
+{
+	hak_store_relaxed(&hakt_roots[0].word,
+			  hak_root_pack(HAK_ROOT_LEAVING,
+					hak_root_generation(hak_root_load(&hakt_roots[0].word))));
+}
+
+static void test_a_lookup_that_is_overtaken_finds_what_was_there(void **state)
+{
+	(void)state;
+	overtake_everywhere(finds_one, use_again);
+	overtake_everywhere(finds_two, use_again);
+	overtake_everywhere(finds_one_that_leaves, begin_to_leave);
+}
+
+static bool sees_no_flaw(void)
+{
+	uint64_t ref;
+
+	return hak_roots_examine(&hakt_roots_pool.segment, 0, &ref) == HAK_ROOT_FLAW_NONE;
+}
+
+static bool sees_an_entry(void)
+{
+	return !hak_roots_is_nameless(&hakt_roots_pool.segment, hak_ref_offset(hakt_refs[0]),
+				      hakt_tag_of(hakt_refs[0]));
+}
+
+static void test_an_audit_that_is_overtaken_tells_nothing(void **state)
+{
+	(void)state;
+	overtake_everywhere(sees_no_flaw, use_again);
+	overtake_everywhere(sees_an_entry, use_again);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_publication_that_is_killed_anywhere_is_all_or_nothing, hakt_roots_start,
@@ -328,6 +426,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_blocks_of_a_publisher_that_is_gone_are_freed_once,
 					hakt_roots_start, hakt_roots_stop),
 	cmocka_unit_test_setup_teardown(test_blocks_for_a_taker_that_is_gone_are_freed_once,
+					hakt_roots_start, hakt_roots_stop),
+	cmocka_unit_test_setup_teardown(test_a_lookup_that_is_overtaken_finds_what_was_there,
+					hakt_roots_start, hakt_roots_stop),
+	cmocka_unit_test_setup_teardown(test_an_audit_that_is_overtaken_tells_nothing,
 					hakt_roots_start, hakt_roots_stop),
 	cmocka_unit_test_setup_teardown(test_a_block_that_was_allocated_since_is_not_freed_again,
 					hakt_roots_start, hakt_roots_stop),
