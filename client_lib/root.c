@@ -42,8 +42,8 @@ int hakc_root_publish(struct hakc_heap *heap, const char *name, const uint64_t *
 	uint64_t ref;
 	int r = hak_roots_lookup(&heap->segment, name, &ref);
 
-	if (r == -EINVAL || n == 0)
-		return -EINVAL;
+	if (r == -EINVAL)
+		return r;
 	if (n > HAK_ROOT_COUNT)
 		return -ENOSPC;
 	publish.name = (char *)(uintptr_t)name;

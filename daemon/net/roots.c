@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests about roots, answered at once on the loop: it alone writes the table, and while it
- * does no job grants a slot or ends a grace, so blocks can be moved without a crossing. A request is
- * bounded by the table, 512 entries.
+ * Requests about roots, answered at once on the loop, which alone writes the table. A request is
+ * bounded by it: 512 entries. Blocks are moved without a crossing: a slab that is seen in use is not
+ * granted, nor are its tags zeroed, before a grace, for which the loop waits.
  *
  * A client that is leaving publishes nothing more, and gets nothing: its scan may have passed.
  */

@@ -152,8 +152,8 @@ struct hak_root_client {
 
 /*
  * All that write are for the daemon's loop; `roots` is the segment's table,
- * writable. On it no slot can be granted and no tag zeroed meanwhile, so it is
- * as good as in a crossing.
+ * writable. They need no crossing: a slab that they see in use is not granted, nor its
+ * tags zeroed, before a grace that the loop has to wait for.
  *
  * Publishes blocks that the client owns, 1 to HAK_ROOT_COUNT. 0; or, and nothing
  * has changed: -EINVAL: no name, too long a name (63 bytes are most), a control
