@@ -14,6 +14,7 @@
 
 #include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/text.h"
 
 static void status_json(const Hak__Status *status)
@@ -224,6 +225,7 @@ const struct hakc_verb hakc_verbs[] = {
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check},
 	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks},
+	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots},
 	{NULL, NULL, NULL},
 };
 
