@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Kills a client at every instruction of its transition code, others beside it at work, and audits.
+# run.sh [--full] [--transition N] [--stride N] [--scenario NAME]... [--build DIR]
+#   --full        every instruction of all code: hours
+#   --transition  every N-th step of transition code (1)
+#   --stride      every N-th step of the rest, libc and system calls too
+# Ends with "points=N leaked=N anomalies=N hangs=N"; 0, 1: something was found, 77: skipped, with
+# the reason as the last line.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+build=build/release arguments=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--full) arguments+=(--transition 1 --stride 1) ;;
+	--build) build=$2 && shift ;;
+	*) arguments+=("$1") ;;
+	esac
+	shift
+done
+if [ "$(uname -m)" != x86_64 ]; then
+	echo "skipped: it steps x86-64, not $(uname -m)"
+	exit 77
+fi
+if [ ! -x "$build/bin/crash" ]; then
+	echo "no $build/bin/crash: build first"
+	exit 2
+fi
+# Victims die by hundreds a second: no core files.
+ulimit -c 0
+exec "$build/bin/crash" "${arguments[@]}" </dev/null

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A walker makes blocks, fills them, hands them to the other walker through a ring, checks and
+ * frees what comes from there, lends blocks to the victim and borrows the victim's. Bursts of
+ * that alternate with naps so short that the daemon and the other walker get the processor.
+ *
+ * In this version a block goes with the process that allocated it, so a walker may not touch a
+ * victim's block once that is dead. The tracer therefore tells before it kills (closing), while
+ * the victim is stopped at its last instruction: the walker forgets the victim's blocks and
+ * flushes what it has freed of them.
+ */
+#include "tests/crash/walker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client_lib/free.h"
+#include "tests/crash/world.h"
+#include "tests/support/process.h"
+#include "tests/support/random.h"
+
+#define LIVE_MAX 64u
+#define BURST	 50u /* steps between two naps */
+#define NAP_NS	 50000
+
+struct walker {
+	unsigned self;
+	struct hakt_walker_state *state;
+	struct hakt_ring *in, *out;
+	uint64_t random;
+	uint32_t buried; /* the last one that was settled */
+	uint32_t phase;	 /* number of the one that is being done */
+	unsigned n_live;
+	struct hakt_thing live[LIVE_MAX];
+	void *blocks[LIVE_MAX];
+};
+
+static void nap(void)
+{
+	const struct timespec t = {.tv_nsec = NAP_NS};
+
+	nanosleep(&t, NULL);
+}
+
+static uint64_t below(struct walker *w, uint64_t n)
+{
+	return hakt_random(&w->random) % n;
+}
+
+/* Most are small; few are spans, very few huge. */
+static uint64_t some_size(struct walker *w)
+{
+	uint64_t dice = below(w, 4096);
+
+	if (dice == 0)
+		return 2100000 + below(w, 2000000);
+	if (dice < 40)
+		return 33000 + below(w, 300000);
+	if (dice < 400)
+		return 1024 + below(w, 31000);
+	return 16 + below(w, 1000);
+}
+
+static void *look_at(const struct hakt_thing *thing)
+{
+	void *block = hakmem_ptr(thing->ref);
+
+	HAKT_EXPECT(block);
+	HAKT_EXPECT(hakt_thing_is_whole(block, thing));
+	return block;
+}
+
+/* A new block of ours; false: there is no memory now. */
+static bool make(struct walker *w, uint64_t size, struct hakt_thing *ret_thing)
+{
+	void *block = hakmem_malloc(size);
+
+	if (!block) {
+		HAKT_EXPECT(errno == ENOMEM);
+		return false;
+	}
+	*ret_thing = (struct hakt_thing){hakmem_ref(block), size, hakt_random(&w->random)};
+	HAKT_EXPECT(ret_thing->ref);
+	hakt_thing_fill(block, ret_thing);
+	return true;
+}
+
+static void refill(struct walker *w, void *block, struct hakt_thing *thing)
+{
+	thing->seed = hakt_random(&w->random);
+	hakt_thing_fill(block, thing);
+}
+
+static void keep(struct walker *w, const struct hakt_thing *thing)
+{
+	w->live[w->n_live++] = *thing;
+}
+
+static struct hakt_thing lose(struct walker *w)
+{
+	unsigned at = (unsigned)below(w, w->n_live);
+	struct hakt_thing thing = w->live[at];
+
+	w->live[at] = w->live[--w->n_live];
+	return thing;
+}
+
+static void receive(struct walker *w)
+{
+	struct hakt_ring *in = w->in;
+	uint64_t n = hak_load_relaxed(&in->n_got);
+	struct hakt_thing thing;
+	void *block;
+
+	/* Acquire: the thing, and what is in its block. */
+	if (hak_load_acquire(&in->n_put) == n)
+		return;
+	thing = in->things[n % HAKT_RING];
+	hak_store_release(&in->n_got, n + 1); /* its place may be used again */
+	block = look_at(&thing);
+	hakt_add(&w->state->n_hops, 1);
+	if (w->n_live == LIVE_MAX || below(w, 2) || hakt_get(&hakt_world->phase) != w->phase) {
+		hakmem_free(block);
+		return;
+	}
+	refill(w, block, &thing);
+	keep(w, &thing);
+}
+
+static void pass_on(struct walker *w)
+{
+	struct hakt_ring *out = w->out;
+	uint64_t n = hak_load_relaxed(&out->n_put);
+
+	/* Acquire: the receiver has read what stood there. */
+	if (w->n_live == 0 || n - hak_load_acquire(&out->n_got) == HAKT_RING)
+		return;
+	out->things[n % HAKT_RING] = lose(w);
+	look_at(&out->things[n % HAKT_RING]);
+	hak_store_release(&out->n_put, n + 1);
+}
+
+static void free_one(struct walker *w)
+{
+	struct hakt_thing thing;
+
+	if (w->n_live == 0)
+		return;
+	thing = lose(w);
+	hakmem_free(look_at(&thing));
+}
+
+static void make_one(struct walker *w)
+{
+	struct hakt_thing thing;
+
+	if (w->n_live < LIVE_MAX && make(w, some_size(w), &thing))
+		keep(w, &thing);
+}
+
+/* Sizes that a victim gets: some of each path of its frees. */
+static uint64_t lent_size(unsigned at)
+{
+	static const uint64_t sizes[HAKT_PARCELS] = {48,   48,	  200,	 1000,
+						     5000, 30000, 70000, 2200000};
+
+	return sizes[at];
+}
+
+/* Parcels of ours: lends what is missing, takes back what was returned. */
+static void lend(struct walker *w)
+{
+	for (unsigned i = 0; i < HAKT_PARCELS; i++) {
+		struct hakt_parcel *parcel = &w->state->to_victim[i];
+
+		switch ((enum hakt_parcel_state)hakt_get(&parcel->state)) {
+		case HAKT_EMPTY:
+			if (make(w, lent_size(i), &parcel->thing))
+				hakt_set(&parcel->state, HAKT_GIVEN);
+			break;
+		case HAKT_RETURNED:
+			refill(w, look_at(&parcel->thing), &parcel->thing);
+			hakt_add(&w->state->n_hops, 1);
+			hakt_set(&parcel->state, HAKT_GIVEN);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* The victim's parcels. */
+static void borrow(struct walker *w)
+{
+	for (unsigned i = 0; i < HAKT_PARCELS; i++) {
+		struct hakt_parcel *parcel = &w->state->from_victim[i];
+		void *block;
+
+		if (hakt_get(&parcel->state) != HAKT_GIVEN)
+			continue;
+		block = look_at(&parcel->thing);
+		hakt_add(&w->state->n_hops, 1);
+		if (parcel->wish == HAKT_FREE_AT_ONCE) {
+			hakmem_free(block);
+			hakc_free_flush_outgoing(hakc_self);
+			hakt_set(&parcel->state, HAKT_FREED);
+			continue;
+		}
+		refill(w, block, &parcel->thing);
+		hakt_set(&parcel->state, HAKT_RETURNED);
+	}
+}
+
+/* The victim is about to die: nothing of its is touched from here on. */
+static void close_with(struct walker *w, uint32_t life)
+{
+	for (unsigned i = 0; i < HAKT_PARCELS; i++)
+		hakt_set(&w->state->from_victim[i].state, HAKT_EMPTY);
+	hakc_free_flush_outgoing(hakc_self);
+	hakt_set(&w->state->closed, life);
+}
+
+/* What the dead held of ours is ours; what it may have freed, nobody knows. */
+static void settle(struct walker *w, uint32_t life)
+{
+	for (unsigned i = 0; i < HAKT_PARCELS; i++) {
+		struct hakt_parcel *parcel = &w->state->to_victim[i];
+
+		switch ((enum hakt_parcel_state)hakt_get(&parcel->state)) {
+		case HAKT_HELD:
+			/* It may have died while it wrote; that the block is there is seen by W. */
+			HAKT_EXPECT(hakmem_ptr(parcel->thing.ref));
+			hakmem_free(hakmem_ptr(parcel->thing.ref));
+			hakt_set(&parcel->state, HAKT_EMPTY);
+			break;
+		case HAKT_FREEING:
+			hakt_add(&w->state->n_limbo, 1);
+			hakt_set(&parcel->state, HAKT_EMPTY);
+			break;
+		default:
+			break;
+		}
+	}
+	lend(w);
+	w->buried = life;
+	hakt_set(&w->state->settled, life);
+}
+
+/* What the tracer wants; then the victim's parcels. */
+static void attend(struct walker *w)
+{
+	uint32_t closing = hakt_get(&hakt_world->closing), buried = hakt_get(&hakt_world->buried);
+
+	if (closing != hakt_get(&w->state->closed))
+		close_with(w, closing);
+	if (buried != w->buried)
+		settle(w, buried);
+	if (hakt_get(&hakt_world->life) == closing)
+		return; /* there is none */
+	lend(w);
+	borrow(w);
+}
+
+static void walk(struct walker *w)
+{
+	for (unsigned i = 0; i < BURST; i++) {
+		switch (below(w, 4)) {
+		case 0:
+			make_one(w);
+			break;
+		case 1:
+			free_one(w);
+			break;
+		case 2:
+			pass_on(w);
+			break;
+		case 3:
+			receive(w);
+			break;
+		}
+		if (i % 8 == 0)
+			attend(w);
+	}
+	hakt_add(&w->state->progress, 1);
+	nap();
+}
+
+/* No victim is alive. Everything goes; the other walker may still send. */
+static void drain(struct walker *w)
+{
+	receive(w);
+	while (w->n_live > 0)
+		free_one(w);
+	for (unsigned i = 0; i < HAKT_PARCELS; i++) {
+		struct hakt_parcel *parcel = &w->state->to_victim[i];
+
+		if (hakt_get(&parcel->state) == HAKT_EMPTY)
+			continue;
+		hakmem_free(look_at(&parcel->thing));
+		hakt_set(&parcel->state, HAKT_EMPTY);
+	}
+	hakc_free_flush_outgoing(hakc_self);
+}
+
+static void tell(struct walker *w)
+{
+	struct hakmem_stats stats;
+
+	HAKT_EXPECT(hakmem_trim() == 0);
+	HAKT_EXPECT(hakmem_stats(&stats, sizeof(stats)) == 0);
+	hak_store_relaxed(&w->state->n_live, stats.live_blocks); /* `done` publishes them */
+	hak_store_relaxed(&w->state->n_superslabs, stats.superslabs);
+	hakt_add(&w->state->n_refused, stats.refused_frees);
+}
+
+static void begin_phase(struct walker *w, enum hakt_phase phase)
+{
+	switch (phase) {
+	case HAKT_PHASE_WALK:
+		HAKT_EXPECT(hakmem_attach(NULL) == 0);
+		lend(w);
+		break;
+	case HAKT_PHASE_DRAIN:
+		while (hak_load_acquire(&w->in->n_put) != hak_load_relaxed(&w->in->n_got))
+			drain(w);
+		drain(w);
+		break;
+	case HAKT_PHASE_TRIM:
+		tell(w);
+		break;
+	case HAKT_PHASE_LEAVE:
+		HAKT_EXPECT(hakmem_detach() == 0);
+		hak_store_relaxed(&w->state->n_limbo, 0); /* gone with all the rest */
+		break;
+	default:
+		break;
+	}
+	hakt_set(&w->state->done, w->phase);
+}
+
+static void live(struct walker *w)
+{
+	for (;;) {
+		uint32_t phase = hakt_get(&hakt_world->phase);
+		enum hakt_phase kind = (enum hakt_phase)(phase % HAKT_PHASES);
+
+		if (phase != w->phase) {
+			w->phase = phase;
+			begin_phase(w, kind);
+		}
+		if (kind == HAKT_PHASE_END)
+			_exit(0);
+		if (kind == HAKT_PHASE_WALK)
+			walk(w);
+		else if (kind == HAKT_PHASE_DRAIN)
+			drain(w), nap();
+		else
+			nap();
+	}
+}
+
+pid_t hakt_walker_start(unsigned self, uint64_t seed)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+	struct walker w = {.self = self,
+			   .state = &hakt_world->walkers[self],
+			   .in = &hakt_world->rings[self],
+			   .out = &hakt_world->rings[1 - self],
+			   .random = seed + self};
+
+	if (pid != 0)
+		return pid;
+	hakt_process_die_with(parent);
+	prctl(PR_SET_NAME, "walker");
+	prctl(PR_SET_TIMERSLACK, 1);
+	/* The daemon comes first. */
+	setpriority(PRIO_PROCESS, 0, 5);
+	live(&w);
+	_exit(0);
+}

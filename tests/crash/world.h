@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKT_CRASH_WORLD_H
+#define HAKT_CRASH_WORLD_H
+
+/*
+ * Memory that the tracer, the walkers and the victim of the moment share, beside the pool: how
+ * blocks travel, and how far everybody is. A victim can die between any two accesses to it, so
+ * each of its words has one writer at a time and each parcel says by one word whose turn it is.
+ *
+ * A parcel is a block on its way between a walker and the victim.
+ *
+ * | state    | who moves it there     | the block                                            |
+ * |----------|------------------------|------------------------------------------------------|
+ * | EMPTY    | the walker             | none                                                 |
+ * | GIVEN    | its maker              | filled; its receiver may look                        |
+ * | HELD     | its receiver           | the receiver's to read and write                     |
+ * | RETURNED | its receiver           | filled anew; its maker may look                      |
+ * | FREEING  | its receiver           | about to be freed, or freed                          |
+ * | FREED    | a walker that receives | freed, and flushed                                   |
+ *
+ * Made by a walker and HELD by a victim that died: allocated, and the walker takes it back.
+ * FREEING: nobody can tell whether the free happened, so the walker counts it as in limbo.
+ *
+ * | word     | written by | says                                                             |
+ * |----------|------------|------------------------------------------------------------------|
+ * | life     | tracer     | number of the victim that is alive                               |
+ * | closing  | tracer     | the victim of that number is about to die                        |
+ * | closed   | a walker   | it uses nothing of that victim any more, nor of any before       |
+ * | buried   | tracer     | what that victim had is reclaimed                                |
+ * | settled  | a walker   | it has taken back what it had given to that victim               |
+ * | phase    | tracer     | what the walkers are to do                                       |
+ * | done     | a walker   | the last phase that it has come to the end of                    |
+ * | progress | a walker   | grows all the time                                               |
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "client_lib/include/hakmem.h"
+#include "proto/shm/atomic.h"
+
+#define HAKT_WALKERS	  2u
+#define HAKT_PARCELS	  8u /* between a walker and the victim, in each direction */
+#define HAKT_RING	  64u
+#define HAKT_FREE_AT_ONCE 1u
+
+/* A block as it travels; what is in it follows from seed and size. */
+struct hakt_thing {
+	hakmem_ref_t ref;
+	uint64_t size;
+	uint64_t seed;
+};
+
+enum hakt_parcel_state {
+	HAKT_EMPTY = 0,
+	HAKT_GIVEN,
+	HAKT_HELD,
+	HAKT_RETURNED,
+	HAKT_FREEING,
+	HAKT_FREED,
+};
+
+struct hakt_parcel {
+	hak_u32 state;
+	uint32_t wish; /* HAKT_FREE_AT_ONCE: the receiver shall free it and flush */
+	struct hakt_thing thing;
+};
+
+/* From one walker to the other. */
+struct hakt_ring {
+	hak_u64 n_put;
+	hak_u64 n_got;
+	struct hakt_thing things[HAKT_RING];
+};
+
+enum hakt_phase {
+	HAKT_PHASE_NONE = 0, /* walkers are not attached */
+	HAKT_PHASE_WALK,     /* they work */
+	HAKT_PHASE_DRAIN,    /* they free all that they have, and what comes in */
+	HAKT_PHASE_TRIM,     /* they give back what they keep without need, and tell what is left */
+	HAKT_PHASE_LEAVE,    /* they detach */
+	HAKT_PHASE_END,
+};
+
+/* Phases come round again; each has a number of its own, whose remainder is the kind. */
+#define HAKT_PHASES 8u
+
+struct hakt_walker_state {
+	hak_u32 closed;
+	hak_u32 settled;
+	hak_u32 done;
+	hak_u64 progress;
+	hak_u64 n_hops;	 /* blocks received and checked */
+	hak_u64 n_limbo; /* blocks given to victims of which nobody knows if they are freed */
+	hak_u64 n_live;	 /* after TRIM: blocks that its process has */
+	hak_u64 n_superslabs;
+	hak_u64 n_refused;			      /* frees that the library refused */
+	struct hakt_parcel to_victim[HAKT_PARCELS];   /* the walker's blocks */
+	struct hakt_parcel from_victim[HAKT_PARCELS]; /* the victim's blocks */
+};
+
+struct hakt_world {
+	hak_u32 life;
+	hak_u32 closing;
+	hak_u32 buried;
+	hak_u32 phase;
+	hak_u32 tid; /* of the victim's thread that is traced */
+	struct hakt_walker_state walkers[HAKT_WALKERS];
+	struct hakt_ring rings[HAKT_WALKERS]; /* by who receives */
+};
+
+extern struct hakt_world *hakt_world;
+
+/* Before anybody is forked. */
+void hakt_world_init(void);
+
+/* Words of the world synchronise whoever looks at them: each store is a release, each load acquires. */
+static inline uint32_t hakt_get(const hak_u32 *word)
+{
+	return hak_load_acquire(word);
+}
+
+static inline void hakt_set(hak_u32 *word, uint32_t value)
+{
+	hak_store_release(word, value);
+}
+
+/* Adds to a count that only the caller writes. */
+static inline void hakt_add(hak_u64 *count, uint64_t n)
+{
+	hak_store_relaxed(count, hak_load_relaxed(count) + n);
+}
+
+/* Writes a block full of what its seed and size say: all of a small one, both ends of a large one. */
+void hakt_thing_fill(void *block, const struct hakt_thing *thing);
+
+/* Is it still there? */
+bool hakt_thing_is_whole(const void *block, const struct hakt_thing *thing);
+
+/* A glimpse of the time, ms. */
+int64_t hakt_now_ms(void);
+
+#define HAKT_HANG_MS 30000 /* nothing that is waited for takes so long, unless it hangs */
+
+#endif
