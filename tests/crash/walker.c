@@ -25,9 +25,10 @@
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
-#define LIVE_MAX 64u
-#define BURST	 50u /* steps between two naps */
-#define NAP_NS	 50000
+#define LIVE_MAX  64u
+#define LIMBO_MAX 64u
+#define BURST	  50u /* steps between two naps */
+#define NAP_NS	  50000
 
 struct walker {
 	unsigned self;
@@ -38,7 +39,8 @@ struct walker {
 	uint32_t phase;	 /* number of the one that is being done */
 	unsigned n_live;
 	struct hakt_thing live[LIVE_MAX];
-	void *blocks[LIVE_MAX];
+	unsigned n_limbo;
+	struct hakt_thing limbo[LIMBO_MAX];
 };
 
 static void nap(void)
@@ -76,6 +78,39 @@ static void *look_at(const struct hakt_thing *thing)
 	return block;
 }
 
+/* What we get was free: somebody who died has freed it. */
+static void strike_out(struct walker *w, hakmem_ref_t ref)
+{
+	for (unsigned i = 0; i < w->n_limbo; i++)
+		if (w->limbo[i].ref == ref)
+			w->limbo[i--] = w->limbo[--w->n_limbo];
+}
+
+/*
+ * Frees what dead victims were about to free and didn't. With nothing in our caches a bit says
+ * whether a block is free, and what we were given since is no longer listed.
+ */
+static void settle_limbo(struct walker *w)
+{
+	const struct hak_segment *segment = &hakc_self->heap->segment;
+
+	if (w->n_limbo == 0)
+		return;
+	hakc_free_flush_all(hakc_self);
+	for (unsigned i = 0; i < w->n_limbo; i++) {
+		void *block = hakmem_ptr(w->limbo[i].ref);
+		struct hak_location l = hak_segment_locate(segment, (uintptr_t)block);
+
+		if (!block || l.place != HAK_PLACE_BLOCK)
+			continue; /* freed, and its slots are unused or another's */
+		if (!hak_segment_is_free(segment, &l))
+			hakmem_free(block);
+		else /* its hint may have been lost with the victim */
+			hak_segment_raise_pending(segment, l.slot);
+	}
+	w->n_limbo = 0;
+}
+
 /* A new block of ours; false: there is no memory now. */
 static bool make(struct walker *w, uint64_t size, struct hakt_thing *ret_thing)
 {
@@ -87,6 +122,7 @@ static bool make(struct walker *w, uint64_t size, struct hakt_thing *ret_thing)
 	}
 	*ret_thing = (struct hakt_thing){hakmem_ref(block), size, hakt_random(&w->random)};
 	HAKT_EXPECT(ret_thing->ref);
+	strike_out(w, ret_thing->ref);
 	hakt_thing_fill(block, ret_thing);
 	return true;
 }
@@ -240,6 +276,7 @@ static void settle(struct walker *w, uint32_t life)
 			hakt_set(&parcel->state, HAKT_EMPTY);
 			break;
 		case HAKT_FREEING:
+			w->limbo[w->n_limbo++] = parcel->thing;
 			hakt_add(&w->state->n_limbo, 1);
 			hakt_set(&parcel->state, HAKT_EMPTY);
 			break;
@@ -247,6 +284,8 @@ static void settle(struct walker *w, uint32_t life)
 			break;
 		}
 	}
+	if (w->n_limbo + HAKT_PARCELS > LIMBO_MAX / 2)
+		settle_limbo(w);
 	lend(w);
 	w->buried = life;
 	hakt_set(&w->state->settled, life);
@@ -305,6 +344,7 @@ static void drain(struct walker *w)
 		hakmem_free(look_at(&parcel->thing));
 		hakt_set(&parcel->state, HAKT_EMPTY);
 	}
+	settle_limbo(w);
 	hakc_free_flush_outgoing(hakc_self);
 }
 
@@ -336,7 +376,6 @@ static void begin_phase(struct walker *w, enum hakt_phase phase)
 		break;
 	case HAKT_PHASE_LEAVE:
 		HAKT_EXPECT(hakmem_detach() == 0);
-		hak_store_relaxed(&w->state->n_limbo, 0); /* gone with all the rest */
 		break;
 	default:
 		break;

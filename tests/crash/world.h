@@ -19,7 +19,7 @@
  * | FREED    | a walker that receives | freed, and flushed                                   |
  *
  * Made by a walker and HELD by a victim that died: allocated, and the walker takes it back.
- * FREEING: nobody can tell whether the free happened, so the walker counts it as in limbo.
+ * FREEING: it is in limbo, and the walker finds out later whether it is free.
  *
  * | word     | written by | says                                                             |
  * |----------|------------|------------------------------------------------------------------|
@@ -92,7 +92,7 @@ struct hakt_walker_state {
 	hak_u32 done;
 	hak_u64 progress;
 	hak_u64 n_hops;	 /* blocks received and checked */
-	hak_u64 n_limbo; /* blocks given to victims of which nobody knows if they are freed */
+	hak_u64 n_limbo; /* blocks that victims died over, maybe before and maybe after the free */
 	hak_u64 n_live;	 /* after TRIM: blocks that its process has */
 	hak_u64 n_superslabs;
 	hak_u64 n_refused;			      /* frees that the library refused */
