@@ -3,7 +3,7 @@
  * Kills a real client at every instruction of its transition code, and at every so many of the
  * rest, with a daemon and two other clients at work, and audits after each death.
  *
- * crash [--transition N] [--stride N] [--scenario NAME]... [--list]
+ * crash [--transition N] [--stride N] [--scenario NAME]... [--trace] [--list]
  *
  * The last line: points=N leaked=N anomalies=N hangs=N. 0: the last three are 0, and all points
  * that the scenarios have were reached; 1: not so; 2: it could not run; 77: it may not trace.
@@ -30,13 +30,16 @@
 #define NOT_ALLOWED  77
 
 static const char help[] = "usage: crash [--transition N] [--stride N] [--scenario NAME]... "
-			   "[--list]\n";
+			   "[--trace] [--list]\n";
 
 static struct hakt_run run = {.transition = 1, .stride = STRIDE_FIRST};
 static bool is_wanted[64];
 static bool wants_some;
 
-/* The same addresses in each run, so that a point can be met again. */
+/*
+ * The same addresses in each run, so that a point can be met again. And a memcpy that copies much
+ * by one instruction with a repeat prefix, where the C library can: a loop is a step a line.
+ */
 static void fix_addresses(char **arguments)
 {
 	int now = personality(0xffffffff);
@@ -44,6 +47,10 @@ static void fix_addresses(char **arguments)
 	if (now == -1 || now & ADDR_NO_RANDOMIZE ||
 	    personality((unsigned long)now | ADDR_NO_RANDOMIZE) == -1)
 		return;
+	setenv("GLIBC_TUNABLES",
+	       "glibc.cpu.x86_rep_movsb_threshold=4096:glibc.cpu.x86_rep_stosb_threshold=4096:"
+	       "glibc.cpu.x86_non_temporal_threshold=1073741824",
+	       1);
 	execv("/proc/self/exe", arguments);
 }
 
@@ -83,6 +90,7 @@ static bool read_options(int argc, char **argv)
 	static const struct option options[] = {{"transition", required_argument, NULL, 't'},
 						{"stride", required_argument, NULL, 's'},
 						{"scenario", required_argument, NULL, 'n'},
+						{"trace", no_argument, NULL, 'x'},
 						{"list", no_argument, NULL, 'l'},
 						{0}};
 	int c;
@@ -93,6 +101,7 @@ static bool read_options(int argc, char **argv)
 				puts(hakt_scenarios[i].name);
 			exit(0);
 		}
+		run.only_trace |= c == 'x';
 		if (c == '?' || (c == 't' && !set_stride(&run.transition)) ||
 		    (c == 's' && !set_stride(&run.stride)) || (c == 'n' && !want(optarg)))
 			return false;

@@ -82,6 +82,22 @@ void hakt_exhaust_slots(struct hakt_victim *v)
 		hakt_add_block(v, 40000);
 }
 
+void *hakt_add_run(struct hakt_victim *v, unsigned n)
+{
+	size_t bytes = (size_t)n << hakc_self->heap->segment.geometry.superslab_lg;
+	char *run = hakt_add_block(v, bytes + 1), *behind = run;
+
+	for (unsigned i = 0; i < 8; i++) {
+		run = behind;
+		behind = hakt_add_block(v, bytes + 1);
+		if (behind == run + hakmem_usable_size(run))
+			break;
+	}
+	hakmem_free(behind);
+	v->n--;
+	return run;
+}
+
 void hakt_flush(void)
 {
 	hakc_free_flush_all(hakc_self);

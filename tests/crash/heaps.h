@@ -30,6 +30,12 @@ void hakt_fill_magazine(struct hakt_victim *v, size_t size);
 /* Allocates until the process has no unused slot. */
 void hakt_exhaust_slots(struct hakt_victim *v);
 
+/*
+ * A run of n SuperSlabs, and as many behind it that the process keeps for its next run: others
+ * can't get them before it makes way for itself.
+ */
+void *hakt_add_run(struct hakt_victim *v, unsigned n);
+
 /* Gives the blocks that wait in magazines to their slabs. */
 void hakt_flush(void);
 

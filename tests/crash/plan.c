@@ -9,6 +9,7 @@
  */
 #include "tests/crash/plan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 
 #include "tests/crash/symbols.h"
 
-#define STEPS_MAX 4000000u
+/* No script is meant to be so long: if one is, megabytes are copied, since others were in the way. */
+#define STEPS_MAX 100000u
 #define TABLE_LG  20u /* distinct instructions, with room */
 
 struct times {
@@ -95,6 +97,39 @@ bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned tr
 			unsigned stride)
 {
 	return step % (plan->steps[step].group == HAKT_GROUP_NONE ? stride : transition) == 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct hakt_step *x = a, *y = b;
+
+	return x->pc < y->pc ? -1 : x->pc > y->pc;
+}
+
+void hakt_plan_print(const struct hakt_plan *plan)
+{
+	struct hakt_step *steps = map((plan->n_steps + 1) * sizeof(*steps));
+
+	memcpy(steps, plan->steps, plan->n_steps * sizeof(*steps));
+	qsort(steps, plan->n_steps, sizeof(*steps), compare);
+	for (uint32_t i = 0, n; i < plan->n_steps; i += n) {
+		char name[128], next[128];
+
+		hakt_symbols_name(steps[i].pc, name, sizeof(name));
+		*strchrnul(name, '+') = 0;
+		for (n = 1; i + n < plan->n_steps; n++) {
+			hakt_symbols_name(steps[i + n].pc, next, sizeof(next));
+			*strchrnul(next, '+') = 0;
+			if (strcmp(name, next) != 0 && *name != '0')
+				break;
+			if (*next != '0' && *name == '0')
+				break;
+		}
+		printf("\t%8" PRIu32 "  %-10s %s\n", n,
+		       steps[i].group == HAKT_GROUP_NONE ? "-" : hakt_groups[steps[i].group].name,
+		       *name == '0' ? "(libraries)" : name);
+	}
+	munmap(steps, (plan->n_steps + 1) * sizeof(*steps));
 }
 
 enum hakt_stop hakt_plan_go(const struct hakt_plan *plan, uint32_t step, struct hakt_tracee *t)

@@ -26,7 +26,10 @@ struct hakt_plan {
 	uint32_t n_transition; /* of them: transition code */
 };
 
-/* Runs the scenario once, step by step. HAKT_STOP_END; anything else is what went wrong. */
+/*
+ * Runs the scenario once, step by step. HAKT_STOP_END; HAKT_STOP_HERE: it is too long, and to be
+ * tried again; anything else is what went wrong.
+ */
 enum hakt_stop hakt_plan_record(struct hakt_plan *plan, const struct hakt_scenario *scenario,
 				struct hakt_tracee *t);
 void hakt_plan_deinit(struct hakt_plan *plan);
@@ -34,6 +37,9 @@ void hakt_plan_deinit(struct hakt_plan *plan);
 /* Every `transition`-th step of transition code and every `stride`-th of the rest. */
 bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned transition,
 			unsigned stride);
+
+/* Lists the functions that the trace is in: their steps, and which of them are transition code. */
+void hakt_plan_print(const struct hakt_plan *plan);
 
 /* Takes a victim whose script has just begun to a step. */
 enum hakt_stop hakt_plan_go(const struct hakt_plan *plan, uint32_t step, struct hakt_tracee *t);

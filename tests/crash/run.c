@@ -21,6 +21,7 @@
 
 #include "tests/support/ctl.h"
 
+#define RECORDS	   20u /* tries to record a script */
 #define GIVE_UP_AT 50u /* anomalies: nothing new is learned from more */
 
 static bool hang(struct hakt_run *run, const char *what)
@@ -105,11 +106,9 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool may_come)
 			    "a walker does not take back what it had lent");
 }
 
-static bool begin_life(struct hakt_run *run, const struct hakt_scenario *scenario)
+static void begin_life(struct hakt_run *run)
 {
-	(void)scenario;
 	hakt_set(&hakt_world->life, ++run->life);
-	return true;
 }
 
 /* False: it makes no sense to go on. */
@@ -120,7 +119,7 @@ static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario
 	struct hakt_verdict verdict;
 	enum hakt_stop stop;
 
-	begin_life(run, scenario);
+	begin_life(run);
 	stop = hakt_tracee_start(&t, scenario);
 	if (stop == HAKT_STOP_HERE)
 		stop = hakt_plan_go(plan, step, &t);
@@ -196,16 +195,21 @@ static bool settle_accounts(struct hakt_run *run)
 static bool record(struct hakt_run *run, const struct hakt_scenario *scenario,
 		   struct hakt_plan *plan)
 {
-	struct hakt_tracee t;
-	enum hakt_stop stop;
+	for (unsigned i = 0; i < RECORDS; i++) {
+		struct hakt_tracee t;
+		enum hakt_stop stop;
 
-	begin_life(run, scenario);
-	stop = hakt_plan_record(plan, scenario, &t);
-	if (stop == HAKT_STOP_DEAD)
-		return has_died(run, &t, scenario->name);
-	if (!bury(run, &t, true))
-		return false;
-	return stop == HAKT_STOP_END || hang(run, "the script does not end");
+		begin_life(run);
+		stop = hakt_plan_record(plan, scenario, &t);
+		if (stop == HAKT_STOP_DEAD)
+			return has_died(run, &t, scenario->name);
+		if (!bury(run, &t, true))
+			return false;
+		if (stop != HAKT_STOP_HERE)
+			return stop == HAKT_STOP_END || hang(run, "the script does not end");
+		hakt_plan_deinit(plan);
+	}
+	return hang(run, "the script is too long");
 }
 
 bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenario)
@@ -219,14 +223,16 @@ bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenari
 	if (!hakt_run_phase(run, HAKT_PHASE_WALK))
 		return false;
 	goes_on = record(run, scenario, &plan);
-	for (uint32_t i = 0; i < plan.n_steps && goes_on; i++)
+	if (run->only_trace && goes_on)
+		hakt_plan_print(&plan);
+	for (uint32_t i = 0; i < plan.n_steps && goes_on && !run->only_trace; i++)
 		expected += hakt_plan_is_point(&plan, i, run->transition, run->stride);
-	run->totals.expected += expected ? expected : 1;
+	run->totals.expected += expected > 0 || run->only_trace ? expected : 1;
 	progress = SUM(progress);
-	for (uint32_t i = 0; i < plan.n_steps && goes_on; i++)
+	for (uint32_t i = 0; i < plan.n_steps && goes_on && !run->only_trace; i++)
 		if (hakt_plan_is_point(&plan, i, run->transition, run->stride))
 			goes_on = run_point(run, scenario, &plan, i);
-	if (goes_on && SUM(progress) == progress)
+	if (goes_on && expected > 0 && SUM(progress) == progress)
 		goes_on = hang(run, "the walkers stand still");
 	if (goes_on)
 		goes_on = settle_accounts(run);

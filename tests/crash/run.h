@@ -29,6 +29,7 @@ struct hakt_run {
 	uint32_t phase;
 	unsigned transition; /* strides */
 	unsigned stride;
+	bool only_trace; /* no points: show what the traces go through */
 	struct hakt_totals totals;
 };
 

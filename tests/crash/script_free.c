@@ -127,12 +127,13 @@ void hakt_do_realloc_span(struct hakt_victim *v)
 
 void hakt_to_realloc_run(struct hakt_victim *v)
 {
-	make(v, 5000000);
+	memset(hakt_add_run(v, 1), 7, 100);
 }
 
+/* What is kept behind makes way; then the end goes back. */
 void hakt_do_realloc_run(struct hakt_victim *v)
 {
-	void *block = change(v->blocks[0], 9000000, 7);
+	void *block = change(v->blocks[v->n - 1], 7000000, 7);
 
-	change(block, 3000000, 7);
+	change(block, 2500000, 7);
 }

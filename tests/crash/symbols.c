@@ -36,7 +36,7 @@ const struct hakt_group hakt_groups[] = {
 	{"resize", "hak_slab_resize_span hakc_heap_resize_span hakc_run_resize grow shrink "
 		   "resize_run resize_span resize_in_place hakc_resize hakc_heap_make_way "
 		   "hakc_run_make_way"},
-	{"thread", "end_thread put_idle hakc_thread_get hakc_thread_detach_process"},
+	{"thread", "end_thread put_idle hakc_thread_detach_process hakc_session_detach"},
 	{"session", "hakc_session_* take_late take_reply ask call call_refill call_giveback "
 		    "read_grant map_lease unmap_lease enter_segment"},
 };

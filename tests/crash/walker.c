@@ -39,6 +39,7 @@ struct walker {
 	uint32_t phase;	 /* number of the one that is being done */
 	unsigned n_live;
 	struct hakt_thing live[LIVE_MAX];
+	bool is_freed[HAKT_PARCELS]; /* the block of a loan came back to us as a new one */
 	unsigned n_limbo;
 	struct hakt_thing limbo[LIMBO_MAX];
 };
@@ -58,13 +59,13 @@ static uint64_t below(struct walker *w, uint64_t n)
 /* Most are small; few are spans, very few huge. */
 static uint64_t some_size(struct walker *w)
 {
-	uint64_t dice = below(w, 4096);
+	uint64_t dice = below(w, 20000);
 
 	if (dice == 0)
 		return 2100000 + below(w, 2000000);
-	if (dice < 40)
+	if (dice < 200)
 		return 33000 + below(w, 300000);
-	if (dice < 400)
+	if (dice < 2000)
 		return 1024 + below(w, 31000);
 	return 16 + below(w, 1000);
 }
@@ -78,11 +79,19 @@ static void *look_at(const struct hakt_thing *thing)
 	return block;
 }
 
-/* What we get was free: somebody who died has freed it. */
+/* The same block, whoever had it in between. */
+static bool is_same(hakmem_ref_t a, hakmem_ref_t b)
+{
+	return hak_ref_offset(a) == hak_ref_offset(b) && hak_ref_epoch(a) == hak_ref_epoch(b);
+}
+
+/* What we get was free: a victim that is dying or dead has freed it. */
 static void strike_out(struct walker *w, hakmem_ref_t ref)
 {
+	for (unsigned i = 0; i < HAKT_PARCELS; i++)
+		w->is_freed[i] |= is_same(w->state->to_victim[i].thing.ref, ref);
 	for (unsigned i = 0; i < w->n_limbo; i++)
-		if (w->limbo[i].ref == ref)
+		if (is_same(w->limbo[i].ref, ref))
 			w->limbo[i--] = w->limbo[--w->n_limbo];
 }
 
@@ -217,8 +226,10 @@ static void lend(struct walker *w)
 
 		switch ((enum hakt_parcel_state)hakt_get(&parcel->state)) {
 		case HAKT_EMPTY:
-			if (make(w, lent_size(i), &parcel->thing))
-				hakt_set(&parcel->state, HAKT_GIVEN);
+			if (!make(w, lent_size(i), &parcel->thing))
+				break;
+			w->is_freed[i] = false;
+			hakt_set(&parcel->state, HAKT_GIVEN);
 			break;
 		case HAKT_RETURNED:
 			refill(w, look_at(&parcel->thing), &parcel->thing);
@@ -276,7 +287,8 @@ static void settle(struct walker *w, uint32_t life)
 			hakt_set(&parcel->state, HAKT_EMPTY);
 			break;
 		case HAKT_FREEING:
-			w->limbo[w->n_limbo++] = parcel->thing;
+			if (!w->is_freed[i])
+				w->limbo[w->n_limbo++] = parcel->thing;
 			hakt_add(&w->state->n_limbo, 1);
 			hakt_set(&parcel->state, HAKT_EMPTY);
 			break;
