@@ -26,7 +26,7 @@
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
-#define STRIDE_FIRST 101u /* odd, and no size of any loop */
+#define STRIDE_FIRST 31u /* odd, and no size of any loop */
 #define NOT_ALLOWED  77
 
 static const char help[] = "usage: crash [--transition N] [--stride N] [--scenario NAME]... "
@@ -35,6 +35,8 @@ static const char help[] = "usage: crash [--transition N] [--stride N] [--scenar
 static struct hakt_run run = {.transition = 1, .stride = STRIDE_FIRST};
 static bool is_wanted[64];
 static bool wants_some;
+static pid_t tracer;
+static bool is_over; /* the run has come to its end, good or bad */
 
 /*
  * The same addresses in each run, so that a point can be met again. And a memcpy that copies much
@@ -121,17 +123,28 @@ static bool has_all_groups(void)
 	return all;
 }
 
+/* Whatever ended the run, if only this process ends it. */
+static void say_last(void)
+{
+	const struct hakt_totals *t = &run.totals;
+
+	if (getpid() != tracer)
+		return;
+	printf("points=%" PRIu64 " leaked=%" PRIu64 " anomalies=%" PRIu64 " hangs=%" PRIu64 "\n",
+	       t->points, t->leaked, t->anomalies + !is_over, t->hangs);
+	fflush(stdout);
+}
+
 static int conclude(bool is_whole)
 {
-	struct hakt_totals *t = &run.totals;
+	const struct hakt_totals *t = &run.totals;
 
 	is_whole &= has_all_groups() && t->points >= t->expected;
 	printf("%" PRIu64 " of %" PRIu64 " points, %" PRIu64 " elsewhere than recorded, %" PRIu64
 	       " blocks checked by walkers\n",
 	       t->points, t->expected, t->diverged, t->hops);
-	printf("points=%" PRIu64 " leaked=%" PRIu64 " anomalies=%" PRIu64 " hangs=%" PRIu64 "\n",
-	       t->points, t->leaked, t->anomalies, t->hangs);
-	return is_whole && t->leaked + t->anomalies + t->hangs == 0 ? 0 : 1;
+	is_over = true;
+	return (is_whole || run.only_trace) && t->leaked + t->anomalies + t->hangs == 0 ? 0 : 1;
 }
 
 static bool run_all(void)
@@ -168,8 +181,15 @@ int main(int argc, char **argv)
 	run.socket = hakd.socket;
 	for (unsigned i = 0; i < HAKT_WALKERS; i++)
 		run.walkers[i] = hakt_walker_start(i, seed);
+	tracer = getpid();
+	atexit(say_last);
 	run_on(0);
 	hakt_watch_init(&run.watch, hakd.socket);
 	is_whole = run_all();
-	return conclude(is_whole);
+	r = conclude(is_whole);
+	if (is_whole) {
+		hakt_watch_deinit(&run.watch);
+		hakt_daemon_stop_empty(&hakd);
+	}
+	return r;
 }

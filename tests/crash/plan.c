@@ -48,6 +48,15 @@ static uint32_t count(struct times *table, uint64_t pc)
 	return ++table[at].n;
 }
 
+/* The victim is our fork: its text is ours. */
+static bool is_call(uint64_t pc)
+{
+	uint16_t code;
+
+	memcpy(&code, (const void *)(uintptr_t)pc, sizeof(code));
+	return code == 0x050f;
+}
+
 static void work_out(struct hakt_plan *plan)
 {
 	size_t bytes = sizeof(struct times) << TABLE_LG;
@@ -59,6 +68,8 @@ static void work_out(struct hakt_plan *plan)
 
 		s->n = count(table, s->pc);
 		s->group = (uint8_t)hakt_symbols_group(s->pc);
+		s->is_call = is_call(s->pc);
+		plan->n_calls += s->is_call;
 		plan->n_transition += s->group != HAKT_GROUP_NONE;
 		if (i > 0 && cost + 1 < 2 * (uint64_t)s->n - 1) {
 			s->anchor = s[-1].anchor;

@@ -18,12 +18,14 @@ struct hakt_step {
 	uint32_t n;	 /* executed here for the n-th time, from 1 */
 	uint32_t anchor; /* step to run to at full speed, by a breakpoint; the rest is stepped */
 	uint8_t group;	 /* see symbols.h */
+	bool is_call;	 /* a system call: killed in it too */
 };
 
 struct hakt_plan {
 	struct hakt_step *steps;
 	uint32_t n_steps;
 	uint32_t n_transition; /* of them: transition code */
+	uint32_t n_calls;
 };
 
 /*

@@ -21,13 +21,31 @@
 
 #include "tests/support/ctl.h"
 
-#define RECORDS	   20u /* tries to record a script */
-#define GIVE_UP_AT 50u /* anomalies: nothing new is learned from more */
+#define LOOKS	   500u /* waits between two looks whether all live */
+#define RECORDS	   20u	/* tries to record a script */
+#define GIVE_UP_AT 50u	/* anomalies: nothing new is learned from more */
 
 static bool hang(struct hakt_run *run, const char *what)
 {
 	fprintf(stderr, "crash: hang: %s\n", what);
 	run->totals.hangs++;
+	return false;
+}
+
+/* Has a walker ended? It has said why. */
+static bool has_ended(struct hakt_run *run)
+{
+	for (unsigned i = 0; i < HAKT_WALKERS; i++) {
+		siginfo_t ended = {0};
+
+		if (waitid(P_PID, (id_t)run->walkers[i], &ended, WEXITED | WNOHANG | WNOWAIT) ==
+			    0 &&
+		    !ended.si_pid)
+			continue;
+		fprintf(stderr, "crash: walker %u has ended\n", i);
+		run->totals.anomalies++;
+		return true;
+	}
 	return false;
 }
 
@@ -41,7 +59,9 @@ static bool wait_walkers(struct hakt_run *run, size_t offset, uint32_t value, co
 		const hak_u32 *word = (const void *)((const char *)&hakt_world->walkers[i] +
 						     offset);
 
-		while (hakt_get(word) != value) {
+		for (unsigned n = 1; hakt_get(word) != value; n++) {
+			if (n % LOOKS == 0 && has_ended(run))
+				return false;
 			if (hakt_now_ms() > end_ms)
 				return hang(run, what);
 			nanosleep(&nap, NULL);
@@ -82,23 +102,35 @@ static void blame(struct hakt_run *run, const struct hakt_scenario *scenario,
 			hakt_symbols_name(plan->steps[step].pc, text, sizeof(text)), what);
 }
 
-static bool has_died(struct hakt_run *run, const struct hakt_tracee *t, const char *name)
+/* What a stop says about the rest of the run, if it isn't a place to kill at. */
+static bool is_bad(struct hakt_run *run, const struct hakt_tracee *t, enum hakt_stop stop,
+		   const char *name)
 {
-	fprintf(stderr, "crash: %s: the victim ended by itself, status %x\n", name,
-		(unsigned)t->status);
+	if (stop == HAKT_STOP_HANG)
+		return !hang(run, "the victim does not get on");
+	if (stop == HAKT_STOP_DEAD)
+		fprintf(stderr, "crash: %s: the victim ended by itself, status %x\n", name,
+			(unsigned)t->status);
+	if (stop != HAKT_STOP_DEAD && stop != HAKT_STOP_OTHER)
+		return false;
 	run->totals.anomalies++;
-	return false;
+	return true;
 }
 
 /* Everybody lets go, it is killed, and all that was its comes back. */
-static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool may_come)
+static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool may_come)
 {
+	enum hakt_stop stop;
+
 	hakt_set(&hakt_world->closing, run->life);
 	if (!wait_walkers(run, offsetof(struct hakt_walker_state, closed), run->life,
 			  "a walker does not let go of the victim's blocks"))
 		return false;
-	if (hakt_tracee_kill(t) == HAKT_STOP_HANG)
-		return hang(run, "the victim does not die");
+	if (dives)
+		hakt_tracee_dive(t);
+	stop = hakt_tracee_kill(t);
+	if (stop != HAKT_STOP_DEAD && is_bad(run, t, stop, "kill"))
+		return false;
 	if (!hakt_watch_wait_buried(&run->watch, t->pid, may_come))
 		return hang(run, "the daemon does not reclaim");
 	hakt_set(&hakt_world->buried, run->life);
@@ -111,36 +143,53 @@ static void begin_life(struct hakt_run *run)
 	hakt_set(&hakt_world->life, ++run->life);
 }
 
-/* False: it makes no sense to go on. */
+/* Kills one before a step is executed, or in it. False: it makes no sense to go on. */
 static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario,
-		      const struct hakt_plan *plan, uint32_t step)
+		      const struct hakt_plan *plan, uint32_t step, bool dives)
 {
-	struct hakt_tracee t;
+	struct hakt_totals *totals = &run->totals;
 	struct hakt_verdict verdict;
+	struct hakt_tracee t;
 	enum hakt_stop stop;
+	bool is_there;
 
 	begin_life(run);
 	stop = hakt_tracee_start(&t, scenario);
 	if (stop == HAKT_STOP_HERE)
 		stop = hakt_plan_go(plan, step, &t);
-	if (stop == HAKT_STOP_DEAD)
-		return has_died(run, &t, scenario->name);
-	if (stop == HAKT_STOP_HANG) {
-		hakt_tracee_kill(&t);
-		return hang(run, "the victim does not get to its step");
-	}
-	run->totals.diverged += stop == HAKT_STOP_END || t.pc != plan->steps[step].pc;
-	if (!bury(run, &t, scenario->attaches))
+	if (is_bad(run, &t, stop, scenario->name)) {
+		blame(run, scenario, plan, step, "on the way there");
 		return false;
+	}
+	is_there = stop == HAKT_STOP_HERE && t.pc == plan->steps[step].pc;
+	if (!bury(run, &t, dives && is_there, scenario->attaches)) {
+		blame(run, scenario, plan, step, "was killed there");
+		return false;
+	}
 	verdict = hakt_watch_audit(&run->watch);
-	run->totals.points++;
-	if (plan->steps[step].group != HAKT_GROUP_NONE)
-		run->totals.by_group[plan->steps[step].group]++;
+	totals->points++;
+	totals->diverged += !is_there;
+	if (is_there && plan->steps[step].group != HAKT_GROUP_NONE)
+		totals->by_group[plan->steps[step].group]++;
 	if (verdict.anomalies + verdict.leaked > 0)
-		blame(run, scenario, plan, step, "what is told above");
-	run->totals.anomalies += verdict.anomalies;
-	run->totals.leaked += verdict.leaked;
-	return run->totals.anomalies + run->totals.leaked < GIVE_UP_AT;
+		blame(run, scenario, plan, step, "killed there, and found what is told above");
+	totals->anomalies += verdict.anomalies;
+	totals->leaked += verdict.leaked;
+	return totals->anomalies + totals->leaked < GIVE_UP_AT;
+}
+
+/* All points of a plan. */
+static bool run_points(struct hakt_run *run, const struct hakt_scenario *scenario,
+		       const struct hakt_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_steps; i++) {
+		if (hakt_plan_is_point(plan, i, run->transition, run->stride) &&
+		    !run_point(run, scenario, plan, i, false))
+			return false;
+		if (plan->steps[i].is_call && !run_point(run, scenario, plan, i, true))
+			return false;
+	}
+	return true;
 }
 
 /* What hakmemctl says of the pool when only the tracer is there. */
@@ -201,49 +250,49 @@ static bool record(struct hakt_run *run, const struct hakt_scenario *scenario,
 
 		begin_life(run);
 		stop = hakt_plan_record(plan, scenario, &t);
-		if (stop == HAKT_STOP_DEAD)
-			return has_died(run, &t, scenario->name);
-		if (!bury(run, &t, true))
+		if (is_bad(run, &t, stop, scenario->name) || !bury(run, &t, false, true))
 			return false;
-		if (stop != HAKT_STOP_HERE)
-			return stop == HAKT_STOP_END || hang(run, "the script does not end");
+		if (stop == HAKT_STOP_END)
+			return true;
 		hakt_plan_deinit(plan);
 	}
 	return hang(run, "the script is too long");
 }
 
+static void show(const struct hakt_run *run, const struct hakt_totals *before,
+		 const struct hakt_scenario *scenario, const struct hakt_plan *plan, double seconds)
+{
+	uint64_t points = run->totals.points - before->points;
+
+	if (run->only_trace)
+		hakt_plan_print(plan);
+	printf("%-14s %6" PRIu32 " steps, %5" PRIu32 " of transitions, %3" PRIu32
+	       " system calls: %6" PRIu64 " points, %" PRIu64 " elsewhere; %.1f s, %.2f ms each\n",
+	       scenario->name, plan->n_steps, plan->n_transition, plan->n_calls, points,
+	       run->totals.diverged - before->diverged, seconds,
+	       points ? seconds * 1e3 / (double)points : 0);
+	fflush(stdout);
+}
+
 bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenario)
 {
-	uint64_t points = run->totals.points, diverged = run->totals.diverged;
-	uint64_t expected = 0, progress;
+	const struct hakt_totals before = run->totals;
 	int64_t start_ms = hakt_now_ms();
-	struct hakt_plan plan;
-	bool goes_on;
+	uint64_t progress = SUM(progress);
+	struct hakt_plan plan = {0};
+	bool goes_on = hakt_run_phase(run, HAKT_PHASE_WALK) && record(run, scenario, &plan);
 
-	if (!hakt_run_phase(run, HAKT_PHASE_WALK))
-		return false;
-	goes_on = record(run, scenario, &plan);
-	if (run->only_trace && goes_on)
-		hakt_plan_print(&plan);
-	for (uint32_t i = 0; i < plan.n_steps && goes_on && !run->only_trace; i++)
-		expected += hakt_plan_is_point(&plan, i, run->transition, run->stride);
-	run->totals.expected += expected > 0 || run->only_trace ? expected : 1;
-	progress = SUM(progress);
-	for (uint32_t i = 0; i < plan.n_steps && goes_on && !run->only_trace; i++)
-		if (hakt_plan_is_point(&plan, i, run->transition, run->stride))
-			goes_on = run_point(run, scenario, &plan, i);
-	if (goes_on && expected > 0 && SUM(progress) == progress)
+	run->totals.expected += goes_on ? plan.n_calls : 1;
+	for (uint32_t i = 0; i < plan.n_steps && goes_on; i++)
+		run->totals.expected += hakt_plan_is_point(&plan, i, run->transition, run->stride);
+	if (goes_on && !run->only_trace)
+		goes_on = run_points(run, scenario, &plan);
+	if (goes_on && SUM(progress) == progress)
 		goes_on = hang(run, "the walkers stand still");
 	if (goes_on)
 		goes_on = settle_accounts(run);
 	run->totals.hops = SUM(n_hops);
-	points = run->totals.points - points;
-	printf("%-16s %6" PRIu32 " steps, %5" PRIu32 " of transitions; %6" PRIu64
-	       " points, %" PRIu64 " elsewhere than recorded; %.1f s, %.2f ms a point\n",
-	       scenario->name, plan.n_steps, plan.n_transition, points,
-	       run->totals.diverged - diverged, (double)(hakt_now_ms() - start_ms) / 1e3,
-	       points ? (double)(hakt_now_ms() - start_ms) / (double)points : 0);
-	fflush(stdout);
+	show(run, &before, scenario, &plan, (double)(hakt_now_ms() - start_ms) / 1e3);
 	hakt_plan_deinit(&plan);
 	return goes_on;
 }

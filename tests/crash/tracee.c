@@ -17,6 +17,7 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/process.h"
@@ -61,7 +62,7 @@ static enum hakt_stop wait_stop(struct hakt_tracee *t)
 		if (pid != t->pid && pid != t->tid) {
 			fprintf(stderr, "crash: process %d, no victim, has ended (status %x)\n",
 				(int)pid, (unsigned)status);
-			exit(1);
+			return HAKT_STOP_OTHER;
 		}
 		t->status = status;
 		if (WIFSTOPPED(status)) {
@@ -174,7 +175,7 @@ static enum hakt_stop run_to(struct hakt_tracee *t, uint64_t pc)
 
 	poke(t, pc, (code & ~UINT64_C(0xff)) | INT3);
 	stop = go(t, PTRACE_CONT);
-	if (stop == HAKT_STOP_DEAD || stop == HAKT_STOP_HANG || t->thread_has_ended)
+	if ((stop != HAKT_STOP_HERE && stop != HAKT_STOP_END) || t->thread_has_ended)
 		return stop;
 	poke(t, pc, code);
 	if (t->pc != pc + 1)
@@ -215,6 +216,16 @@ enum hakt_stop hakt_tracee_run_to(struct hakt_tracee *t, uint64_t pc, uint32_t n
 	return HAKT_STOP_HERE;
 }
 
+void hakt_tracee_dive(struct hakt_tracee *t)
+{
+	static unsigned n;
+	const struct timespec moment = {.tv_nsec = n++ * 7 % 200 * 1000};
+
+	if (ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL) != 0)
+		give_up("PTRACE_SINGLESTEP");
+	nanosleep(&moment, NULL);
+}
+
 enum hakt_stop hakt_tracee_kill(struct hakt_tracee *t)
 {
 	set_alarm(HAKT_HANG_MS / 1000);
@@ -223,10 +234,10 @@ enum hakt_stop hakt_tracee_kill(struct hakt_tracee *t)
 	for (;;) {
 		enum hakt_stop stop = wait_stop(t);
 
-		if (stop == HAKT_STOP_HANG || stop == HAKT_STOP_DEAD) {
-			set_alarm(0);
-			return stop;
-		}
+		if (stop == HAKT_STOP_HERE || stop == HAKT_STOP_END)
+			continue; /* a stop from before, or its thread */
+		set_alarm(0);
+		return stop;
 	}
 }
 

@@ -15,10 +15,11 @@
 
 /* Why it stopped. */
 enum hakt_stop {
-	HAKT_STOP_HERE, /* where it was to stop */
-	HAKT_STOP_END,	/* at the end of its script */
-	HAKT_STOP_DEAD, /* it has ended itself, which it must not */
-	HAKT_STOP_HANG, /* it doesn't stop */
+	HAKT_STOP_HERE,	 /* where it was to stop */
+	HAKT_STOP_END,	 /* at the end of its script */
+	HAKT_STOP_DEAD,	 /* it has ended; by itself, if it wasn't killed */
+	HAKT_STOP_HANG,	 /* it doesn't stop */
+	HAKT_STOP_OTHER, /* a walker or the daemon has ended, which they must not */
 };
 
 struct hakt_tracee {
@@ -41,6 +42,12 @@ enum hakt_stop hakt_tracee_step(struct hakt_tracee *t);
 
 /* Runs until it is to execute the instruction at pc for the n-th time, n from 1. */
 enum hakt_stop hakt_tracee_run_to(struct hakt_tracee *t, uint64_t pc, uint32_t n);
+
+/*
+ * Lets it enter the system call that it is before, for a moment that differs each time; it is to
+ * be killed then, wherever it is.
+ */
+void hakt_tracee_dive(struct hakt_tracee *t);
 
 /* SIGKILL, and waits until there is nothing left of it but what the daemon has. */
 enum hakt_stop hakt_tracee_kill(struct hakt_tracee *t);

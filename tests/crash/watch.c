@@ -51,15 +51,15 @@ static void *map(int fd, uint64_t bytes, int protection)
 static void enter(struct hakt_watch *watch, const Hak__Welcome *welcome, const int *fds)
 {
 	struct hak_geometry geometry;
-	const void *registry = map(fds[0], welcome->registry_bytes, PROT_READ);
-	int r = hak_registry_validate(registry, welcome->registry_bytes, &geometry);
+	int r;
 
+	watch->registry = map(fds[0], welcome->registry_bytes, PROT_READ);
+	r = hak_registry_validate(watch->registry, welcome->registry_bytes, &geometry);
 	if (r < 0)
 		give_up("the registry", r);
-	hak_segment_init(&watch->segment, &geometry, registry,
-			 map(fds[1], geometry.heap_bytes, PROT_READ | PROT_WRITE));
-	map(fds[2], LEASE_BYTES, PROT_NONE);
-	watch->holder = welcome->holder;
+	watch->heap = map(fds[1], geometry.heap_bytes, PROT_READ | PROT_WRITE);
+	watch->lease = map(fds[2], LEASE_BYTES, PROT_NONE);
+	hak_segment_init(&watch->segment, &geometry, watch->registry, watch->heap);
 }
 
 void hakt_watch_init(struct hakt_watch *watch, const char *socket)
@@ -81,6 +81,17 @@ void hakt_watch_init(struct hakt_watch *watch, const char *socket)
 	r = hakc_query_init(&watch->query, socket, HAKT_HANG_MS);
 	if (r != 0)
 		give_up("hello", r);
+}
+
+void hakt_watch_deinit(struct hakt_watch *watch)
+{
+	const struct hak_geometry *g = &watch->segment.geometry;
+
+	hakc_query_deinit(&watch->query);
+	hakc_conn_deinit(&watch->conn);
+	munmap(watch->heap, g->heap_bytes);
+	munmap(watch->registry, g->registry_bytes);
+	munmap(watch->lease, LEASE_BYTES);
 }
 
 /* The slot of a client with that pid; HAK_HOLDER_NONE. */

@@ -18,7 +18,7 @@ struct hakt_watch {
 	struct hakc_conn conn;	 /* of the client */
 	struct hakc_query query; /* of the tool */
 	struct hak_segment segment;
-	unsigned holder;
+	void *registry, *heap, *lease;
 };
 
 struct hakt_verdict {
@@ -28,6 +28,9 @@ struct hakt_verdict {
 
 /* Attaches to the daemon at that socket; ends the program on error. */
 void hakt_watch_init(struct hakt_watch *watch, const char *socket);
+
+/* Leaves, as who detaches does. */
+void hakt_watch_deinit(struct hakt_watch *watch);
 
 /*
  * Waits until the daemon has taken back all that a process had, which is dead. may_come: it may
