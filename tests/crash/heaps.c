@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "client_lib/free.h"
+#include "client_lib/flush.h"
 #include "tests/support/process.h"
 
 static struct hakc_magazine *magazine_of(size_t size)
@@ -100,7 +100,7 @@ void *hakt_add_run(struct hakt_victim *v, unsigned n)
 
 void hakt_flush(void)
 {
-	hakc_free_flush_all(hakc_self);
+	hakc_flush_all(hakc_self);
 }
 
 struct work {
@@ -136,6 +136,8 @@ void hakt_run_thread(struct hakt_victim *v, void (*work)(struct hakt_victim *v),
 
 void hakt_get_all_back(void)
 {
-	for (unsigned i = 0; i < HAKT_WALKERS; i++)
+	for (unsigned i = 0; i < HAKT_WALKERS; i++) {
 		hakt_wait_back(i, 0);
+		hakt_wait_accepted(i, 0);
+	}
 }

@@ -42,7 +42,7 @@ void hakt_flush(void);
 /* A thread that has done work, and has ended; or that waits for ever. */
 void hakt_run_thread(struct hakt_victim *v, void (*work)(struct hakt_victim *v), bool ends);
 
-/* Waits until no walker has a block of ours. */
+/* Waits until walkers have taken what greet gave, and use nothing that it lent. */
 void hakt_get_all_back(void);
 
 #endif

@@ -34,6 +34,17 @@ const struct hakt_scenario hakt_scenarios[] = {
 	 .script = hakt_do_thread_end,
 	 .thread = HAKT_IN_THREAD},
 
+	{.name = "take", .script = hakt_do_take},
+	{.name = "take-free", .script = hakt_do_take_free},
+	{.name = "hand-on", .script = hakt_do_hand_on},
+	{.name = "give", .prepare = hakt_to_give, .script = hakt_do_give},
+	{.name = "revoke", .script = hakt_do_revoke},
+	{.name = "tagged", .prepare = hakt_to_tagged, .script = hakt_do_tagged},
+	{.name = "tagged-empty", .prepare = hakt_to_tagged_empty, .script = hakt_do_one},
+	{.name = "tagged-recut", .prepare = hakt_to_tagged_empty, .script = hakt_do_other_class},
+	{.name = "tagged-span", .prepare = hakt_to_tagged_span, .script = hakt_do_tagged_span},
+	{.name = "inherit", .prepare = hakt_to_inherit, .script = hakt_do_refill},
+
 	{.name = "realloc-class",
 	 .prepare = hakt_to_realloc_class,
 	 .script = hakt_do_realloc_class},

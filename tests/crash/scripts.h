@@ -51,4 +51,18 @@ void hakt_do_realloc_span(struct hakt_victim *v);
 void hakt_to_realloc_run(struct hakt_victim *v);
 void hakt_do_realloc_run(struct hakt_victim *v);
 
+/* script_give.c: refs, takes, tags */
+void hakt_do_take(struct hakt_victim *v);
+void hakt_do_take_free(struct hakt_victim *v);
+void hakt_do_hand_on(struct hakt_victim *v);
+void hakt_to_give(struct hakt_victim *v);
+void hakt_do_give(struct hakt_victim *v);
+void hakt_do_revoke(struct hakt_victim *v);
+void hakt_to_tagged(struct hakt_victim *v);
+void hakt_do_tagged(struct hakt_victim *v);
+void hakt_to_tagged_empty(struct hakt_victim *v);
+void hakt_to_tagged_span(struct hakt_victim *v);
+void hakt_do_tagged_span(struct hakt_victim *v);
+void hakt_to_inherit(struct hakt_victim *v);
+
 #endif

@@ -21,18 +21,25 @@
 
 const struct hakt_group hakt_groups[] = {
 	{"claim", "claim_blocks push_blocks fill_magazine alloc_class alloc_any hak_slab_is_empty "
-		  "find_empty"},
-	{"cut", "hak_slab_cut hak_slab_cut_span commit_head write_bodies hakc_heap_cut cut_span "
-		"hakc_heap_alloc_span alloc_huge alloc_span try_move"},
+		  "find_empty hak_tag_clear"},
+	{"cut", "hak_slab_cut hak_slab_cut_span commit_head write_bodies name_bodies "
+		"common_epoch hakc_heap_cut cut_span hakc_heap_alloc_span alloc_huge alloc_span "
+		"try_move"},
+	{"ref", "hakmem_ref hakc_ticket_make set_tagged hak_slab_set_tagged "
+		"hakc_session_back_tags"},
+	{"take", "hakmem_take hakc_ticket_take hak_tag_take hakc_ticket_revoke hak_tag_revoke"},
 	{"free", "hakmem_free hakc_free_slow hakc_free_by_word free_any free_located free_block "
-		 "free_local free_remote free_remote_span retire_span free_own_span keep_span"},
-	{"flush", "free_blocks apply open_slab head_of flush_magazine hakc_free_flush_outgoing "
-		  "flush_spans hakc_free_flush_all hakc_free_shrink hakc_free_relist"},
-	{"retire", "hak_slab_retire hak_slab_retire_span retire hakc_free_retire_empty "
+		 "free_local free_remote free_lent_span free_held_span free_tagged "
+		 "free_tagged_start retire_span hakc_free_own_span keep_span hakc_ticket_free "
+		 "hak_tag_free_local hak_tag_free_held hak_tag_free_foreign"},
+	{"flush", "free_blocks apply open_slab head_of flush_spans hakc_flush_magazine "
+		  "hakc_flush_outgoing hakc_flush_all hakc_flush_shrink hakc_free_relist"},
+	{"retire", "hak_slab_retire hak_slab_retire_span retire hakc_flush_empty "
 		   "hakc_heap_retire_span hakc_heap_put_slots put_slots put_huge return_huge "
 		   "hakc_heap_return_stock let_go"},
 	{"adopt", "adopt hak_slab_pass take_hint take_hints has_partial find_partial release_list "
-		  "release_slabs find_idle hakc_thread_plunder hakc_thread_plunder_all"},
+		  "release_slabs find_idle hakc_thread_plunder hakc_thread_plunder_all "
+		  "hakc_heap_inherit"},
 	{"resize", "hak_slab_resize_span hakc_heap_resize_span hakc_run_resize grow shrink "
 		   "resize_run resize_span resize_in_place hakc_resize hakc_heap_make_way "
 		   "hakc_run_make_way"},

@@ -15,7 +15,6 @@
 #include <sys/ptrace.h>
 #include <unistd.h>
 
-#include "client_lib/free.h"
 #include "tests/support/process.h"
 
 static struct hakt_victim victim;
@@ -43,7 +42,7 @@ static void *run_thread(void *context)
 	return NULL; /* the end of the thread is the end of the script */
 }
 
-/* What every victim does before: it attaches, lends, borrows, and holds what it has borrowed. */
+/* What every victim does before: it attaches, lends, gives, borrows, and holds what it has borrowed. */
 static void greet(struct hakt_victim *v)
 {
 	static const size_t sizes[HAKT_WALKERS] = {100, 3000};
@@ -55,6 +54,9 @@ static void greet(struct hakt_victim *v)
 		HAKT_EXPECT(block);
 		hakt_lend(i, 0, block, sizes[i], 0);
 		hakt_take_loan(v, i, 1);
+		block = hakmem_malloc(sizes[i] + 50);
+		HAKT_EXPECT(block);
+		hakt_give(i, 0, block, sizes[i] + 50, 0);
 	}
 }
 
@@ -101,7 +103,7 @@ void *hakt_take_loan(struct hakt_victim *v, unsigned walker, unsigned at)
 
 	wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
 	hakt_set(&parcel->state, HAKT_HELD);
-	block = hakmem_ptr(parcel->thing.ref);
+	block = hakmem_ptr(parcel->thing.name);
 	HAKT_EXPECT(block);
 	HAKT_EXPECT(hakt_thing_is_whole(block, &parcel->thing));
 	v->held[v->n_held++] = parcel;
@@ -113,14 +115,14 @@ void hakt_return_loan(struct hakt_victim *v, unsigned held)
 	struct hakt_parcel *parcel = v->held[held];
 
 	parcel->thing.seed++;
-	hakt_thing_fill(hakmem_ptr(parcel->thing.ref), &parcel->thing);
+	hakt_thing_fill(hakmem_ptr(parcel->thing.name), &parcel->thing);
 	hakt_set(&parcel->state, HAKT_RETURNED);
 }
 
 void hakt_free_loan(struct hakt_victim *v, unsigned held)
 {
 	struct hakt_parcel *parcel = v->held[held];
-	void *block = hakmem_ptr(parcel->thing.ref);
+	void *block = hakmem_ptr(parcel->thing.name);
 
 	hakt_set(&parcel->state, HAKT_FREEING);
 	hakmem_free(block);
@@ -131,10 +133,37 @@ void hakt_lend(unsigned walker, unsigned at, void *block, size_t size, uint32_t 
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].from_victim[at];
 
 	wait_for(&parcel->state, HAKT_EMPTY, HAKT_FREED);
-	parcel->thing = (struct hakt_thing){hakmem_ref(block), size, (uintptr_t)block + at};
+	parcel->thing = hakt_thing_make(block, size, (uintptr_t)block + at);
 	parcel->wish = wish;
-	hakt_thing_fill(block, &parcel->thing);
 	hakt_set(&parcel->state, HAKT_GIVEN);
+}
+
+void *hakt_take_gift(unsigned walker, unsigned at)
+{
+	struct hakt_parcel *parcel = &hakt_world->walkers[walker].gifts_to[at];
+	void *block = NULL;
+
+	wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
+	hakt_set(&parcel->state, HAKT_HELD);
+	HAKT_EXPECT(hakmem_take(parcel->thing.ref, &block) == 0);
+	HAKT_EXPECT(hakt_thing_is_whole(block, &parcel->thing));
+	return block;
+}
+
+void hakt_give(unsigned walker, unsigned at, void *block, size_t size, uint32_t wish)
+{
+	struct hakt_parcel *parcel = &hakt_world->walkers[walker].gifts_from[at];
+
+	wait_for(&parcel->state, HAKT_EMPTY, HAKT_EMPTY);
+	parcel->thing = hakt_thing_make(block, size, (uintptr_t)block + at);
+	parcel->wish = wish;
+	HAKT_EXPECT(hakt_thing_give(&parcel->thing));
+	hakt_set(&parcel->state, HAKT_GIVEN);
+}
+
+void hakt_wait_accepted(unsigned walker, unsigned at)
+{
+	wait_for(&hakt_world->walkers[walker].gifts_from[at].state, HAKT_EMPTY, HAKT_EMPTY);
 }
 
 void hakt_wait_back(unsigned walker, unsigned at)
@@ -143,5 +172,5 @@ void hakt_wait_back(unsigned walker, unsigned at)
 
 	wait_for(&parcel->state, HAKT_RETURNED, HAKT_FREED);
 	if (hakt_get(&parcel->state) == HAKT_RETURNED)
-		HAKT_EXPECT(hakt_thing_is_whole(hakmem_ptr(parcel->thing.ref), &parcel->thing));
+		HAKT_EXPECT(hakt_thing_is_whole(hakmem_ptr(parcel->thing.name), &parcel->thing));
 }

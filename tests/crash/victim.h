@@ -60,6 +60,15 @@ void hakt_free_loan(struct hakt_victim *v, unsigned held);
 /* Lends a block of ours to a walker; with HAKT_FREE_AT_ONCE it frees it. */
 void hakt_lend(unsigned walker, unsigned at, void *block, size_t size, uint32_t wish);
 
+/* Takes a block that a walker gives. */
+void *hakt_take_gift(unsigned walker, unsigned at);
+
+/* Gives a block of ours, by a new ref. */
+void hakt_give(unsigned walker, unsigned at, void *block, size_t size, uint32_t wish);
+
+/* Waits until the walker has taken it. */
+void hakt_wait_accepted(unsigned walker, unsigned at);
+
 /* Waits until it has come back, or is freed. */
 void hakt_wait_back(unsigned walker, unsigned at);
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A walker makes blocks, fills them, hands them to the other walker through a ring, checks and
- * frees what comes from there, lends blocks to the victim and borrows the victim's. Bursts of
- * that alternate with naps so short that the daemon and the other walker get the processor.
+ * A walker makes blocks, fills them, gives or lends them to the other walker through a ring, checks
+ * and frees what comes from there, and deals with the victim: it lends, borrows, gives and takes.
+ * Bursts of that alternate with naps so short that the daemon and the other walker get the processor.
  *
- * In this version a block goes with the process that allocated it, so a walker may not touch a
- * victim's block once that is dead. The tracer therefore tells before it kills (closing), while
- * the victim is stopped at its last instruction: the walker forgets the victim's blocks and
- * flushes what it has freed of them.
+ * Nobody may use what a dead process has lent. The tracer therefore tells before it kills
+ * (closing), while the victim is stopped at its last instruction: the walker forgets what it has
+ * borrowed. What it has freed of it may still wait to be flushed. Takes need no such care: they go
+ * on all the time, while the victim dies and while it is reclaimed.
+ *
+ * Tickets are tried again much later: each is void for ever once it was used, or its block's owner
+ * has died.
  */
 #include "tests/crash/walker.h"
 
@@ -20,14 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client_lib/free.h"
+#include "client_lib/flush.h"
 #include "tests/crash/world.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
 #define LIVE_MAX  64u
 #define LIMBO_MAX 64u
-#define BURST	  50u /* steps between two naps */
+#define USED_MAX  256u /* void tickets that are tried again */
+#define BURST	  50u  /* steps between two naps */
 #define NAP_NS	  50000
 
 struct walker {
@@ -35,6 +39,7 @@ struct walker {
 	struct hakt_walker_state *state;
 	struct hakt_ring *in, *out;
 	uint64_t random;
+	uint32_t life;	 /* of the victim that is dealt with */
 	uint32_t buried; /* the last one that was settled */
 	uint32_t phase;	 /* number of the one that is being done */
 	unsigned n_live;
@@ -42,6 +47,8 @@ struct walker {
 	bool is_freed[HAKT_PARCELS]; /* the block of a loan came back to us as a new one */
 	unsigned n_limbo;
 	struct hakt_thing limbo[LIMBO_MAX];
+	unsigned n_used;
+	hakmem_ref_t used[USED_MAX];
 };
 
 static void nap(void)
@@ -72,11 +79,43 @@ static uint64_t some_size(struct walker *w)
 
 static void *look_at(const struct hakt_thing *thing)
 {
-	void *block = hakmem_ptr(thing->ref);
+	void *block = hakmem_ptr(thing->name);
 
 	HAKT_EXPECT(block);
 	HAKT_EXPECT(hakt_thing_is_whole(block, thing));
 	return block;
+}
+
+/* A ticket that must be void from now on. */
+static void remember(struct walker *w, hakmem_ref_t ref)
+{
+	w->used[w->n_used++ % USED_MAX] = ref;
+}
+
+static void try_again(struct walker *w)
+{
+	unsigned n = w->n_used < USED_MAX ? w->n_used : USED_MAX;
+	void *block;
+
+	if (n > 0)
+		HAKT_EXPECT(hakmem_take(w->used[below(w, n)], &block) == -ESTALE);
+}
+
+/* Takes a gift; false: somebody was faster, or its owner has died. */
+static bool take(struct walker *w, struct hakt_thing *thing)
+{
+	void *block;
+	int r = hakmem_take(thing->ref, &block);
+
+	HAKT_EXPECT(r == 0 || r == -ESTALE);
+	remember(w, thing->ref);
+	hakt_add(r == 0 ? &w->state->n_hops : &w->state->n_stale, 1);
+	if (r != 0)
+		return false;
+	thing->ref = 0;
+	thing->was_taken = true;
+	HAKT_EXPECT(look_at(thing) == block);
+	return true;
 }
 
 /* The same block, whoever had it in between. */
@@ -89,9 +128,9 @@ static bool is_same(hakmem_ref_t a, hakmem_ref_t b)
 static void strike_out(struct walker *w, hakmem_ref_t ref)
 {
 	for (unsigned i = 0; i < HAKT_PARCELS; i++)
-		w->is_freed[i] |= is_same(w->state->to_victim[i].thing.ref, ref);
+		w->is_freed[i] |= is_same(w->state->to_victim[i].thing.name, ref);
 	for (unsigned i = 0; i < w->n_limbo; i++)
-		if (is_same(w->limbo[i].ref, ref))
+		if (is_same(w->limbo[i].name, ref))
 			w->limbo[i--] = w->limbo[--w->n_limbo];
 }
 
@@ -105,17 +144,15 @@ static void settle_limbo(struct walker *w)
 
 	if (w->n_limbo == 0)
 		return;
-	hakc_free_flush_all(hakc_self);
+	hakc_flush_all(hakc_self);
 	for (unsigned i = 0; i < w->n_limbo; i++) {
-		void *block = hakmem_ptr(w->limbo[i].ref);
+		void *block = hakmem_ptr(w->limbo[i].name);
 		struct hak_location l = hak_segment_locate(segment, (uintptr_t)block);
 
 		if (!block || l.place != HAK_PLACE_BLOCK)
 			continue; /* freed, and its slots are unused or another's */
 		if (!hak_segment_is_free(segment, &l))
 			hakmem_free(block);
-		else /* its hint may have been lost with the victim */
-			hak_segment_raise_pending(segment, l.slot);
 	}
 	w->n_limbo = 0;
 }
@@ -129,10 +166,8 @@ static bool make(struct walker *w, uint64_t size, struct hakt_thing *ret_thing)
 		HAKT_EXPECT(errno == ENOMEM);
 		return false;
 	}
-	*ret_thing = (struct hakt_thing){hakmem_ref(block), size, hakt_random(&w->random)};
-	HAKT_EXPECT(ret_thing->ref);
-	strike_out(w, ret_thing->ref);
-	hakt_thing_fill(block, ret_thing);
+	*ret_thing = hakt_thing_make(block, size, hakt_random(&w->random));
+	strike_out(w, ret_thing->name);
 	return true;
 }
 
@@ -168,6 +203,8 @@ static void receive(struct walker *w)
 		return;
 	thing = in->things[n % HAKT_RING];
 	hak_store_release(&in->n_got, n + 1); /* its place may be used again */
+	if (thing.ref)
+		HAKT_EXPECT(take(w, &thing));
 	block = look_at(&thing);
 	hakt_add(&w->state->n_hops, 1);
 	if (w->n_live == LIVE_MAX || below(w, 2) || hakt_get(&hakt_world->phase) != w->phase) {
@@ -182,12 +219,18 @@ static void pass_on(struct walker *w)
 {
 	struct hakt_ring *out = w->out;
 	uint64_t n = hak_load_relaxed(&out->n_put);
+	struct hakt_thing *thing = &out->things[n % HAKT_RING];
+	void *block;
 
 	/* Acquire: the receiver has read what stood there. */
 	if (w->n_live == 0 || n - hak_load_acquire(&out->n_got) == HAKT_RING)
 		return;
-	out->things[n % HAKT_RING] = lose(w);
-	look_at(&out->things[n % HAKT_RING]);
+	*thing = lose(w);
+	block = look_at(thing);
+	/* What was lent to us is lent on. Small ones are lent, so that there are slabs without tags. */
+	if (thing->was_taken ||
+	    (thing->size > 256 && hakmem_owner(block, NULL) == HAKMEM_OWNER_SELF))
+		HAKT_EXPECT(hakt_thing_give(thing));
 	hak_store_release(&out->n_put, n + 1);
 }
 
@@ -255,7 +298,7 @@ static void borrow(struct walker *w)
 		hakt_add(&w->state->n_hops, 1);
 		if (parcel->wish == HAKT_FREE_AT_ONCE) {
 			hakmem_free(block);
-			hakc_free_flush_outgoing(hakc_self);
+			hakc_flush_outgoing(hakc_self);
 			hakt_set(&parcel->state, HAKT_FREED);
 			continue;
 		}
@@ -264,12 +307,76 @@ static void borrow(struct walker *w)
 	}
 }
 
-/* The victim is about to die: nothing of its is touched from here on. */
+/* Sizes of gifts: a block of each kind. */
+static uint64_t given_size(unsigned at)
+{
+	static const uint64_t sizes[HAKT_GIFTS] = {300, 6000, 90000, 2300000};
+
+	return sizes[at];
+}
+
+static void give(struct walker *w)
+{
+	for (unsigned i = 0; i < HAKT_GIFTS; i++) {
+		struct hakt_parcel *parcel = &w->state->gifts_to[i];
+
+		if (hakt_get(&parcel->state) != HAKT_EMPTY ||
+		    !make(w, given_size(i), &parcel->thing))
+			continue;
+		if (hakt_thing_give(&parcel->thing))
+			hakt_set(&parcel->state, HAKT_GIVEN);
+		else
+			hakmem_free(look_at(&parcel->thing));
+	}
+}
+
+/*
+ * What the victim gives. A gift of one that lives is to be had, unless it takes it back itself; when
+ * is_buried, it has died with what was not taken.
+ */
+static void accept(struct walker *w, bool is_buried)
+{
+	for (unsigned i = 0; i < HAKT_GIFTS; i++) {
+		struct hakt_parcel *parcel = &w->state->gifts_from[i];
+		struct hakt_thing thing;
+
+		if (hakt_get(&parcel->state) != HAKT_GIVEN)
+			continue;
+		thing = parcel->thing;
+		if (take(w, &thing)) {
+			HAKT_EXPECT(!is_buried);
+			hakt_add(&w->state->n_orphans, 1);
+			if (w->n_live < LIVE_MAX)
+				keep(w, &thing);
+			else
+				hakmem_free(look_at(&thing));
+		} else {
+			HAKT_EXPECT(parcel->wish == HAKT_MAY_BE_REVOKED ||
+				    hakt_get(&hakt_world->closing) == w->life);
+		}
+		hakt_set(&parcel->state, HAKT_EMPTY);
+	}
+}
+
+/* Gifts that a victim was about to take: it had, and they are gone with it, or they are ours. */
+static void take_back_gifts(struct walker *w)
+{
+	for (unsigned i = 0; i < HAKT_GIFTS; i++) {
+		struct hakt_parcel *parcel = &w->state->gifts_to[i];
+
+		if (hakt_get(&parcel->state) == HAKT_HELD) {
+			if (take(w, &parcel->thing))
+				hakmem_free(look_at(&parcel->thing));
+			hakt_set(&parcel->state, HAKT_EMPTY);
+		}
+	}
+}
+
+/* The victim is about to die: nothing that it has lent is touched from here on. */
 static void close_with(struct walker *w, uint32_t life)
 {
 	for (unsigned i = 0; i < HAKT_PARCELS; i++)
 		hakt_set(&w->state->from_victim[i].state, HAKT_EMPTY);
-	hakc_free_flush_outgoing(hakc_self);
 	hakt_set(&w->state->closed, life);
 }
 
@@ -282,8 +389,8 @@ static void settle(struct walker *w, uint32_t life)
 		switch ((enum hakt_parcel_state)hakt_get(&parcel->state)) {
 		case HAKT_HELD:
 			/* It may have died while it wrote; that the block is there is seen by W. */
-			HAKT_EXPECT(hakmem_ptr(parcel->thing.ref));
-			hakmem_free(hakmem_ptr(parcel->thing.ref));
+			HAKT_EXPECT(hakmem_ptr(parcel->thing.name));
+			hakmem_free(hakmem_ptr(parcel->thing.name));
 			hakt_set(&parcel->state, HAKT_EMPTY);
 			break;
 		case HAKT_FREEING:
@@ -296,9 +403,12 @@ static void settle(struct walker *w, uint32_t life)
 			break;
 		}
 	}
+	accept(w, true);
+	take_back_gifts(w);
 	if (w->n_limbo + HAKT_PARCELS > LIMBO_MAX / 2)
 		settle_limbo(w);
 	lend(w);
+	give(w);
 	w->buried = life;
 	hakt_set(&w->state->settled, life);
 }
@@ -312,9 +422,13 @@ static void attend(struct walker *w)
 		close_with(w, closing);
 	if (buried != w->buried)
 		settle(w, buried);
-	if (hakt_get(&hakt_world->life) == closing)
-		return; /* there is none */
+	w->life = hakt_get(&hakt_world->life);
+	if (w->life != buried)
+		accept(w, false);
+	if (w->life == closing)
+		return; /* there is none, or none for long */
 	lend(w);
+	give(w);
 	borrow(w);
 }
 
@@ -337,6 +451,8 @@ static void walk(struct walker *w)
 		}
 		if (i % 8 == 0)
 			attend(w);
+		if (i % 8 == 4)
+			try_again(w);
 	}
 	hakt_add(&w->state->progress, 1);
 	nap();
@@ -356,8 +472,17 @@ static void drain(struct walker *w)
 		hakmem_free(look_at(&parcel->thing));
 		hakt_set(&parcel->state, HAKT_EMPTY);
 	}
+	for (unsigned i = 0; i < HAKT_GIFTS; i++) {
+		struct hakt_parcel *parcel = &w->state->gifts_to[i];
+
+		if (hakt_get(&parcel->state) == HAKT_EMPTY)
+			continue;
+		HAKT_EXPECT(take(w, &parcel->thing)); /* revoked */
+		hakmem_free(look_at(&parcel->thing));
+		hakt_set(&parcel->state, HAKT_EMPTY);
+	}
 	settle_limbo(w);
-	hakc_free_flush_outgoing(hakc_self);
+	hakc_flush_outgoing(hakc_self);
 }
 
 static void tell(struct walker *w)
@@ -368,7 +493,7 @@ static void tell(struct walker *w)
 	HAKT_EXPECT(hakmem_stats(&stats, sizeof(stats)) == 0);
 	hak_store_relaxed(&w->state->n_live, stats.live_blocks); /* `done` publishes them */
 	hak_store_relaxed(&w->state->n_superslabs, stats.superslabs);
-	hakt_add(&w->state->n_refused, stats.refused_frees);
+	hak_store_relaxed(&w->state->n_refused, stats.refused_frees);
 }
 
 static void begin_phase(struct walker *w, enum hakt_phase phase)
@@ -376,7 +501,9 @@ static void begin_phase(struct walker *w, enum hakt_phase phase)
 	switch (phase) {
 	case HAKT_PHASE_WALK:
 		HAKT_EXPECT(hakmem_attach(NULL) == 0);
+		w->n_used = 0;
 		lend(w);
+		give(w);
 		break;
 	case HAKT_PHASE_DRAIN:
 		while (hak_load_acquire(&w->in->n_put) != hak_load_relaxed(&w->in->n_got))

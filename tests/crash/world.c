@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "client_lib/thread.h"
+
 #define WHOLE 4096u /* blocks up to this are filled whole */
 #define END   512u  /* of the others so much at each end */
 
@@ -51,6 +53,24 @@ static bool is_filled(const unsigned char *bytes, const struct hakt_thing *thing
 		if (bytes[from] != (unsigned char)(word_at(thing, from) >> 56))
 			return false;
 	return true;
+}
+
+struct hakt_thing hakt_thing_make(void *block, uint64_t size, uint64_t seed)
+{
+	const struct hak_segment *segment = &hakc_self->heap->segment;
+	const struct hak_location l = hak_segment_locate(segment, (uintptr_t)block);
+	struct hakt_thing thing = {.name = hak_ref_make(l.start, hak_slab_epoch(l.word), 0),
+				   .size = size,
+				   .seed = seed};
+
+	hakt_thing_fill(block, &thing);
+	return thing;
+}
+
+bool hakt_thing_give(struct hakt_thing *thing)
+{
+	thing->ref = hakmem_ref(hakmem_ptr(thing->name));
+	return thing->ref != 0;
 }
 
 void hakt_thing_fill(void *block, const struct hakt_thing *thing)

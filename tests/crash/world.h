@@ -7,19 +7,22 @@
  * blocks travel, and how far everybody is. A victim can die between any two accesses to it, so
  * each of its words has one writer at a time and each parcel says by one word whose turn it is.
  *
- * A parcel is a block on its way between a walker and the victim.
+ * A parcel is a block on its way between a walker and the victim: lent or given (hakmem.h).
  *
  * | state    | who moves it there     | the block                                            |
  * |----------|------------------------|------------------------------------------------------|
  * | EMPTY    | the walker             | none                                                 |
- * | GIVEN    | its maker              | filled; its receiver may look                        |
- * | HELD     | its receiver           | the receiver's to read and write                     |
- * | RETURNED | its receiver           | filled anew; its maker may look                      |
- * | FREEING  | its receiver           | about to be freed, or freed                          |
- * | FREED    | a walker that receives | freed, and flushed                                   |
+ * | GIVEN    | its maker              | filled; its receiver may look, or take               |
+ * | HELD     | its receiver           | the receiver's to read and write; of a given one: it |
+ * |          |                        | is about to be taken, or taken                       |
+ * | RETURNED | its receiver           | lent: filled anew; its maker may look                |
+ * | FREEING  | its receiver           | lent: about to be freed, or freed                    |
+ * | FREED    | a walker that receives | lent: freed, and flushed                             |
  *
- * Made by a walker and HELD by a victim that died: allocated, and the walker takes it back.
- * FREEING: it is in limbo, and the walker finds out later whether it is free.
+ * What a walker has lent and a dead victim HELD is allocated, and the walker's. FREEING: it is in
+ * limbo, and the walker finds out later whether it is free. What it has given: it takes its own
+ * ticket, and either that succeeds, and the block is whole, or the victim had taken it, and it is
+ * gone. A victim's gift that was not taken is gone with the victim; one that was, is the walker's.
  *
  * | word     | written by | says                                                             |
  * |----------|------------|------------------------------------------------------------------|
@@ -40,16 +43,22 @@
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
 
-#define HAKT_WALKERS	  2u
-#define HAKT_PARCELS	  8u /* between a walker and the victim, in each direction */
-#define HAKT_RING	  64u
-#define HAKT_FREE_AT_ONCE 1u
+#define HAKT_WALKERS 2u
+#define HAKT_PARCELS 8u /* between a walker and the victim, in each direction */
+#define HAKT_GIFTS   4u
+#define HAKT_RING    64u
+/* What the receiver of a victim's parcel is to do with it; 0: as it likes. */
+#define HAKT_FREE_AT_ONCE   1u
+#define HAKT_MAY_BE_REVOKED 2u /* to take it, and not to wonder that it can't */
 
 /* A block as it travels; what is in it follows from seed and size. */
 struct hakt_thing {
-	hakmem_ref_t ref;
+	hakmem_ref_t
+		name; /* where it is, and its slab's epoch: no ticket, and nothing knows of it */
+	hakmem_ref_t ref; /* the ticket by which it is given; 0: it is lent */
 	uint64_t size;
 	uint64_t seed;
+	bool was_taken; /* whose it is stands in its tag: it can't be lent to one who frees it */
 };
 
 enum hakt_parcel_state {
@@ -63,7 +72,7 @@ enum hakt_parcel_state {
 
 struct hakt_parcel {
 	hak_u32 state;
-	uint32_t wish; /* HAKT_FREE_AT_ONCE: the receiver shall free it and flush */
+	uint32_t wish;
 	struct hakt_thing thing;
 };
 
@@ -96,8 +105,12 @@ struct hakt_walker_state {
 	hak_u64 n_live;	 /* after TRIM: blocks that its process has */
 	hak_u64 n_superslabs;
 	hak_u64 n_refused;			      /* frees that the library refused */
-	struct hakt_parcel to_victim[HAKT_PARCELS];   /* the walker's blocks */
-	struct hakt_parcel from_victim[HAKT_PARCELS]; /* the victim's blocks */
+	hak_u64 n_stale;			      /* takes that came too late */
+	hak_u64 n_orphans;			      /* gifts of victims that outlived them */
+	struct hakt_parcel to_victim[HAKT_PARCELS];   /* lent by the walker */
+	struct hakt_parcel from_victim[HAKT_PARCELS]; /* lent by the victim */
+	struct hakt_parcel gifts_to[HAKT_GIFTS];      /* given by the walker */
+	struct hakt_parcel gifts_from[HAKT_GIFTS];    /* given by the victim */
 };
 
 struct hakt_world {
@@ -134,6 +147,12 @@ static inline void hakt_add(hak_u64 *count, uint64_t n)
 
 /* Writes a block full of what its seed and size say: all of a small one, both ends of a large one. */
 void hakt_thing_fill(void *block, const struct hakt_thing *thing);
+
+/* A block of the caller's process, to be lent; `seed` decides what is in it. */
+struct hakt_thing hakt_thing_make(void *block, uint64_t size, uint64_t seed);
+
+/* Makes it a gift; false: errno says why not. */
+bool hakt_thing_give(struct hakt_thing *thing);
 
 /* Is it still there? */
 bool hakt_thing_is_whole(const void *block, const struct hakt_thing *thing);
