@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 	hakt_watch_init(&run.watch, hakd.socket);
 	is_whole = run_all();
 	r = conclude(is_whole);
-	if (is_whole) {
+	if (r == 0) {
 		hakt_watch_deinit(&run.watch);
 		hakt_daemon_stop_empty(&hakd);
 	}

@@ -11,19 +11,22 @@
 
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/crash/symbols.h"
-#include "tests/support/run.h"
-
 #include "tests/support/ctl.h"
+#include "tests/support/process.h"
 
-#define LOOKS	   500u /* waits between two looks whether all live */
-#define RECORDS	   20u	/* tries to record a script */
-#define GIVE_UP_AT 50u	/* anomalies: nothing new is learned from more */
+#define EMPTY_LOOKS 300u /* of 10 ms: then what is left is lost */
+#define LOOKS	    500u /* waits between two looks whether all live */
+#define RECORDS	    20u	 /* tries to record a script */
+#define GIVE_UP_AT  50u	 /* anomalies: nothing new is learned from more */
 
 static bool hang(struct hakt_run *run, const char *what)
 {
@@ -117,6 +120,22 @@ static bool is_bad(struct hakt_run *run, const struct hakt_tracee *t, enum hakt_
 	return true;
 }
 
+/* It dies soon after the victim, at a moment that differs each time. */
+static bool kill_companion(struct hakt_run *run)
+{
+	const struct timespec moment = {.tv_nsec = run->life * 13 % 400 * 1000};
+	pid_t pid = run->companion;
+
+	run->companion = 0;
+	if (pid == 0)
+		return true;
+	nanosleep(&moment, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return hakt_watch_wait_buried(&run->watch, pid, true) ||
+	       hang(run, "the daemon does not reclaim what the companion had");
+}
+
 /* Everybody lets go, it is killed, and all that was its comes back. */
 static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool may_come)
 {
@@ -131,6 +150,8 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool m
 	stop = hakt_tracee_kill(t);
 	if (stop != HAKT_STOP_DEAD && is_bad(run, t, stop, "kill"))
 		return false;
+	if (!kill_companion(run))
+		return false;
 	if (!hakt_watch_wait_buried(&run->watch, t->pid, may_come))
 		return hang(run, "the daemon does not reclaim");
 	hakt_set(&hakt_world->buried, run->life);
@@ -138,9 +159,27 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool m
 			    "a walker does not take back what it had lent");
 }
 
-static void begin_life(struct hakt_run *run)
+/* False: the companion hangs. */
+static bool begin_life(struct hakt_run *run, const struct hakt_scenario *scenario)
 {
+	const struct timespec nap = {.tv_nsec = 20000};
+	int64_t end_ms = hakt_now_ms() + HAKT_HANG_MS;
+	pid_t parent = getpid();
+
 	hakt_set(&hakt_world->life, ++run->life);
+	if (!scenario->is_double)
+		return true;
+	run->companion = fork();
+	if (run->companion == 0) {
+		hakt_process_die_with(parent);
+		hakt_companion_run();
+	}
+	while (hakt_get(&hakt_world->accompanied) != run->life) {
+		if (hakt_now_ms() > end_ms)
+			return hang(run, "the companion does not get ready");
+		nanosleep(&nap, NULL);
+	}
+	return true;
 }
 
 /* Kills one before a step is executed, or in it. False: it makes no sense to go on. */
@@ -153,7 +192,8 @@ static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario
 	enum hakt_stop stop;
 	bool is_there;
 
-	begin_life(run);
+	if (!begin_life(run, scenario))
+		return false;
 	stop = hakt_tracee_start(&t, scenario);
 	if (stop == HAKT_STOP_HERE)
 		stop = hakt_plan_go(plan, step, &t);
@@ -192,24 +232,30 @@ static bool run_points(struct hakt_run *run, const struct hakt_scenario *scenari
 	return true;
 }
 
-/* What hakmemctl says of the pool when only the tracer is there. */
+/* What hakmemctl says of the pool when only the tracer is there; graces and orphans take a moment. */
 static void check_empty(struct hakt_run *run)
 {
+	const struct timespec nap = {.tv_nsec = 10000000};
+	uint64_t live, superslabs;
 	int exit_code;
-	json_t *check = hakt_ctl_judge(run->socket, "check", &exit_code);
-	uint64_t live = (uint64_t)json_integer_value(json_object_get(check, "live_blocks"));
-	uint64_t superslabs = (uint64_t)json_integer_value(json_object_get(check, "superslabs"));
 
-	if (exit_code != 0 || live > 0 || superslabs > 0) {
-		char *text = json_dumps(check, 0);
+	for (unsigned i = 0;; i++) {
+		json_t *check = hakt_ctl_judge(run->socket, "check", &exit_code);
 
-		fprintf(stderr, "crash: all have left, and hakmemctl check ends with %d: %s\n",
-			exit_code, text);
-		free(text);
+		live = (uint64_t)json_integer_value(json_object_get(check, "live_blocks"));
+		superslabs = (uint64_t)json_integer_value(json_object_get(check, "superslabs"));
+		if (exit_code != 0 || i == EMPTY_LOOKS) {
+			fprintf(stderr, "crash: all have left, and hakmemctl check ends with %d:\n",
+				exit_code);
+			json_dumpf(check, stderr, 0);
+		}
+		json_decref(check);
+		if (exit_code != 0 || i == EMPTY_LOOKS || live + superslabs == 0)
+			break;
+		nanosleep(&nap, NULL);
 	}
 	run->totals.anomalies += exit_code != 0;
 	run->totals.leaked += live > 0 ? live : superslabs;
-	json_decref(check);
 }
 
 /* The walkers free everything; what is left? */
@@ -248,7 +294,8 @@ static bool record(struct hakt_run *run, const struct hakt_scenario *scenario,
 		struct hakt_tracee t;
 		enum hakt_stop stop;
 
-		begin_life(run);
+		if (!begin_life(run, scenario))
+			return false;
 		stop = hakt_plan_record(plan, scenario, &t);
 		if (is_bad(run, &t, stop, scenario->name) || !bury(run, &t, false, true))
 			return false;

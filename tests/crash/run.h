@@ -25,6 +25,7 @@ struct hakt_run {
 	struct hakt_watch watch;
 	const char *socket;
 	pid_t walkers[HAKT_WALKERS];
+	pid_t companion; /* 0: there is none */
 	uint32_t life;
 	uint32_t phase;
 	unsigned transition; /* strides */

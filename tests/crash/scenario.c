@@ -37,6 +37,8 @@ const struct hakt_scenario hakt_scenarios[] = {
 	{.name = "take", .script = hakt_do_take},
 	{.name = "take-free", .script = hakt_do_take_free},
 	{.name = "hand-on", .script = hakt_do_hand_on},
+	{.name = "double-take", .script = hakt_do_take_free_small, .is_double = true},
+	{.name = "double-give", .prepare = hakt_to_give, .script = hakt_do_give, .is_double = true},
 	{.name = "give", .prepare = hakt_to_give, .script = hakt_do_give},
 	{.name = "revoke", .script = hakt_do_revoke},
 	{.name = "tagged", .prepare = hakt_to_tagged, .script = hakt_do_tagged},

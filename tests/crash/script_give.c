@@ -27,6 +27,15 @@ void hakt_do_take_free(struct hakt_victim *v)
 	hakc_flush_outgoing(hakc_self);
 }
 
+/* With a companion that has the others. */
+void hakt_do_take_free_small(struct hakt_victim *v)
+{
+	(void)v;
+	hakmem_free(hakt_take_gift(0, 0));
+	hakmem_free(hakt_take_gift(1, 2));
+	hakc_flush_outgoing(hakc_self);
+}
+
 /* From the one walker to the other. */
 void hakt_do_hand_on(struct hakt_victim *v)
 {

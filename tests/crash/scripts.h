@@ -54,6 +54,7 @@ void hakt_do_realloc_run(struct hakt_victim *v);
 /* script_give.c: refs, takes, tags */
 void hakt_do_take(struct hakt_victim *v);
 void hakt_do_take_free(struct hakt_victim *v);
+void hakt_do_take_free_small(struct hakt_victim *v);
 void hakt_do_hand_on(struct hakt_victim *v);
 void hakt_to_give(struct hakt_victim *v);
 void hakt_do_give(struct hakt_victim *v);

@@ -6,21 +6,27 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
-# NAME FILE SCENARIO SED: what is to be found, and why, stands above each.
+# NAME@FILE@SCENARIO@SED: what is to be found, and why, stands above each.
 mutations() {
 	cat <<'EOF'
-# The slab words of the first SuperSlab that is collected are not reset: freed.
-reset-one-less|daemon/net/job.c|unused|/^static void run_collect/,/^}/s/i = 0;/i = 1;/
-# It is never FREE again: RECLAIMING for a holder that isn't there.
-end-one-less|daemon/net/job.c|unused|/^static void end_runs/,/^}/s/i = 0;/i = 1;/
-# The scan leaves out the last run: it stays granted to the dead, with its blocks.
-scan-one-less|daemon/net/job.c|unused|/^void hakd_job_collect_client/,/^}/s/if (n == 0)/if (n == 0 || (i > 0 \&\& job->n_runs + 1 == n_runs))/
-# The holder's slot is free before its memory is: swapped.
-holder-first|daemon/net/job.c|unused|/^void hakd_job_collect_client/,/^}/s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/
+# The scan leaves out the first SuperSlab of the dead: free, with slab words of before.
+own-one-less@daemon/reclaim/collect.c@unused@/^static void scan_own/,/^}/s/^\tstruct hakd_pool \*pool.*/&\n\tif (run == job->runs)\n\t\treturn;/
+# The last one is never taken from the dead: it stays granted to them, with its blocks.
+take-one-less@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/\t\tif (n == 0)/\t\tif (n == 0 || (i > 0 \&\& job->n_runs + 1 == n_runs))/
+# What the dead held in slabs of others stays theirs.
+no-scan-of-others@daemon/reclaim/collect.c@take@/^static void end_own/,/^}/s/hakd_scan_for(job, end_scans)/end_scans(job)/
+# A free that the dead had begun is not finished.
+freeing-left@proto/shm/tag.c@take-free@/^bool hak_tag_scan_held/,/^}/s/return is_freeing(t, holder);/return false;/
+# The scan raises no hints: what the dead freed and didn't tell of is lost to its owner.
+no-hint@daemon/reclaim/scan.c@process-free@s/scan->were_killed |= !job->client->has_detached;/scan->were_killed = false;/
+# A survivor's block goes with the slab that it is in.
+no-orphans@proto/shm/scan.c@give@/^bool hak_scan_own/,/^}/s/if (n > 0)/if (n > 1000)/
+# The slot of the dead is free before their memory is: two steps swapped.
+slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/
 # A client that dies while the daemon works for it is forgotten.
-death-while-busy|daemon/net/job.c|huge|s/if (client && client->is_leaving)/if (0)/
-# A free of another process's block raises no hint: its span is lost to its owner.
-no-hint|client_lib/free.c|process-free|s/^\thak_segment_raise_pending(&t->heap->segment, l->slot);$//
+death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
+# A ticket can be taken twice.
+take-without-inc@proto/shm/tag.c@hand-on@/^bool hak_tag_take/,/^}/s/inc + 1)/inc)/
 EOF
 }
 
@@ -36,7 +42,7 @@ build() {
 }
 
 # run SCENARIO: what run.sh says there, briefly.
-run() { bash tests/crash/run.sh --build "$copy/build" --stride 7 --scenario "$1" 2>&1; }
+run() { bash tests/crash/run.sh --build "$copy/build" --transition 3 --stride 31 --scenario "$1" 2>&1; }
 
 if ! build >"$copy/log" 2>&1; then
 	tail -n 30 "$copy/log"
@@ -54,12 +60,12 @@ judge() { # NAME OK WHAT
 }
 
 # What is found below is not found without a mutation.
-for scenario in $(mutations | grep -v '^#' | cut -d'|' -f3 | sort -u); do
+for scenario in $(mutations | grep -v '^#' | cut -d@ -f3 | sort -u); do
 	output=$(run "$scenario") code=$?
 	[ $code -ne 77 ] || { echo "$output"; exit 77; }
 	judge "$scenario as it is" $((code == 0)) "$(tail -n 1 <<<"$output")"
 done
-while IFS='|' read -r name file scenario change; do
+while IFS=@ read -r name file scenario change; do
 	[[ $name != \#* ]] || continue
 	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 	sed -i "$change" "$copy/$file"

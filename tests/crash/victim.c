@@ -82,6 +82,22 @@ void hakt_victim_run(const struct hakt_scenario *scenario)
 		pause();
 }
 
+void hakt_companion_run(void)
+{
+	prctl(PR_SET_NAME, "companion");
+	HAKT_EXPECT(hakmem_attach(NULL) == 0);
+	for (unsigned i = 0; i < 20; i++)
+		HAKT_EXPECT(hakmem_malloc(400));
+	for (unsigned i = 0; i < HAKT_WALKERS; i++)
+		hakt_take_gift(i, i + 2);
+	HAKT_EXPECT(hakmem_ref(hakmem_malloc(900)));
+	/* One that is about to be freed, and waits to be flushed. */
+	hakmem_free(hakt_take_gift(0, 1));
+	hakt_set(&hakt_world->accompanied, hakt_get(&hakt_world->life));
+	for (;;)
+		pause();
+}
+
 static void wait_for(const hak_u32 *word, uint32_t one, uint32_t other)
 {
 	int64_t end_ms = 0;

@@ -36,7 +36,8 @@ struct hakt_scenario {
 	void (*prepare)(struct hakt_victim *v); /* NULL: nothing */
 	void (*script)(struct hakt_victim *v);
 	enum hakt_script_thread thread;
-	bool attaches; /* the script attaches: prepare must not */
+	bool attaches;	/* the script attaches: prepare must not */
+	bool is_double; /* another client dies with it: see hakt_companion_run */
 };
 
 extern const struct hakt_scenario hakt_scenarios[];
@@ -44,6 +45,9 @@ extern const unsigned hakt_n_scenarios;
 
 /* In the child: runs a scenario and never returns. */
 void hakt_victim_run(const struct hakt_scenario *scenario) __attribute__((noreturn));
+
+/* In a child: a client that holds its own blocks and gifts of both walkers, says so, and waits. */
+void hakt_companion_run(void) __attribute__((noreturn));
 
 /* The instruction that marks the end; to be told from breakpoints by its address. */
 extern const char hakt_mark_end[];

@@ -31,6 +31,7 @@
  * | closed   | a walker   | it uses nothing of that victim any more, nor of any before       |
  * | buried   | tracer     | what that victim had is reclaimed                                |
  * | settled  | a walker   | it has taken back what it had given to that victim               |
+ * | accompanied | companion | it is ready, in that life                                     |
  * | phase    | tracer     | what the walkers are to do                                       |
  * | done     | a walker   | the last phase that it has come to the end of                    |
  * | progress | a walker   | grows all the time                                               |
@@ -118,7 +119,8 @@ struct hakt_world {
 	hak_u32 closing;
 	hak_u32 buried;
 	hak_u32 phase;
-	hak_u32 tid; /* of the victim's thread that is traced */
+	hak_u32 accompanied; /* the life whose companion is ready */
+	hak_u32 tid;	     /* of the victim's thread that is traced */
 	struct hakt_walker_state walkers[HAKT_WALKERS];
 	struct hakt_ring rings[HAKT_WALKERS]; /* by who receives */
 };
