@@ -141,8 +141,8 @@ static int conclude(bool is_whole)
 
 	is_whole &= has_all_groups() && t->points >= t->expected;
 	printf("%" PRIu64 " of %" PRIu64 " points, %" PRIu64 " elsewhere than recorded, %" PRIu64
-	       " blocks checked by walkers\n",
-	       t->points, t->expected, t->diverged, t->hops);
+	       " steps missed, %" PRIu64 " blocks checked by walkers\n",
+	       t->points, t->expected, t->diverged, t->missed, t->hops);
 	is_over = true;
 	return (is_whole || run.only_trace) && t->leaked + t->anomalies + t->hangs == 0 ? 0 : 1;
 }

@@ -25,6 +25,7 @@
 
 #define EMPTY_LOOKS 300u /* of 10 ms: then what is left is lost */
 #define LOOKS	    500u /* waits between two looks whether all live */
+#define LIVES	    5u	 /* victims for a point at most */
 #define RECORDS	    20u	 /* tries to record a script */
 #define GIVE_UP_AT  50u	 /* anomalies: nothing new is learned from more */
 
@@ -182,9 +183,12 @@ static bool begin_life(struct hakt_run *run, const struct hakt_scenario *scenari
 	return true;
 }
 
-/* Kills one before a step is executed, or in it. False: it makes no sense to go on. */
-static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario,
-		      const struct hakt_plan *plan, uint32_t step, bool dives)
+/*
+ * Kills one before a step is executed, or in it; *ret_is_there: it got there. False: it makes no
+ * sense to go on.
+ */
+static bool run_life(struct hakt_run *run, const struct hakt_scenario *scenario,
+		     const struct hakt_plan *plan, uint32_t step, bool dives, bool *ret_is_there)
 {
 	struct hakt_totals *totals = &run->totals;
 	struct hakt_verdict verdict;
@@ -209,6 +213,7 @@ static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario
 	verdict = hakt_watch_audit(&run->watch);
 	totals->points++;
 	totals->diverged += !is_there;
+	*ret_is_there = is_there;
 	if (is_there && plan->steps[step].group != HAKT_GROUP_NONE)
 		totals->by_group[plan->steps[step].group]++;
 	if (verdict.anomalies + verdict.leaked > 0)
@@ -216,6 +221,19 @@ static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario
 	totals->anomalies += verdict.anomalies;
 	totals->leaked += verdict.leaked;
 	return totals->anomalies + totals->leaked < GIVE_UP_AT;
+}
+
+/* A victim for a step; if it takes another way, another one, a few times. */
+static bool run_point(struct hakt_run *run, const struct hakt_scenario *scenario,
+		      const struct hakt_plan *plan, uint32_t step, bool dives)
+{
+	bool is_there = false;
+
+	for (unsigned i = 0; i < LIVES && !is_there; i++)
+		if (!run_life(run, scenario, plan, step, dives, &is_there))
+			return false;
+	run->totals.missed += !is_there;
+	return true;
 }
 
 /* All points of a plan. */
@@ -314,10 +332,11 @@ static void show(const struct hakt_run *run, const struct hakt_totals *before,
 	if (run->only_trace)
 		hakt_plan_print(plan);
 	printf("%-14s %6" PRIu32 " steps, %5" PRIu32 " of transitions, %3" PRIu32
-	       " system calls: %6" PRIu64 " points, %" PRIu64 " elsewhere; %.1f s, %.2f ms each\n",
+	       " system calls: %6" PRIu64 " points, %" PRIu64 " elsewhere, %" PRIu64
+	       " steps missed; %.1f s, %.2f ms each\n",
 	       scenario->name, plan->n_steps, plan->n_transition, plan->n_calls, points,
-	       run->totals.diverged - before->diverged, seconds,
-	       points ? seconds * 1e3 / (double)points : 0);
+	       run->totals.diverged - before->diverged, run->totals.missed - before->missed,
+	       seconds, points ? seconds * 1e3 / (double)points : 0);
 	fflush(stdout);
 }
 

@@ -17,6 +17,7 @@ struct hakt_totals {
 	uint64_t anomalies;
 	uint64_t hangs;
 	uint64_t diverged; /* of the points: not at the instruction that was recorded */
+	uint64_t missed;   /* steps that no victim got to */
 	uint64_t hops;	   /* blocks that walkers received and checked */
 	uint64_t by_group[16];
 };

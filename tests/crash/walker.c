@@ -30,6 +30,7 @@
 
 #define LIVE_MAX  64u
 #define LIMBO_MAX 64u
+#define KEPT_MAX  16u
 #define USED_MAX  256u /* void tickets that are tried again */
 #define BURST	  50u  /* steps between two naps */
 #define NAP_NS	  50000
@@ -47,6 +48,8 @@ struct walker {
 	bool is_freed[HAKT_PARCELS]; /* the block of a loan came back to us as a new one */
 	unsigned n_limbo;
 	struct hakt_thing limbo[LIMBO_MAX];
+	unsigned n_kept;
+	struct hakt_thing kept[KEPT_MAX]; /* what the victim of the moment gave */
 	unsigned n_used;
 	hakmem_ref_t used[USED_MAX];
 };
@@ -252,7 +255,7 @@ static void make_one(struct walker *w)
 		keep(w, &thing);
 }
 
-/* Sizes that a victim gets: some of each path of its frees. */
+/* Sizes that a victim gets: some of each path of its frees. From 1000 on the slabs have tags. */
 static uint64_t lent_size(unsigned at)
 {
 	static const uint64_t sizes[HAKT_PARCELS] = {48,   48,	  200,	 1000,
@@ -272,6 +275,8 @@ static void lend(struct walker *w)
 			if (!make(w, lent_size(i), &parcel->thing))
 				break;
 			w->is_freed[i] = false;
+			if (lent_size(i) >= 1000 && lent_size(i) != 70000)
+				HAKT_EXPECT(hakmem_ref(hakmem_ptr(parcel->thing.name)));
 			hakt_set(&parcel->state, HAKT_GIVEN);
 			break;
 		case HAKT_RETURNED:
@@ -331,6 +336,22 @@ static void give(struct walker *w)
 }
 
 /*
+ * Kept until the victim is dead: frees would raise hints at any moment, and no victim would go
+ * the way that was recorded.
+ */
+static void mix_kept(struct walker *w)
+{
+	while (w->n_kept > 0) {
+		const struct hakt_thing *thing = &w->kept[--w->n_kept];
+
+		if (w->n_live < LIVE_MAX)
+			keep(w, thing);
+		else
+			hakmem_free(look_at(thing));
+	}
+}
+
+/*
  * What the victim gives. A gift of one that lives is to be had, unless it takes it back itself; when
  * is_buried, it has died with what was not taken.
  */
@@ -346,8 +367,8 @@ static void accept(struct walker *w, bool is_buried)
 		if (take(w, &thing)) {
 			HAKT_EXPECT(!is_buried);
 			hakt_add(&w->state->n_orphans, 1);
-			if (w->n_live < LIVE_MAX)
-				keep(w, &thing);
+			if (w->n_kept < KEPT_MAX)
+				w->kept[w->n_kept++] = thing;
 			else
 				hakmem_free(look_at(&thing));
 		} else {
@@ -404,6 +425,7 @@ static void settle(struct walker *w, uint32_t life)
 		}
 	}
 	accept(w, true);
+	mix_kept(w);
 	take_back_gifts(w);
 	if (w->n_limbo + HAKT_PARCELS > LIMBO_MAX / 2)
 		settle_limbo(w);
