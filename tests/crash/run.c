@@ -261,7 +261,8 @@ static void check_empty(struct hakt_run *run)
 		json_t *check = hakt_ctl_judge(run->socket, "check", &exit_code);
 
 		live = (uint64_t)json_integer_value(json_object_get(check, "live_blocks"));
-		superslabs = (uint64_t)json_integer_value(json_object_get(check, "superslabs"));
+		superslabs = (uint64_t)json_integer_value(json_object_get(check, "superslabs")) +
+			     (uint64_t)json_integer_value(json_object_get(check, "orphans"));
 		if (exit_code != 0 || i == EMPTY_LOOKS) {
 			fprintf(stderr, "crash: all have left, and hakmemctl check ends with %d:\n",
 				exit_code);

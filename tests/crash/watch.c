@@ -154,16 +154,19 @@ static bool report(struct hak_audit *walk, const struct hak_finding *f)
 		return false;
 	}
 	if (n_told++ < TOLD_MAX)
-		fprintf(stderr, "crash: %s: SuperSlab %u, slot %d, owner %u, word %016" PRIx64 "\n",
+		fprintf(stderr,
+			"crash: %s: SuperSlab %u, slot %d, block %d, owner %u, word %016" PRIx64
+			"\n",
 			hak_anomaly_names[f->kind], f->superslab,
-			f->slot == HAK_NO_SLOT ? -1 : (int)f->slot, f->owner, f->word);
+			f->slot == HAK_NO_SLOT ? -1 : (int)f->slot,
+			f->block == HAK_NO_BLOCK ? -1 : (int)f->block, f->owner, f->word);
 	return true;
 }
 
 static void ask_daemon(struct hakt_watch *watch, struct hakt_verdict *verdict)
 {
 	struct hakc_query_check check;
-	int r = hakc_query_check(&watch->query, &check);
+	int r = hakc_query_check(&watch->query, false, &check);
 
 	if (r != 0)
 		give_up("check", r);
@@ -189,7 +192,7 @@ struct hakt_verdict hakt_watch_audit(struct hakt_watch *watch)
 	for (uint32_t i = 0; i < segment->geometry.n_superslabs;)
 		i += hak_audit_superslab(segment, i, &audit.walk);
 	verdict.anomalies = hak_check_anomalies(&audit.walk.census);
-	verdict.leaked = audit.walk.lost_blocks;
+	verdict.leaked = audit.walk.lost.blocks;
 	if (audit.n_doubtful > 0)
 		ask_daemon(watch, &verdict);
 	return verdict;
