@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kills a real client at every instruction of its transition code, and at every so many of the
- * rest, with a daemon and two other clients at work, and audits after each death.
+ * Kills a real client at every so many instructions of its transition code, all of them if asked
+ * to, and more rarely in the rest, with a daemon and two other clients at work, and audits after each death.
  *
  * crash [--transition N] [--stride N] [--scenario NAME]... [--trace] [--list]
  *
@@ -26,13 +26,14 @@
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
-#define STRIDE_FIRST 31u /* odd, and no size of any loop */
-#define NOT_ALLOWED  77
+#define TRANSITION_FIRST 2u
+#define STRIDE_FIRST	 31u /* odd, and no size of any loop */
+#define NOT_ALLOWED	 77
 
 static const char help[] = "usage: crash [--transition N] [--stride N] [--scenario NAME]... "
 			   "[--trace] [--list]\n";
 
-static struct hakt_run run = {.transition = 1, .stride = STRIDE_FIRST};
+static struct hakt_run run = {.transition = TRANSITION_FIRST, .stride = STRIDE_FIRST};
 static bool is_wanted[64];
 static bool wants_some;
 static pid_t tracer;
@@ -173,6 +174,7 @@ int main(int argc, char **argv)
 		return NOT_ALLOWED;
 	}
 	seed = hakt_random_seed();
+	run.offset = seed % 1000000;
 	hakt_symbols_init();
 	hakt_world_init();
 	run_on(1); /* daemon and walkers; tracer and victim have the other one */

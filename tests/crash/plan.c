@@ -105,9 +105,11 @@ void hakt_plan_deinit(struct hakt_plan *plan)
 }
 
 bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned transition,
-			unsigned stride)
+			unsigned stride, uint32_t offset)
 {
-	return step % (plan->steps[step].group == HAKT_GROUP_NONE ? stride : transition) == 0;
+	return (step + offset) %
+		       (plan->steps[step].group == HAKT_GROUP_NONE ? stride : transition) ==
+	       0;
 }
 
 static int compare(const void *a, const void *b)

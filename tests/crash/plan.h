@@ -38,7 +38,7 @@ void hakt_plan_deinit(struct hakt_plan *plan);
 
 /* Every `transition`-th step of transition code and every `stride`-th of the rest. */
 bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned transition,
-			unsigned stride);
+			unsigned stride, uint32_t offset);
 
 /* Lists the functions that the trace is in: their steps, and which of them are transition code. */
 void hakt_plan_print(const struct hakt_plan *plan);

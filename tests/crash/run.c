@@ -241,7 +241,7 @@ static bool run_points(struct hakt_run *run, const struct hakt_scenario *scenari
 		       const struct hakt_plan *plan)
 {
 	for (uint32_t i = 0; i < plan->n_steps; i++) {
-		if (hakt_plan_is_point(plan, i, run->transition, run->stride) &&
+		if (hakt_plan_is_point(plan, i, run->transition, run->stride, run->offset) &&
 		    !run_point(run, scenario, plan, i, false))
 			return false;
 		if (plan->steps[i].is_call && !run_point(run, scenario, plan, i, true))
@@ -351,7 +351,8 @@ bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenari
 
 	run->totals.expected += goes_on ? plan.n_calls : 1;
 	for (uint32_t i = 0; i < plan.n_steps && goes_on; i++)
-		run->totals.expected += hakt_plan_is_point(&plan, i, run->transition, run->stride);
+		run->totals.expected += hakt_plan_is_point(&plan, i, run->transition, run->stride,
+							   run->offset);
 	if (goes_on && !run->only_trace)
 		goes_on = run_points(run, scenario, &plan);
 	if (goes_on && SUM(progress) == progress)

@@ -31,6 +31,7 @@ struct hakt_run {
 	uint32_t phase;
 	unsigned transition; /* strides */
 	unsigned stride;
+	uint32_t offset; /* of the first point: differs from run to run, so that all are reached */
 	bool only_trace; /* no points: show what the traces go through */
 	struct hakt_totals totals;
 };

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Kills a client at every instruction of its transition code, others beside it at work, and audits.
-# run.sh [--full] [--transition N] [--stride N] [--scenario NAME]... [--build DIR]
-#   --full        every instruction of all code: hours
-#   --transition  every N-th step of transition code (1)
-#   --stride      every N-th step of the rest, libc and system calls too
+# Kills a client at each instruction of its transition code, others beside it at work, and audits.
+# run.sh [--full] [--transition N] [--stride N] [--scenario NAME]... [--trace] [--build DIR]
+#   --full        every step of all code, which takes half an hour and more
+#   --transition  every N-th step of transition code (2)
+#   --stride      every N-th step of the rest, libc too (31); system calls are all killed in
+#   --trace       no kills: lists the functions that each scenario goes through
+# Which steps those are differs from run to run; HAKT_SEED=number repeats one.
 # Ends with "points=N leaked=N anomalies=N hangs=N"; 0, 1: something was found, 77: skipped, with
 # the reason as the last line.
 set -uo pipefail

@@ -47,19 +47,19 @@ void hakt_to_hint(struct hakt_victim *v)
 	hakt_exhaust_slab(v, SIZE);
 }
 
-static void fill_and_free_half(struct hakt_victim *v)
+static void fill_and_free_some(struct hakt_victim *v)
 {
 	unsigned first = v->n;
 
 	hakt_fill_slabs(v, SIZE, 2);
-	for (unsigned i = first; i < v->n; i += 2)
+	for (unsigned i = first; i < v->n; i += 20)
 		hakmem_free(v->blocks[i]);
 }
 
 /* All that there is has a thread left. */
 void hakt_to_adopt(struct hakt_victim *v)
 {
-	hakt_run_thread(v, fill_and_free_half, true);
+	hakt_run_thread(v, fill_and_free_some, true);
 }
 
 /* The first of three slabs is empty. */

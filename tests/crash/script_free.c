@@ -56,17 +56,17 @@ void hakt_do_process_free(struct hakt_victim *v)
 
 static void leave_some(struct hakt_victim *v)
 {
-	for (unsigned i = 0; i < 20; i++)
-		hakmem_free(hakt_add_block(v, 700 + i * 10));
+	for (unsigned i = 0; i < 3; i++)
+		hakmem_free(hakt_add_block(v, 700 + i * 100));
 }
 
 /* Something in each cache. */
 void hakt_to_trim(struct hakt_victim *v)
 {
 	hakt_run_thread(v, leave_some, true);
-	for (unsigned i = 0; i < 10; i++)
-		hakt_add_block(v, 60 + i * 100);
-	for (unsigned i = v->n - 10; i < v->n; i++)
+	for (unsigned i = 0; i < 4; i++)
+		hakt_add_block(v, 60 + i * 200);
+	for (unsigned i = v->n - 4; i < v->n; i++)
 		hakmem_free(v->blocks[i]);
 	hakmem_free(hakt_add_block(v, 70000));
 	hakmem_free(hakt_add_block(v, 200000));

@@ -24,8 +24,8 @@ void hakt_do_first(struct hakt_victim *v)
 void hakt_to_detach(struct hakt_victim *v)
 {
 	hakt_get_all_back();
-	for (unsigned i = 0; i < 10; i++)
-		hakt_add_block(v, 100 + i * 1000);
+	for (unsigned i = 0; i < 3; i++)
+		hakt_add_block(v, 100 + i * 5000);
 	hakt_add_block(v, 5000000);
 	hakt_take_loan(v, 0, 3);
 	hakt_free_loan(v, v->n_held - 1);
