@@ -142,8 +142,9 @@ static int conclude(bool is_whole)
 
 	is_whole &= has_all_groups() && t->points >= t->expected;
 	printf("%" PRIu64 " of %" PRIu64 " points, %" PRIu64 " elsewhere than recorded, %" PRIu64
-	       " steps missed, %" PRIu64 " blocks checked by walkers\n",
-	       t->points, t->expected, t->diverged, t->missed, t->hops);
+	       " steps missed\nwalkers checked %" PRIu64 " blocks, took %" PRIu64
+	       " that victims gave, and came too late for %" PRIu64 "\n",
+	       t->points, t->expected, t->diverged, t->missed, t->hops, t->gifts, t->stale);
 	is_over = true;
 	return (is_whole || run.only_trace) && t->leaked + t->anomalies + t->hangs == 0 ? 0 : 1;
 }

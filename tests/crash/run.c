@@ -360,6 +360,8 @@ bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenari
 	if (goes_on)
 		goes_on = settle_accounts(run);
 	run->totals.hops = SUM(n_hops);
+	run->totals.gifts = SUM(n_gifts);
+	run->totals.stale = SUM(n_stale);
 	show(run, &before, scenario, &plan, (double)(hakt_now_ms() - start_ms) / 1e3);
 	hakt_plan_deinit(&plan);
 	return goes_on;

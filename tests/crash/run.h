@@ -19,6 +19,8 @@ struct hakt_totals {
 	uint64_t diverged; /* of the points: not at the instruction that was recorded */
 	uint64_t missed;   /* steps that no victim got to */
 	uint64_t hops;	   /* blocks that walkers received and checked */
+	uint64_t gifts;	   /* blocks that victims gave and walkers took */
+	uint64_t stale;	   /* takes by walkers that came too late */
 	uint64_t by_group[16];
 };
 

@@ -10,7 +10,7 @@
 # Ends with "points=N leaked=N anomalies=N hangs=N"; 0, 1: something was found, 77: skipped, with
 # the reason as the last line.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 2
 
 build=build/release arguments=()
 while [ $# -gt 0 ]; do

@@ -4,7 +4,7 @@
 # sources, and tests/crash/run.sh must end with 1 there, with points, and with something found.
 # self-test.sh [NAME]...: those only. Ends with "N passed, N failed"; 77: it can't be traced here.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 2
 
 # NAME@FILE@SCENARIO@SED: what is to be found, and why, stands above each.
 mutations() {

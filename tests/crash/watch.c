@@ -66,7 +66,7 @@ void hakt_watch_init(struct hakt_watch *watch, const char *socket)
 {
 	int fds[HAK_WIRE_FDS_MAX];
 	unsigned n = HAK_WIRE_FDS_MAX;
-	Hak__Reply *reply;
+	Hak__Reply *reply = NULL;
 	int r = hakc_conn_init(&watch->conn, socket, HAKT_HANG_MS);
 
 	if (r == 0)
@@ -110,7 +110,7 @@ static unsigned find_holder(const struct hakt_watch *watch, pid_t pid)
 
 static void round_trip(struct hakt_watch *watch)
 {
-	Hak__Reply *reply;
+	Hak__Reply *reply = NULL;
 	int r = hakc_query_stats(&watch->query, &reply);
 
 	if (r != 0)

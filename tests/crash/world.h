@@ -107,7 +107,7 @@ struct hakt_walker_state {
 	hak_u64 n_superslabs;
 	hak_u64 n_refused;			      /* frees that the library refused */
 	hak_u64 n_stale;			      /* takes that came too late */
-	hak_u64 n_orphans;			      /* gifts of victims that outlived them */
+	hak_u64 n_gifts;			      /* gifts of victims that it took */
 	struct hakt_parcel to_victim[HAKT_PARCELS];   /* lent by the walker */
 	struct hakt_parcel from_victim[HAKT_PARCELS]; /* lent by the victim */
 	struct hakt_parcel gifts_to[HAKT_GIFTS];      /* given by the walker */
