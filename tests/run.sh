@@ -11,7 +11,8 @@ passed=0 failed=0 skipped=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# stage NAME COMMAND...: counts it, shows its output if it fails. 77: skipped, its last line says why.
+# stage NAME COMMAND...: counts it, shows its output if it fails; 77: skipped, its last line says
+# why.
 stage() {
 	local name=$1 start=$SECONDS code
 	shift

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Kills a real client at every so many instructions of its transition code, all of them if asked
- * to, and more rarely in the rest, with a daemon and two other clients at work, and audits after each death.
+ * to, and more rarely in the rest, with a daemon and two other clients at work, and audits after
+ * each death.
  *
  * crash [--transition N] [--stride N] [--scenario NAME]... [--trace] [--list]
  *

@@ -108,8 +108,8 @@ static void mix_kept(struct hakt_stock *w)
 }
 
 /*
- * What the victim gives. A gift of one that lives is to be had, unless it takes it back itself; when
- * is_buried, it has died with what was not taken.
+ * What the victim gives. A gift of one that lives is to be had, unless it takes it back itself;
+ * when is_buried, it has died with what was not taken.
  */
 static void accept(struct hakt_stock *w, bool is_buried)
 {

@@ -2,7 +2,7 @@
 #ifndef HAKT_CRASH_DEAL_H
 #define HAKT_CRASH_DEAL_H
 
-/* What a walker has to do with victims: it lends and borrows, gives and takes, and sees them die. */
+/* What a walker has to do with victims: lends, borrows, gives, takes, and sees them die. */
 
 #include "tests/crash/stock.h"
 

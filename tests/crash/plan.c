@@ -17,7 +17,7 @@
 
 #include "tests/crash/symbols.h"
 
-/* No script is meant to be so long: if one is, megabytes are copied, since others were in the way. */
+/* No script is meant to be so long. If one is, megabytes are copied: others were in the way. */
 #define STEPS_MAX 100000u
 #define TABLE_LG  20u /* distinct instructions, with room */
 

@@ -250,7 +250,7 @@ static bool run_points(struct hakt_run *run, const struct hakt_scenario *scenari
 	return true;
 }
 
-/* What hakmemctl says of the pool when only the tracer is there; graces and orphans take a moment. */
+/* What hakmemctl says when only the tracer is there; graces and orphans take a moment. */
 static void check_empty(struct hakt_run *run)
 {
 	const struct timespec nap = {.tv_nsec = 10000000};

@@ -42,7 +42,7 @@ build() {
 }
 
 # run SCENARIO: what run.sh says there, briefly.
-run() { bash tests/crash/run.sh --build "$copy/build" --transition 3 --stride 31 --scenario "$1" 2>&1; }
+run() { bash tests/crash/run.sh --build "$copy/build" --transition 3 --scenario "$1" 2>&1; }
 
 if ! build >"$copy/log" 2>&1; then
 	tail -n 30 "$copy/log"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks and tickets of a walker. A ticket is void for ever once it was used, or its block's owner has
- * died; so those are tried again much later.
+ * Blocks and tickets of a walker. A ticket is void for ever once it was used, or its block's owner
+ * has died; so those are tried again much later.
  */
 #include "tests/crash/stock.h"
 

@@ -42,7 +42,7 @@ static void *run_thread(void *context)
 	return NULL; /* the end of the thread is the end of the script */
 }
 
-/* What every victim does before: it attaches, lends, gives, borrows, and holds what it has borrowed. */
+/* What every victim does before: attaches, lends, gives, borrows, and holds what it borrowed. */
 static void greet(struct hakt_victim *v)
 {
 	static const size_t sizes[HAKT_WALKERS] = {100, 3000};

@@ -2,7 +2,8 @@
 /*
  * A walker makes blocks, fills them, gives or lends them to the other walker through a ring, checks
  * and frees what comes from there, and deals with the victim: it lends, borrows, gives and takes.
- * Bursts of that alternate with naps so short that the daemon and the other walker get the processor.
+ * Bursts of that alternate with naps so short that the daemon and the other walker get the
+ * processor.
  */
 #include "tests/crash/walker.h"
 

@@ -130,7 +130,7 @@ extern struct hakt_world *hakt_world;
 /* Before anybody is forked. */
 void hakt_world_init(void);
 
-/* Words of the world synchronise whoever looks at them: each store is a release, each load acquires. */
+/* Words of the world synchronise who looks at them: stores release, loads acquire. */
 static inline uint32_t hakt_get(const hak_u32 *word)
 {
 	return hak_load_acquire(word);
@@ -147,7 +147,7 @@ static inline void hakt_add(hak_u64 *count, uint64_t n)
 	hak_store_relaxed(count, hak_load_relaxed(count) + n);
 }
 
-/* Writes a block full of what its seed and size say: all of a small one, both ends of a large one. */
+/* Writes what its seed and size say: into all of a small block, both ends of a large one. */
 void hakt_thing_fill(void *block, const struct hakt_thing *thing);
 
 /* A block of the caller's process, to be lent; `seed` decides what is in it. */
