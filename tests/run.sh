@@ -11,13 +11,19 @@ passed=0 failed=0 skipped=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# stage NAME COMMAND...: counts it, shows its output if it fails.
+# stage NAME COMMAND...: counts it, shows its output if it fails; 77: skipped, its last line says
+# why.
 stage() {
-	local name=$1 start=$SECONDS
+	local name=$1 start=$SECONDS code
 	shift
-	if "$@" >"$logs/log" 2>&1; then
+	"$@" >"$logs/log" 2>&1
+	code=$?
+	if [ $code -eq 0 ]; then
 		passed=$((passed + 1))
 		echo "ok      $name ($((SECONDS - start)) s)"
+	elif [ $code -eq 77 ]; then
+		skipped=$((skipped + 1))
+		echo "skipped $name: $(tail -n 1 "$logs/log")"
 	else
 		failed=$((failed + 1))
 		echo "FAILED  $name ($((SECONDS - start)) s)"
@@ -79,6 +85,8 @@ if [ $quick -eq 0 ]; then
 	real_programs build/release
 	stage "models" bash tests/model/run.sh
 	stage "models, memory orders" bash tests/model/orders.sh
+	stage "kill points" bash tests/crash/run.sh && tail -n 1 "$logs/log"
+	stage "kill points, self-test" bash tests/crash/self-test.sh
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan

@@ -22,8 +22,8 @@
  * of passing a block on:
  *   lending   the receiver uses the pointer, or hakmem_ptr of a ref. The block stays
  *             the sender's, who must live, and not free it, until the receiver
- *             has finished. (A block that was lent may be freed by the receiver:
- *             that is all that it may do with it when the sender has died.)
+ *             has finished. The receiver may free it, unless the sender had it by
+ *             a take: what was taken is freed by its taker only.
  *   giving    the receiver takes the ref. From then on the block is its own and
  *             the sender may die; the sender must not use or free it any more. Who
  *             can't know whether its ref was taken takes it itself, and then has it.
@@ -135,7 +135,7 @@ HAKMEM_API void *hakmem_aligned_alloc(size_t alignment, size_t size)
 	;
 
 /*
- * Frees a block: of this process, or one of another that was lent and not taken.
+ * Frees a block: of this process, or one that another process has allocated and nobody has taken.
  * NULL is allowed. All its refs are void. An address that is not of the pool, not the begin of a
  * block, a block that was taken by or published for others, or one that is free already is reported
  * on stderr with its value, counted, and otherwise ignored (a second free of

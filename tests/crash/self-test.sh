@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The kill points find what they are there for: each mutation takes a step out of a copy of the
+# sources, and tests/crash/run.sh must end with 1 there, with points, and with something found.
+# self-test.sh [NAME]...: those only. Ends with "N passed, N failed"; 77: it can't be traced here.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 2
+
+# NAME@FILE@SCENARIO@SED: what is to be found, and why, stands above each.
+mutations() {
+	cat <<'EOF'
+# The scan leaves out the first SuperSlab of the dead: free, with slab words of before.
+own-one-less@daemon/reclaim/collect.c@unused@/^static void scan_own/,/^}/s/^\tstruct hakd_pool \*pool.*/&\n\tif (run == job->runs)\n\t\treturn;/
+# The last one is never taken from the dead: it stays granted to them, with its blocks.
+take-one-less@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/\t\tif (n == 0)/\t\tif (n == 0 || (i > 0 \&\& job->n_runs + 1 == n_runs))/
+# What the dead held in slabs of others stays theirs.
+no-scan-of-others@daemon/reclaim/collect.c@take@/^static void end_own/,/^}/s/hakd_scan_for(job, end_scans)/end_scans(job)/
+# A free that the dead had begun is not finished.
+freeing-left@proto/shm/tag.c@take-free@/^bool hak_tag_scan_held/,/^}/s/return is_freeing(t, holder);/return false;/
+# The scan raises no hints: what the dead freed and didn't tell of is lost to its owner.
+no-hint@daemon/reclaim/scan.c@process-free@s/scan->were_killed |= !job->client->has_detached;/scan->were_killed = false;/
+# A survivor's block goes with the slab that it is in.
+no-orphans@proto/shm/scan.c@give@/^bool hak_scan_own/,/^}/s/if (n > 0)/if (n > 1000)/
+# The slot of the dead is free before their memory is: two steps swapped.
+slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/
+# A client that dies while the daemon works for it is forgotten.
+death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
+# A ticket can be taken twice.
+take-without-inc@proto/shm/tag.c@hand-on@/^bool hak_tag_take/,/^}/s/inc + 1)/inc)/
+EOF
+}
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files --cached --others --exclude-standard | while read -r f; do
+	[ ! -f "$f" ] || cp --parents "$f" "$copy"
+done
+
+build() {
+	cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Release &&
+		cmake --build "$copy/build" --target crash
+}
+
+# run SCENARIO: what run.sh says there, briefly.
+run() { bash tests/crash/run.sh --build "$copy/build" --transition 3 --scenario "$1" 2>&1; }
+
+if ! build >"$copy/log" 2>&1; then
+	tail -n 30 "$copy/log"
+	exit 2
+fi
+passed=0 failed=0
+judge() { # NAME OK WHAT
+	if [ "$2" = 1 ]; then
+		passed=$((passed + 1))
+		echo "ok      $1: $3"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $1: $3"
+	fi
+}
+
+# What is found below is not found without a mutation.
+for scenario in $(mutations | grep -v '^#' | cut -d@ -f3 | sort -u); do
+	output=$(run "$scenario") code=$?
+	[ $code -ne 77 ] || { echo "$output"; exit 77; }
+	judge "$scenario as it is" $((code == 0)) "$(tail -n 1 <<<"$output")"
+done
+while IFS=@ read -r name file scenario change; do
+	[[ $name != \#* ]] || continue
+	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+	sed -i "$change" "$copy/$file"
+	if cmp -s "$file" "$copy/$file"; then
+		judge "$name" 0 "the sources have changed: nothing to change"
+		continue
+	fi
+	if ! build >"$copy/log" 2>&1; then
+		judge "$name" 0 "$(grep -m 1 error: "$copy/log")"
+	else
+		output=$(run "$scenario") code=$?
+		last=$(tail -n 1 <<<"$output")
+		[[ $last =~ ^points=[0-9]+\ leaked=([0-9]+)\ anomalies=([0-9]+)\ hangs=([0-9]+)$ ]]
+		judge "$name" $((code == 1 && BASH_REMATCH[1] + BASH_REMATCH[2] + BASH_REMATCH[3] > 0)) \
+			"$last; $(grep -m 1 '^crash: ' <<<"$output")"
+	fi
+	cp "$file" "$copy/$file"
+done < <(mutations)
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
