@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/log.h"
 
@@ -212,7 +213,7 @@ static bool find_empty(struct hakc_thread *t, unsigned cls, uint32_t *ret_slot)
 	}
 	if (t->n_empty) {
 		hakc_thread_count(t, HAK_STAT_STAGE_1, t->n_empty);
-		hakc_free_retire_empty(t, false);
+		hakc_flush_empty(t, false);
 	}
 	return false;
 }
@@ -227,7 +228,7 @@ static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 	if (t->n_fills % PUBLISH_FILLS == 0)
 		hakc_thread_publish(t);
 	if (t->n_fills % SHRINK_FILLS == 0)
-		hakc_free_shrink(t);
+		hakc_flush_shrink(t);
 }
 
 /* Fills the magazine of a class; 0 or a negative errno. */
@@ -275,12 +276,12 @@ found:
 
 void hakc_alloc_scrape(struct hakc_thread *t)
 {
-	hakc_free_flush_all(t);
+	hakc_flush_all(t);
 	hakc_thread_plunder_all(t->heap);
 	pthread_mutex_lock(&t->heap->lock);
 	take_hints(t, UINT32_MAX);
 	pthread_mutex_unlock(&t->heap->lock);
-	hakc_free_retire_empty(t, true);
+	hakc_flush_empty(t, true);
 	pthread_mutex_lock(&t->heap->lock);
 	hakc_heap_return_stock(t->heap, 0);
 	pthread_mutex_unlock(&t->heap->lock);

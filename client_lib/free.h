@@ -11,15 +11,6 @@
 void hakc_free_slow(void *block);
 void hakc_free_by_word(void *block, struct hakc_thread *t);
 
-/* Gives back the outgoing blocks; works with and without the heap's lock. */
-void hakc_free_flush_outgoing(struct hakc_thread *t);
-
-/* Gives back everything that the thread caches; heap not locked. */
-void hakc_free_flush_all(struct hakc_thread *t);
-
-/* Takes room from magazines that weren't used since the last time. */
-void hakc_free_shrink(struct hakc_thread *t);
-
 /*
  * A slab of this thread got blocks back: puts it on the list where it belongs.
  * True: it was EMPTY and has been retired, its slots are the caller's to put.
@@ -35,8 +26,8 @@ bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot);
 /* Counts and logs; in the caches it may be found out late. */
 void hakc_free_report_double(struct hakc_thread *t, const void *block);
 
-/* Makes the kept EMPTY slabs unused, the current ones too if `all`. */
-void hakc_free_retire_empty(struct hakc_thread *t, bool all);
+/* Frees the block of a span of ours, whose W was w; heap locked. */
+void hakc_free_own_span(struct hakc_thread *t, uint32_t slot, uint64_t w, const void *block);
 
 /*
  * The fast path: a block of an untagged slab that this thread claims goes into

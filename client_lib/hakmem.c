@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "client_lib/alloc.h"
+#include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/resize.h"
+#include "client_lib/ticket.h"
 #include "proto/shm/check.h"
 
 #define ALIGNMENT_MAX (UINT64_C(1) << 21)
@@ -25,7 +27,7 @@ int hakmem_attach(const struct hakmem_options *options)
 int hakmem_detach(void)
 {
 	if (hakc_self->heap)
-		hakc_free_flush_all(hakc_self);
+		hakc_flush_all(hakc_self);
 	return hakc_thread_detach_process();
 }
 
@@ -92,20 +94,42 @@ int hakmem_contains(const void *address)
 
 hakmem_ref_t hakmem_ref(const void *block)
 {
-	uint64_t offset = (uintptr_t)block - hakc_self->base;
-	uint64_t w;
+	int error = 0;
+	struct hakc_thread *t = hakc_thread_get(&error);
+	uint64_t ref = t ? hakc_ticket_make(t, block, &error) : HAK_REF_NONE;
 
-	if (__builtin_expect(!hakc_thread_sees_block(hakc_self, offset, &w), 0)) {
-		const struct hak_location l = hakc_locate(block);
+	if (ref == HAK_REF_NONE)
+		errno = -error;
+	return ref;
+}
 
-		if (l.place != HAK_PLACE_BLOCK) {
-			errno = EINVAL;
-			return HAK_REF_NONE;
-		}
-		offset = l.start;
-		w = l.word;
-	}
-	return hak_ref_make(offset, hak_slab_epoch(w), 0);
+int hakmem_take(hakmem_ref_t ref, void **ret_block)
+{
+	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
+
+	return t ? hakc_ticket_take(t, ref, ret_block) : error;
+}
+
+int hakmem_owner(const void *block, int *ret_pid)
+{
+	int error;
+	const struct hakc_thread *t = hakc_thread_get(&error);
+	unsigned owner;
+
+	if (!t)
+		return error;
+
+	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
+
+	owner = hakc_ticket_owner(t->heap, &l);
+	if (owner == HAK_HOLDER_NONE)
+		return -EINVAL;
+	if (ret_pid)
+		*ret_pid = owner == HAK_HOLDER_ROOT ? 0 : t->heap->segment.holders[owner].pid;
+	if (owner == t->heap->holder)
+		return HAKMEM_OWNER_SELF;
+	return owner == HAK_HOLDER_ROOT ? HAKMEM_OWNER_ROOT : HAKMEM_OWNER_OTHER;
 }
 
 /* What the quick look did not find, in all its forms. */

@@ -227,6 +227,50 @@ void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t 
 	}
 }
 
+/* The slab or span at slot, which we have inherited with its SuperSlab: how long it is; 0: none. */
+static uint32_t inherit(struct hakc_heap *heap, uint32_t slot, uint32_t room)
+{
+	hak_u64 *word = &heap->segment.slab_words[slot];
+	hak_u64 *bits = hak_segment_bits(&heap->segment, slot);
+	hak_u32 *tags = hak_segment_tags(&heap->segment, slot);
+	uint64_t w = hak_slab_load(word);
+	unsigned cls = hak_slab_class(w);
+	bool is_span = hak_slab_state(w) == HAK_SLAB_SPAN;
+	uint32_t n = 0;
+
+	if (hak_slab_owner(w) == heap->holder && is_span)
+		n = hak_slab_arg(w);
+	else if (hak_slab_owner(w) == heap->holder && hak_slab_state(w) == HAK_SLAB_ACTIVE &&
+		 cls < HAK_CLASS_COUNT)
+		n = hak_classes[cls].n_slots;
+	if (n == 0 || n > room)
+		return 0;
+	heap->slabs[slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
+	/* Free by now, or a hint will come from who frees the last block. */
+	if (is_span ? hak_slab_retire_span(word, bits, tags, heap->holder)
+		    : hak_slab_is_empty(bits, hak_classes[cls].n_blocks) &&
+			      hak_slab_retire(word, bits, tags, heap->holder, 0))
+		return 0;
+	if (!is_span)
+		hakc_list_push(heap, &heap->unclaimed[cls], slot, HAKC_LIST_UNCLAIMED);
+	return n;
+}
+
+void hakc_heap_inherit(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
+{
+	uint32_t per = slots_of(heap), used;
+
+	for (uint32_t i = 0; i < n; i++) {
+		own(heap, superslabs[i], 1, false, false);
+		hakc_count_locked(heap, HAK_STAT_INHERITED);
+		for (uint32_t at = 0; at < per; at += used ? used : 1) {
+			used = inherit(heap, superslabs[i] * per + at, per - at);
+			if (used == 0)
+				change_slots(heap, superslabs[i], at, 1, true);
+		}
+	}
+}
+
 /* Asks for enough that a growing heap asks rarely: an eighth of what it has. */
 static uint32_t refill_size(const struct hakc_heap *heap)
 {

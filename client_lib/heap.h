@@ -100,8 +100,9 @@ struct hakc_heap {
 	uint32_t unclaimed[HAK_CLASS_COUNT]; /* slabs of threads that ended, slot + 1 */
 
 	struct hakc_thread **threads; /* by number - 1 */
-	uint32_t n_threads;	      /* numbers given out so far */
-	uint32_t idle_thread;	      /* number of the last ended thread's state; 0: none */
+	uint32_t n_threads_max;
+	uint32_t n_threads;   /* numbers given out so far */
+	uint32_t idle_thread; /* number of the last ended thread's state; 0: none */
 };
 
 /* The process's heap; never NULL, the same for its whole life. */
@@ -132,6 +133,12 @@ void hakc_heap_deinit(struct hakc_heap *heap);
 
 /* SuperSlabs that were granted to us, one by one; the memory is zeroed or not. */
 void hakc_heap_own(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n, bool zeroed);
+
+/*
+ * SuperSlabs of somebody dead that were granted to us: others hold blocks in them. Their slabs are
+ * ours and nobody claims them yet.
+ */
+void hakc_heap_inherit(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n);
 
 /*
  * Cuts a slab of cls for thread, from unused slots or, where there are none,

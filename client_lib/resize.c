@@ -13,6 +13,7 @@
 #include "client_lib/alloc.h"
 #include "client_lib/free.h"
 #include "client_lib/run.h"
+#include "client_lib/ticket.h"
 
 struct hak_location hakc_locate(const void *block)
 {
@@ -93,7 +94,8 @@ static bool resize_in_place(const struct hak_location *l, size_t size)
 	int saved = errno; /* the daemon's refusal is nobody's business */
 
 	if (!is_own_span(l) || size <= HAK_CLASS_MAX ||
-	    size > hakc_self->heap->segment.geometry.capacity)
+	    size > hakc_self->heap->segment.geometry.capacity ||
+	    !hakc_ticket_revoke(hakc_self->heap, l))
 		return false;
 	/* A run, but one for half a SuperSlab or less: slots of a SuperSlab do for that. */
 	if (l->bytes >= superslab && size > superslab / 2)

@@ -23,6 +23,10 @@
 #include "proto/error.h"
 #include "proto/wire/socket_path.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define HUGE_PAGE	   (UINT64_C(1) << 21)
 #define LEASE_BYTES	   4096u
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -306,6 +310,21 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	}
 	mapping.conn = heap->conn;
 	heap->is_attached = heap->is_connected = true;
+	heap->n_threads_max = HAK_CROSSINGS;
+	return 0;
+}
+
+int hakc_session_back_tags(const struct hakc_heap *heap, uint32_t slot, uint32_t n)
+{
+	char *tags = (void *)hak_segment_tags(&heap->segment, slot);
+	size_t bytes = (n * sizeof(hak_u32) + HAK_PAGE_BYTES - 1) & ~(HAK_PAGE_BYTES - 1);
+
+	if (madvise(tags, bytes, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -ENOMEM; /* EFAULT is what would have been SIGBUS */
+	for (size_t at = 0; at < bytes; at += HAK_PAGE_BYTES)	    /* before Linux 5.14 */
+		hak_add_relaxed((hak_u32 *)(void *)(tags + at), 0); /* only for the page */
 	return 0;
 }
 
@@ -341,7 +360,9 @@ static void take_late(void *context, const Hak__Reply *reply)
 		heap->is_asked = false;
 	if (!read_grant(heap, reply, HAKC_REFILL_MAX, superslabs, &n) || reply->grant->length)
 		return;
-	if (reply->id == heap->asked_id)
+	if (reply->grant->inherited)
+		hakc_heap_inherit(heap, superslabs, n);
+	else if (reply->id == heap->asked_id)
 		hakc_heap_own(heap, superslabs, n, reply->grant->zeroed);
 	else if (heap->n_late < HAKC_LATE_MAX)
 		heap->late[heap->n_late++] = superslabs[0];

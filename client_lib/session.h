@@ -4,7 +4,7 @@
 
 /*
  * Where a process's memory comes from: the daemon. Attach, detach, refills;
- * all calls but those for private pages with the heap's lock held. The
+ * all calls but those for private pages and tags with the heap's lock held. The
  * interposer has a source of its own behind these names (malloc/source.c).
  */
 
@@ -38,6 +38,9 @@ void hakc_session_giveback_end(struct hakc_heap *heap, uint32_t head, uint32_t s
 
 /* Gives back SuperSlabs in which nothing lives. If the daemon can't be told, it will find out. */
 void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n);
+
+/* Gives the tags of a slab of n blocks memory. 0 or -ENOMEM. May be called without the lock. */
+int hakc_session_back_tags(const struct hakc_heap *heap, uint32_t slot, uint32_t n);
 
 /* A block that is not of the heap is freed; t is NULL where there is no heap. */
 void hakc_session_free_foreign(struct hakc_thread *t, void *block);

@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "client_lib/alloc.h"
+#include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/session.h"
+#include "proto/shm/crossing.h"
 
 #define PLUNDER_LOOKS 8u /* idle states that one shortage looks at */
 
@@ -70,7 +72,7 @@ static struct hakc_thread *new_state(struct hakc_heap *heap)
 	}
 	if (!heap->threads)
 		heap->threads = hakc_private_map(HAKC_THREADS_MAX * sizeof(t));
-	if (!heap->threads || heap->n_threads == HAKC_THREADS_MAX)
+	if (!heap->threads || heap->n_threads >= heap->n_threads_max)
 		return NULL;
 	t = hakc_private_map(state_bytes());
 	if (!t)
@@ -119,6 +121,11 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 	t->words = heap->segment.slab_words;
 	t->bits = heap->segment.bits;
 	t->slabs = heap->slabs;
+	/* Of its own, but in a private heap, where nobody looks at it. */
+	t->crossing = hak_crossing_of(heap->area, 1 + (t->number - 1) % HAK_CROSSINGS);
+	/* Relaxed: the fence of its first crossing comes after it. */
+	if (hak_load_relaxed(&heap->area->n_crossings) < t->number)
+		hak_store_relaxed(&heap->area->n_crossings, t->number);
 	t->mine = hak_slab_mine(heap->holder, t->number);
 	t->short_span = hak_slab_short_span(heap->holder, 0);
 	init_steps(t);
@@ -238,7 +245,7 @@ static void end_thread(void *state)
 	if (t->number == 0)
 		return; /* wiped by a fork */
 	if (t->heap) {
-		hakc_free_flush_outgoing(t); /* others wait for these */
+		hakc_flush_outgoing(t); /* others wait for these */
 		hakc_thread_publish(t);
 	}
 	pthread_mutex_lock(&heap->lock);
@@ -289,7 +296,7 @@ bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls)
 	pthread_mutex_unlock(&heap->lock);
 	if (!t)
 		return false;
-	hakc_free_flush_all(t);
+	hakc_flush_all(t);
 	pthread_mutex_lock(&heap->lock);
 	release_slabs(t);
 	put_idle(heap, t);
@@ -310,7 +317,7 @@ void hakc_thread_plunder_all(struct hakc_heap *heap)
 		list = t->next_idle;
 		if (t->heap) {
 			pthread_mutex_unlock(&heap->lock);
-			hakc_free_flush_all(t);
+			hakc_flush_all(t);
 			pthread_mutex_lock(&heap->lock);
 			release_slabs(t);
 		}
@@ -346,7 +353,7 @@ int hakc_thread_detach_process(void)
 		for (uint32_t i = 0; i < heap->n_threads; i++) {
 			if (!heap->threads[i]->heap)
 				continue;
-			hakc_free_flush_outgoing(heap->threads[i]);
+			hakc_flush_outgoing(heap->threads[i]);
 			hakc_thread_publish(heap->threads[i]);
 			leave(heap->threads[i]);
 		}

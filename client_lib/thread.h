@@ -87,17 +87,21 @@ static inline bool hakc_magazine_grow(struct hakc_magazine *m)
 
 /*
  * Blocks that others claim, on their way back: each with its slab's epoch above bit 48, which
- * tells if it is still the same slab. Flushed when they are so many, or so many bytes.
+ * tells if it is still the same slab. SURE: only we can set its bit, since our process owns the
+ * slab, or the block by its tag. Else the tag's inc as it was when the block was freed tells
+ * whether it is the same block. Flushed when they are so many, or so many bytes.
  */
 #define HAKC_OUTGOING_BLOCKS 256u
 #define HAKC_OUTGOING_BYTES  65536u
 #define HAKC_OUTGOING_EPOCH  48
+#define HAKC_OUTGOING_SURE   58
 
 struct hakc_outgoing {
 	uint32_t n;
 	uint32_t n_flushes;
 	uint64_t bytes;
 	void *blocks[HAKC_OUTGOING_BLOCKS];
+	uint32_t incs[HAKC_OUTGOING_BLOCKS];
 };
 
 struct hakc_thread {
@@ -111,6 +115,7 @@ struct hakc_thread {
 	uint32_t short_span;	/* see hak_slab_short_span; of 0 slots */
 	uint32_t number;	/* 1.. */
 	struct hakc_heap *heap; /* NULL: not attached */
+	hak_u64 *crossing;	/* this thread's counter, see crossing.h */
 	uint64_t span_bytes;	/* in magazines of spans */
 	uint32_t n_fills;
 	uint32_t next_idle; /* number of the next idle state */
@@ -174,6 +179,12 @@ static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, 
 	hak_store_relaxed(&t->counts[stat], hak_load_relaxed(&t->counts[stat]) + n);
 }
 
+/* Is w that of a slab that t claims, TAGGED or not? */
+static inline bool hakc_thread_claims(const struct hakc_thread *t, uint64_t w)
+{
+	return hak_slab_is_mine(w & ~HAK_SLAB_TAGGED, t->mine);
+}
+
 /*
  * Is the span of n slots at slot, which lies in t's magazine, t's to give out? Of threads that
  * freed it at the same time, the last to write its number keeps it; a span that was taken apart
@@ -183,7 +194,7 @@ static inline bool hakc_thread_keeps(const struct hakc_thread *t, uint32_t slot,
 {
 	/* Relaxed: our own store, or that of another, who then keeps it; [order:keeper] of W. */
 	return hak_load_relaxed(&t->slabs[slot].keeper) == t->number &&
-	       (uint32_t)hak_slab_load(&t->words[slot]) ==
+	       ((uint32_t)hak_slab_load(&t->words[slot]) & ~(uint32_t)HAK_SLAB_TAGGED) ==
 		       (t->short_span | n << HAK_SLAB_THREAD_SHIFT);
 }
 

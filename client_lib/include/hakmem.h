@@ -16,9 +16,19 @@
  * child is a client of its own from its first call on; blocks that its parent
  * had stay its parent's, the child may read and write them.
  *
- * Who owns a block: in this version the process that allocated it. When that
- * process detaches or dies, all its blocks go, also those that it has passed
- * on, so a sender must live until the receivers have finished.
+ * Who owns a block: the process that allocated it, until another one takes it by
+ * a ref (hakmem_take) or it is published. When its owner detaches or dies,
+ * at any instruction, the block goes, and nothing else does. So there are two ways
+ * of passing a block on:
+ *   lending   the receiver uses the pointer, or hakmem_ptr of a ref. The block stays
+ *             the sender's, who must live, and not free it, until the receiver
+ *             has finished. (A block that was lent may be freed by the receiver:
+ *             that is all that it may do with it when the sender has died.)
+ *   giving    the receiver takes the ref. From then on the block is its own and
+ *             the sender may die; the sender must not use or free it any more. Who
+ *             can't know whether its ref was taken takes it itself, and then has it.
+ * A ref that is in a message, in a ring, in a file, and not taken, keeps nothing
+ * alive: its block is the sender's still.
  *
  * Errors: calls that look like malloc return NULL and set errno, the others
  * return 0 or a negative errno:
@@ -103,8 +113,10 @@ HAKMEM_API void *hakmem_calloc(size_t count, size_t size)
 /*
  * The block with room for at least size bytes, where it is or moved, contents
  * kept as far as they fit. It stays where there is room behind it; one of more
- * than a SuperSlab that gets smaller gives back its end. block NULL: malloc. On failure NULL and errno, the block is untouched;
- * EINVAL: block is no block of the pool. Size 0 is not free, it gives a block.
+ * than a SuperSlab that gets smaller gives back its end. Its refs may be void from then on. block
+ * NULL: malloc. On failure NULL and errno, the contents are untouched; EINVAL: block is no block of
+ * the pool. Size 0 is not free, it gives a block. A block that has another owner by now is
+ * copied and not freed, which is reported.
  */
 HAKMEM_API void *hakmem_realloc(void *block, size_t size)
 #if defined(__GNUC__)
@@ -123,8 +135,9 @@ HAKMEM_API void *hakmem_aligned_alloc(size_t alignment, size_t size)
 	;
 
 /*
- * Frees a block of any process of the pool. NULL is allowed. An address that
- * is not of the pool, not the begin of a block, or free already is reported
+ * Frees a block: of this process, or one of another that was lent and not taken.
+ * NULL is allowed. All its refs are void. An address that is not of the pool, not the begin of a
+ * block, a block that was taken by or published for others, or one that is free already is reported
  * on stderr with its value, counted, and otherwise ignored (a second free of
  * a block that this thread has freed before may be noticed late). errno stays.
  */
@@ -139,13 +152,22 @@ HAKMEM_API size_t hakmem_usable_size(const void *block);
  */
 HAKMEM_API int hakmem_contains(const void *address);
 
-/* The ref of a block; 0 and errno EINVAL for what is no begin of a block. */
+/*
+ * The ref of a block, as it is now: void when the block is taken, freed or
+ * realloc'd, and when its owner dies. 0 and errno: EINVAL: not the begin of a
+ * block, or one that is being freed; EPERM: a block of another process, of
+ * whose neighbours no ref was made so far (its owner must make the first);
+ * ENOMEM: no memory for the tags (4 bytes a block) that the block and its
+ * neighbours need from their first ref on. Frees of such blocks cost an atomic
+ * operation more.
+ */
 HAKMEM_API hakmem_ref_t hakmem_ref(const void *block);
 
 /*
  * The address of a ref's block in this process, attaching if needed. NULL and
  * errno: EINVAL for 0 and what is no ref of this pool; ESTALE if the memory
- * has had another owner since the ref was made. Does not make it the caller's.
+ * has certainly been used for something else since the ref was made. Does not make it the caller's, see
+ * "lending" above; of a ref that is void it may be the address of another block by now.
  */
 HAKMEM_API void *hakmem_ptr(hakmem_ref_t ref);
 

@@ -91,8 +91,17 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	if (r < 0)
 		return r;
 	heap->is_attached = heap->is_connected = true;
+	heap->n_threads_max = HAKC_THREADS_MAX; /* nobody waits for our crossings */
 	hakc_fork_watch();
 	return 0;
+}
+
+int hakc_session_back_tags(const struct hakc_heap *heap, uint32_t slot, uint32_t n)
+{
+	(void)heap;
+	(void)slot;
+	(void)n;
+	return -ENOTSUP; /* private blocks have no refs */
 }
 
 int hakc_session_detach(struct hakc_heap *heap)

@@ -369,7 +369,7 @@ static bool may_be_taken(const struct walk *walk, uint64_t w)
 	       owner >= HAK_HOLDER_FIRST && hak_holder_state(holder) != HAK_HOLDER_FREE;
 }
 
-/* Collected slab words keep their epoch and nothing else; the first that keeps more is told. */
+/* Collected slab words keep their epoch, perhaps that they have tags, and nothing else; the first that keeps more is told. */
 static void check_free(const struct walk *walk)
 {
 	uint32_t per = walk->segment->geometry.slots_per_superslab;
@@ -384,7 +384,8 @@ static void check_free(const struct walk *walk)
 					      .owner = HAK_HOLDER_NONE,
 					      .word = w};
 
-		if (w == hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), 0, 0))
+		if ((w & ~HAK_SLAB_TAGGED) ==
+		    hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), 0, 0))
 			continue;
 		finding.unless_taken = may_be_taken(walk, w);
 		if (stays(walk, word, w) && !is_covered(walk))

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Refs as tickets, with a real daemon and real processes that all live: what is
+ * left when one dies is in other tests.
+ */
+#include "tests/support/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client_lib/include/hakmem.h"
+#include "proto/shm/ref.h"
+#include "tests/support/daemon.h"
+#include "tests/support/process.h"
+#include "tests/support/random.h"
+
+/* Of a class, of a class of several slots, a span that threads keep, one that they don't, a run. */
+static const size_t sizes[] = {16, 64, 1000, 30000, 70000, 1000000, 1500000, 5000000};
+
+enum { N_SIZES = sizeof(sizes) / sizeof(sizes[0]), MANY = 3000 };
+
+static struct hakt_daemon hakd;
+
+/* What two processes tell each other. */
+static struct shared {
+	hakmem_ref_t refs[MANY];
+	void *blocks[MANY];
+} * shared;
+
+static int start(void **state)
+{
+	(void)state;
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "256M", "--log-level", "warn"));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	return shared == MAP_FAILED;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	munmap(shared, sizeof(*shared));
+	hakmem_detach();
+	return hakt_daemon_stop_empty(&hakd);
+}
+
+static char *make(size_t size, unsigned seed)
+{
+	char *block = hakmem_malloc(size);
+
+	assert_non_null(block);
+	memset(block, 'a' + (int)(seed % 26), size);
+	return block;
+}
+
+static bool is_as_made(const char *block, size_t size, unsigned seed)
+{
+	for (size_t i = 0; i < size; i++)
+		if (block[i] != 'a' + (char)(seed % 26))
+			return false;
+	return true;
+}
+
+static uint64_t refused(void)
+{
+	struct hakmem_stats stats;
+
+	assert_int_equal(hakmem_stats(&stats, sizeof(stats)), 0);
+	return stats.refused_frees;
+}
+
+static void check_nothing_lives(void)
+{
+	struct hakmem_stats stats;
+
+	hakmem_trim();
+	assert_int_equal(hakmem_stats(&stats, sizeof(stats)), 0);
+	assert_int_equal(stats.live_blocks, 0);
+}
+
+/* Takes by a ref whose ticket is void: nothing must change. */
+static void check_stale(hakmem_ref_t ref)
+{
+	void *untouched = &hakd;
+
+	assert_int_equal(hakmem_take(ref, &untouched), -ESTALE);
+	assert_ptr_equal(untouched, &hakd);
+}
+
+static void test_a_ref_is_taken_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_SIZES; i++) {
+		char *block = make(sizes[i], i);
+		hakmem_ref_t ref = hakmem_ref(block), again;
+		void *taken;
+
+		assert_int_equal(hakmem_ref(block), ref); /* the same ticket */
+		assert_int_equal(hakmem_take(ref, &taken), 0);
+		assert_ptr_equal(taken, block);
+		check_stale(ref);
+		assert_int_equal(hakmem_owner(block, NULL), HAKMEM_OWNER_SELF);
+		again = hakmem_ref(block);
+		assert_int_not_equal(again, ref);
+		assert_ptr_equal(hakmem_ptr(ref),
+				 block); /* looking at it is no matter of tickets */
+		assert_int_equal(hakmem_take(again, &taken), 0);
+		check_stale(again);
+		assert_true(is_as_made(block, sizes[i], i));
+		hakmem_free(block);
+	}
+	assert_int_equal(refused(), 0);
+	check_nothing_lives();
+}
+
+static void test_a_free_voids_the_refs(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_SIZES; i++) {
+		char *block = make(sizes[i], i);
+		hakmem_ref_t ref = hakmem_ref(block);
+		char *next;
+
+		hakmem_free(block); /* into a cache, from which the next one comes */
+		check_stale(ref);
+		next = make(sizes[i], i + 1);
+		check_stale(ref);
+		assert_true(is_as_made(next, sizes[i], i + 1));
+		hakmem_free(next);
+		hakmem_trim();
+		check_stale(ref);
+	}
+	check_nothing_lives();
+}
+
+static void test_a_realloc_voids_the_refs(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_SIZES; i++) {
+		char *block = make(sizes[i], i);
+		hakmem_ref_t ref = hakmem_ref(block);
+		char *longer = hakmem_realloc(block, sizes[i] * 3);
+
+		assert_non_null(longer);
+		check_stale(ref);
+		assert_true(is_as_made(longer, sizes[i], i));
+		hakmem_free(longer);
+	}
+	assert_int_equal(refused(), 0);
+	check_nothing_lives();
+}
+
+/* An address that has been cut into blocks of another size has no ticket of before. */
+static void test_a_ref_is_void_when_its_slab_is_cut_anew(void **state)
+{
+	static char *blocks[MANY];
+	static hakmem_ref_t refs[MANY];
+	unsigned n = 0;
+
+	(void)state;
+	for (; n < MANY; n++) {
+		blocks[n] = make(96, n);
+		refs[n] = hakmem_ref(blocks[n]);
+	}
+	while (n > 0)
+		hakmem_free(blocks[--n]);
+	hakmem_trim();
+	for (; n < MANY; n++)
+		blocks[n] = make(192, n); /* every other one begins where one of 96 began */
+	for (n = 0; n < MANY; n++)
+		hakmem_ref(blocks[n]);
+	for (n = 0; n < MANY; n++)
+		check_stale(refs[n]);
+	for (n = 0; n < MANY; n++) {
+		assert_true(is_as_made(blocks[n], 192, n));
+		hakmem_free(blocks[n]);
+	}
+	check_nothing_lives();
+}
+
+static void test_what_is_no_ref_is_not_taken(void **state)
+{
+	static const hakmem_ref_t none[] = {0, 5, UINT64_MAX};
+	char *block = make(100, 0);
+	void *taken;
+	hakmem_ref_t ref = hakmem_ref(block);
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_int_equal(hakmem_take(none[i], &taken), -EINVAL);
+	check_stale(ref + 1); /* behind the begin of the block */
+	check_stale(ref ^ UINT64_C(2) << HAK_REF_OFFSET_BITS);
+	check_stale(ref ^ UINT64_C(1) << (HAK_REF_OFFSET_BITS + HAK_REF_EPOCH_BITS));
+	assert_int_equal(hakmem_owner(block + 16, NULL), -EINVAL);
+	assert_int_equal(hakmem_owner(&hakd, NULL), -EINVAL);
+	assert_int_equal(hakmem_ref(block + 16), 0);
+	assert_int_equal(errno, EINVAL);
+	hakmem_free(block);
+	assert_int_equal(hakmem_owner(&hakd, NULL), -EINVAL);
+	check_nothing_lives();
+}
+
+static int take_all(const void *context)
+{
+	const unsigned *n_refs = context;
+	int pid;
+
+	for (unsigned i = 0; i < *n_refs; i++) {
+		void *block;
+
+		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == 0);
+		HAKT_EXPECT(block == shared->blocks[i]);
+		HAKT_EXPECT(hakmem_owner(block, &pid) == HAKMEM_OWNER_SELF && pid == getpid());
+		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == -ESTALE);
+		HAKT_EXPECT(is_as_made(block, sizes[i % N_SIZES], i));
+	}
+	hakt_child_say("taken");
+	hakt_child_wait();
+	for (unsigned i = 0; i < *n_refs; i++)
+		hakmem_free(shared->blocks[i]);
+	HAKT_EXPECT(hakmem_trim() == 0);
+	hakt_child_say("freed");
+	hakt_child_wait();
+	return 0;
+}
+
+static void test_a_block_that_was_taken_is_the_takers(void **state)
+{
+	struct hakt_process child = {0};
+	unsigned n = N_SIZES;
+	int pid;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		shared->blocks[i] = make(sizes[i], i);
+		shared->refs[i] = hakmem_ref(shared->blocks[i]);
+	}
+	hakt_process_fork(&child, take_all, &n);
+	hakt_process_wait_output(&child, 1, "taken");
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(hakmem_owner(shared->blocks[i], &pid), HAKMEM_OWNER_OTHER);
+		assert_int_equal(pid, child.pid);
+		check_stale(shared->refs[i]);
+		hakmem_free(shared->blocks[i]); /* refused: it isn't ours any more */
+	}
+	assert_int_equal(refused(), n);
+	hakt_process_tell(&child);
+	hakt_process_wait_output(&child, 1, "freed");
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(hakmem_owner(shared->blocks[i], NULL), -EINVAL);
+	check_nothing_lives(); /* in our slabs, the child has its own */
+	hakt_process_tell(&child);
+	hakt_process_wait_done(&child);
+	hakt_process_end(&child);
+}
+
+static int free_all(const void *context)
+{
+	const unsigned *n_blocks = context;
+
+	HAKT_EXPECT(hakmem_attach(NULL) == 0);
+	for (unsigned i = 0; i < *n_blocks; i++)
+		hakmem_free(shared->blocks[i]);
+	return hakmem_trim();
+}
+
+/* With refs and without; those of before are void. */
+static void test_a_block_that_was_lent_may_be_freed_by_the_receiver(void **state)
+{
+	unsigned n = 2 * N_SIZES;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		shared->blocks[i] = make(sizes[i % N_SIZES], i);
+		shared->refs[i] = i < N_SIZES ? 0 : hakmem_ref(shared->blocks[i]);
+	}
+	hakt_process_run_child(free_all, &n);
+	for (unsigned i = N_SIZES; i < n; i++)
+		check_stale(shared->refs[i]);
+	check_nothing_lives();
+	assert_int_equal(refused(), 0);
+}
+
+static int grow_what_was_given(const void *context)
+{
+	(void)context;
+	for (unsigned i = 0; i < N_SIZES; i++) {
+		void *block;
+		char *longer;
+
+		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == 0);
+		longer = hakmem_realloc(block, sizes[i] * 3);
+		HAKT_EXPECT(longer && longer != block && is_as_made(longer, sizes[i], i));
+		hakmem_free(longer);
+	}
+	return hakmem_trim();
+}
+
+static void test_a_taker_may_realloc(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_SIZES; i++)
+		shared->refs[i] = hakmem_ref(make(sizes[i], i));
+	hakt_process_run_child(grow_what_was_given, NULL);
+	check_nothing_lives();
+}
+
+/* Takes, writes, and gives back what it gets until it gets nothing more. */
+static int play(const void *context)
+{
+	const struct {
+		int in, out;
+	} *ends = context;
+	struct {
+		hakmem_ref_t ref;
+		uint32_t size, seed;
+	} item;
+
+	while (read(ends->in, &item, sizeof(item)) == (ssize_t)sizeof(item)) {
+		void *block, *next;
+
+		HAKT_EXPECT(hakmem_take(item.ref, &block) == 0);
+		HAKT_EXPECT(is_as_made(block, item.size, item.seed));
+		if (item.seed % 3 == 0) { /* another one goes back */
+			next = hakmem_malloc(item.size);
+			HAKT_EXPECT(next);
+			memcpy(next, block, item.size);
+			hakmem_free(block);
+			block = next;
+		}
+		item.ref = hakmem_ref(block);
+		HAKT_EXPECT(item.ref);
+		HAKT_EXPECT(write(ends->out, &item, sizeof(item)) == (ssize_t)sizeof(item));
+	}
+	return hakmem_trim();
+}
+
+static void test_blocks_go_to_and_fro_and_nothing_is_lost(void **state)
+{
+	uint64_t random = hakt_random_seed();
+	pid_t child;
+	int status;
+	int there[2], back[2];
+	struct {
+		int in, out;
+	} ends;
+	struct {
+		hakmem_ref_t ref;
+		uint32_t size, seed;
+	} item;
+
+	(void)state;
+	assert_int_equal(pipe(there) + pipe(back), 0);
+	ends.in = there[0];
+	ends.out = back[1];
+	child = fork();
+	if (child == 0) {
+		close(there[1]); /* or it would wait for itself */
+		_exit(play(&ends));
+	}
+	close(there[0]);
+	close(back[1]);
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t size = sizes[hakt_random(&random) % (i % 50 ? 3 : N_SIZES)];
+		void *block = make(size, i);
+
+		item.ref = hakmem_ref(block);
+		item.size = (uint32_t)size;
+		item.seed = i;
+		assert_int_equal(write(there[1], &item, sizeof(item)), sizeof(item));
+		assert_int_equal(read(back[0], &item, sizeof(item)), sizeof(item));
+		assert_int_equal(hakmem_take(item.ref, &block), 0);
+		assert_true(is_as_made(block, size, i));
+		hakmem_free(block);
+	}
+	close(there[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(back[0]);
+	assert_int_equal(refused(), 0);
+	check_nothing_lives();
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_a_ref_is_taken_once, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_free_voids_the_refs, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_realloc_voids_the_refs, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_ref_is_void_when_its_slab_is_cut_anew, start, stop),
+	cmocka_unit_test_setup_teardown(test_what_is_no_ref_is_not_taken, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_block_that_was_taken_is_the_takers, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_block_that_was_lent_may_be_freed_by_the_receiver,
+					start, stop),
+	cmocka_unit_test_setup_teardown(test_a_taker_may_realloc, start, stop),
+	cmocka_unit_test_setup_teardown(test_blocks_go_to_and_fro_and_nothing_is_lost, start, stop),
+};
+
+HAKT_MAIN(tests, NULL, NULL)
