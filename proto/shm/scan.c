@@ -187,8 +187,7 @@ void hak_scan_orphan(const struct hak_segment *segment, uint32_t first, uint32_t
 	for (uint32_t slot = first; slot < end; slot += slab.length) {
 		slab = look_at_rest(segment, slot, end);
 		if (slab.n_blocks > 0 && has_blocks(segment, &slab)) {
-			/* It may name an heir, if the daemon died before that got it. */
-			scan->has_changed |= hak_slab_owner(slab.word) != HAK_HOLDER_NONE;
+			/* Again: it may name an heir, if the daemon died before that got it. */
 			orphan(segment, &slab);
 			scan->n_heads++;
 			continue;

@@ -46,7 +46,7 @@ struct hak_scan {
 	uint64_t n_survived; /* own: blocks that others hold */
 	uint32_t n_heads;    /* orphan: slabs and spans that are left */
 	uint32_t n_vacant;   /* orphan: slots that are in none */
-	bool has_changed;    /* orphan: some W has */
+	bool has_changed;    /* orphan: slots are in no slab that were, or named an heir */
 };
 
 /*

@@ -303,6 +303,19 @@ static void test_words_that_cannot_be_are_collected(void **state)
 		assert_true(is_collected(i));
 }
 
+static void test_a_span_that_reaches_into_the_next_superslab_is_none(void **state)
+{
+	uint64_t body = hak_slab_pack(HAK_SLAB_BODY, 1, DEAD, 1);
+
+	(void)state;
+	set_word(PER - 1, hak_slab_pack(HAK_SLAB_SPAN, 1, DEAD, 2));
+	hold(PER - 1, 0, OTHER);
+	set_word(PER, body);
+	assert_false(scan_own());
+	assert_true(is_collected(PER - 1));
+	assert_int_equal(word(PER), body | HAK_SLAB_TAGGED);
+}
+
 static uint32_t hints(void)
 {
 	return hak_load_relaxed(&pool.segment.pending[0]);
@@ -452,6 +465,8 @@ static const struct CMUnitTest tests[] = {
 					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_a_span_that_another_holds_survives, prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_words_that_cannot_be_are_collected, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_a_span_that_reaches_into_the_next_superslab_is_none,
+					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_where_a_scan_freed_there_is_a_hint, prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_tags_of_an_untagged_slab_are_not_looked_at, prepare,
 					clean_up),
