@@ -322,6 +322,18 @@ void hakc_free_slow(void *block)
 		free_any(block);
 }
 
+/* A block of a TAGGED slab, in its first slot. */
+__attribute__((noinline)) static void free_tagged_start(void *block, struct hakc_thread *t)
+{
+	int saved = errno; /* memory that is given back may change it */
+	struct hak_location l;
+
+	hakc_thread_locate(t, (uintptr_t)block - t->base, &l);
+	if (l.place == HAK_PLACE_BLOCK)
+		free_block(t, &l, block);
+	errno = saved;
+}
+
 /* Parts of it call others at their ends only: nothing is to be saved on the way. */
 void hakc_free_by_word(void *block, struct hakc_thread *t)
 {
@@ -332,8 +344,9 @@ void hakc_free_by_word(void *block, struct hakc_thread *t)
 	if ((uint16_t)w == (uint16_t)t->short_span && offset == 0) {
 		if (!keep_span(t, slot, w, block))
 			retire_span(t, slot, w, block);
-	} else if (hakc_thread_is_start(t, offset, w) && !(w & HAK_SLAB_TAGGED) &&
-		   !hak_slab_is_mine(w, t->mine)) {
+	} else if ((w & HAK_SLAB_TAGGED) && hakc_thread_is_start(t, offset, w)) {
+		free_tagged_start(block, t);
+	} else if (hakc_thread_is_start(t, offset, w) && !hak_slab_is_mine(w, t->mine)) {
 		free_remote(t, block, w, hak_slab_owner(w) == t->heap->holder, 0);
 	} else {
 		free_any(block);

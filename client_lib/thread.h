@@ -167,6 +167,28 @@ static inline bool hakc_thread_sees_block(const struct hakc_thread *t, uint64_t 
 }
 
 /*
+ * hak_segment_locate_offset, quick for most blocks: those that begin in their slab's first slot.
+ */
+static inline void hakc_thread_locate(const struct hakc_thread *t, uint64_t offset,
+				      struct hak_location *ret)
+{
+	uint64_t w;
+	unsigned cls;
+
+	if (__builtin_expect(!hakc_thread_sees_block(t, offset, &w), 0)) {
+		*ret = hak_segment_locate_offset(&t->heap->segment, offset);
+		return;
+	}
+	cls = hak_slab_class(w);
+	ret->place = HAK_PLACE_BLOCK;
+	ret->slot = (uint32_t)(offset >> HAK_SLOT_LG);
+	ret->index = hak_class_index(t->magazines[cls].magic, offset % HAK_SLOT_BYTES);
+	ret->word = w;
+	ret->start = offset;
+	ret->bytes = hak_classes[cls].size;
+}
+
+/*
  * The calling thread's state, attached; attaches the process if it isn't.
  * NULL and *ret_error, a negative errno.
  */

@@ -37,10 +37,12 @@ static int set_tagged(struct hakc_heap *heap, const struct hak_location *l)
 
 uint64_t hakc_ticket_make(struct hakc_thread *t, const void *block, int *ret_error)
 {
-	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
+	struct hak_location l;
 	uint32_t tag;
-	int r = l.place == HAK_PLACE_BLOCK ? 0 : -EINVAL;
+	int r;
 
+	hakc_thread_locate(t, (uintptr_t)block - t->base, &l);
+	r = l.place == HAK_PLACE_BLOCK ? 0 : -EINVAL;
 	if (r == 0 && !(l.word & HAK_SLAB_TAGGED))
 		r = set_tagged(t->heap, &l);
 	if (r < 0) {
@@ -57,8 +59,9 @@ uint64_t hakc_ticket_make(struct hakc_thread *t, const void *block, int *ret_err
 /* In a crossing, or for a slab of ours: is the block still what the ref names, and is it ours now? */
 static bool take(struct hakc_thread *t, uint64_t ref, uint64_t offset)
 {
-	const struct hak_location l = hak_segment_locate_offset(&t->heap->segment, offset);
+	struct hak_location l;
 
+	hakc_thread_locate(t, offset, &l);
 	return l.place == HAK_PLACE_BLOCK && (l.word & HAK_SLAB_TAGGED) &&
 	       hak_slab_epoch(l.word) == hak_ref_epoch(ref) &&
 	       hak_tag_take(hakc_ticket_tag(t->heap, &l), t->heap->holder, hak_ref_inc(ref));
