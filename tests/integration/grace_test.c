@@ -6,6 +6,8 @@
 #include "tests/support/run.h"
 
 #include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
 #include "client_lib/thread.h"
@@ -147,6 +149,58 @@ static void test_an_orphan_is_no_heirs_during_its_grace(void **state)
 	hakt_process_end(&stopped);
 }
 
+/* In a child: fills the pool, with room for a slab here and there. */
+static int make_full(const void *context)
+{
+	unsigned n = 0;
+
+	(void)context;
+	for (char *block; (block = hakmem_malloc(1800000)) != NULL; n++)
+		hakt_mortal_shared->refs[n] = hakmem_ref(block);
+	HAKT_EXPECT(n >= 4);
+	hakt_child_say("made");
+	hakt_child_wait();
+	return 0;
+}
+
+/* In a child: asks while all that there is belongs to orphans in their grace. */
+static int ask(const void *context)
+{
+	(void)context;
+	hakt_child_say("asking");
+	HAKT_EXPECT(hakmem_malloc(1000));
+	hakt_child_say("got it");
+	hakt_child_wait();
+	return 0;
+}
+
+static void test_who_needs_an_orphan_waits_for_its_grace(void **state)
+{
+	struct hakt_process stopped = {0}, x = {0}, z = {0};
+	void *blocks[8];
+	unsigned n = 0;
+
+	(void)state;
+	hakt_mortal_start_child(&stopped, cross, "crossing");
+	hakt_mortal_start_child(&x, make_full, "made");
+	for (; n < 8 && hakt_mortal_shared->refs[n]; n++)
+		assert_int_equal(hakmem_take(hakt_mortal_shared->refs[n], &blocks[n]), 0);
+	hakt_mortal_kill(&x);
+	hakt_daemon_wait_clients(&hakt_mortal_daemon, 2);
+	hakt_mortal_start_child(&z, ask, "asking");
+	usleep(300000);
+	assert_null(strstr(hakt_process_output(&z, 1), "got it"));
+	hakt_process_tell(&stopped);
+	hakt_process_wait_output(&z, 1, "got it");
+	assert_true(hakt_daemon_counter(&hakt_mortal_daemon, "inherited_superslabs") >= 1);
+	hakt_mortal_kill(&z);
+	hakt_mortal_kill(&stopped);
+	while (n > 0)
+		hakmem_free(blocks[--n]);
+	assert_int_equal(hakmem_trim(), 0);
+	hakt_daemon_wait_orphans(&hakt_mortal_daemon, 0);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_one_stopped_in_a_crossing_delays_reuse_and_nothing_else, start,
@@ -155,6 +209,8 @@ static const struct CMUnitTest tests[] = {
 					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_who_needs_memory_that_waits_gets_it_after_the_grace,
 					start_small, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_who_needs_an_orphan_waits_for_its_grace, start_small,
+					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_an_orphan_is_no_heirs_during_its_grace, start,
 					hakt_mortal_stop),
 };

@@ -256,6 +256,72 @@ static void test_a_huge_orphan_goes_with_its_holder(void **state)
 	}
 }
 
+static void test_a_huge_orphan_has_no_heir_though_it_has_room(void **state)
+{
+	struct hakt_process x = {0};
+	void *run, *block;
+
+	(void)state;
+	hakt_mortal_start_child(&x, hakt_mortal_make_run, "made");
+	assert_int_equal(hakmem_take(hakt_mortal_shared->other, &run), 0);
+	hakt_mortal_kill(&x);
+	hakt_daemon_wait_clients(&hakt_mortal_daemon, 1);
+	usleep(200000); /* by then it has been looked at */
+	assert_int_equal(hakt_daemon_status(&hakt_mortal_daemon).orphan_superslabs, 3);
+	block = hakmem_malloc(1000);
+	assert_non_null(block);
+	assert_int_equal(hakt_daemon_counter(&hakt_mortal_daemon, "inherited_superslabs"), 0);
+	hakmem_free(block);
+	hakmem_free(run);
+	assert_int_equal(hakmem_trim(), 0);
+	hakt_daemon_wait_orphans(&hakt_mortal_daemon, 0);
+}
+
+/* In a child: spans in more SuperSlabs than a job scans, refs of the first and the last. */
+static int make_many(const void *context)
+{
+	enum { N = 140, BYTES = 1000000 }; /* two a SuperSlab */
+
+	(void)context;
+	for (unsigned i = 0; i < N; i++) {
+		char *block = hakmem_malloc(BYTES);
+
+		HAKT_EXPECT(block);
+		hakt_mortal_fill(block, 1000, i);
+		if (i == 0 || i == N - 1)
+			hakt_mortal_shared->refs[i > 0] = hakmem_ref(block);
+	}
+	hakt_child_say("made");
+	hakt_child_wait();
+	return 0;
+}
+
+static void test_a_heap_of_many_superslabs_is_scanned_whole(void **state)
+{
+	struct hakt_process x = {0};
+	unsigned long long n;
+	void *blocks[2];
+
+	(void)state;
+	hakt_mortal_start_child(&x, make_many, "made");
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(hakmem_take(hakt_mortal_shared->refs[i], &blocks[i]), 0);
+	n = hakt_daemon_status(&hakt_mortal_daemon).granted_superslabs;
+	assert_true(n >= 70);
+	hakt_mortal_kill(&x);
+	hakt_daemon_wait_clients(&hakt_mortal_daemon, 1);
+	assert_int_equal(hakt_daemon_status(&hakt_mortal_daemon).orphan_superslabs, 2);
+	hakt_daemon_wait_waiting(&hakt_mortal_daemon, 0);
+	assert_int_equal(hakt_daemon_counter(&hakt_mortal_daemon, "collected_superslabs"), n - 2);
+	assert_int_equal(hakt_daemon_status(&hakt_mortal_daemon).anomalies, 0);
+	assert_true(hakt_mortal_is_as_made(blocks[0], 1000, 0));
+	assert_true(hakt_mortal_is_as_made(blocks[1], 1000, 139));
+	hakmem_free(blocks[0]);
+	hakmem_free(blocks[1]);
+	assert_int_equal(hakmem_trim(), 0);
+	hakt_daemon_wait_orphans(&hakt_mortal_daemon, 0);
+}
+
 /* In a child: blocks of all kinds, refs to all, and takes half of what the others made. */
 static int exchange(const void *context)
 {
@@ -453,6 +519,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_an_orphan_is_inherited_and_both_work_on, start,
 					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_a_huge_orphan_goes_with_its_holder, start,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_huge_orphan_has_no_heir_though_it_has_room, start,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_heap_of_many_superslabs_is_scanned_whole, start,
 					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_many_that_hold_each_others_blocks_die_at_once, start,
 					hakt_mortal_stop),
