@@ -256,13 +256,29 @@ static void test_a_huge_orphan_goes_with_its_holder(void **state)
 	}
 }
 
+/* In a child: a run that is longer than its span, as one that is killed when it grows leaves it. */
+static int make_long_run(const void *context)
+{
+	char *block = hakmem_malloc(5000000);
+	uint32_t slot = (uint32_t)(((uintptr_t)block - hakc_self->base) >> HAK_SLOT_LG);
+
+	(void)context;
+	HAKT_EXPECT(block);
+	HAKT_EXPECT(hak_slab_resize_span(&hakc_self->heap->segment.slab_words[slot],
+					 hakc_self->heap->holder, 90));
+	hakt_mortal_shared->other = hakmem_ref(block);
+	hakt_child_say("made");
+	hakt_child_wait();
+	return 0;
+}
+
 static void test_a_huge_orphan_has_no_heir_though_it_has_room(void **state)
 {
 	struct hakt_process x = {0};
 	void *run, *block;
 
 	(void)state;
-	hakt_mortal_start_child(&x, hakt_mortal_make_run, "made");
+	hakt_mortal_start_child(&x, make_long_run, "made");
 	assert_int_equal(hakmem_take(hakt_mortal_shared->other, &run), 0);
 	hakt_mortal_kill(&x);
 	hakt_daemon_wait_clients(&hakt_mortal_daemon, 1);

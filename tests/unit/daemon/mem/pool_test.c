@@ -289,6 +289,8 @@ static void test_an_orphan_is_collected_like_what_was_granted(void **state)
 	assert_false(hakd_pool_begin_collect(pool, head, 3));
 	hakd_pool_orphan(pool, head, 3, false);
 	assert_int_equal(pool->n_orphans, 3);
+	assert_int_equal(hakd_pool_take_behind(pool, head, 1), -ENOMEM); /* nobody waits for it */
+	assert_int_equal(hakd_pool_take_behind(pool, head + 2, 1), -ENOMEM);
 	assert_false(hakd_pool_begin_collect(pool, head, 3));
 	assert_int_equal(pool->n_orphans, 0);
 	assert_int_equal(pool->n_collecting, 3);
