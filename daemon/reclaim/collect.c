@@ -61,12 +61,12 @@ static void free_runs(struct hakd_job *job)
 	hakd_job_start(job);
 }
 
-/* Their words are reset: nobody's from now on. */
+/* Their words are reset: nobody's from now on. Who waits for that needn't wait for the grace. */
 static void pass_runs(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
 		hakd_pool_disown(job->daemon->pool, job->runs[i].head, job->runs[i].n);
-	if (hakd_graces_pass(job, free_runs))
+	if (job->n_runs > 0 && hakd_graces_pass(job, free_runs))
 		free_runs(job);
 	reply_done(job);
 }
@@ -165,12 +165,8 @@ static void end_scans(struct hakd_job *job)
 	job->daemon->counters.scan_survived += job->found.n_survived;
 	job->daemon->counters.scan_freed += job->found.n_freed;
 	part_runs(job);
-	for (uint32_t i = 0; i < job->n_runs; i++)
-		hakd_pool_disown(job->daemon->pool, job->runs[i].head, job->runs[i].n);
+	pass_runs(job);
 	free_client(client);
-	if (hakd_graces_pass(job, free_runs))
-		free_runs(job);
-	reply_done(job);
 }
 
 static void end_own(struct hakd_job *job)

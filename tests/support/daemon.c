@@ -222,3 +222,17 @@ void hakt_daemon_wait_clients(const struct hakt_daemon *daemon, unsigned n)
 		pause_10ms();
 	assert_int_equal(hakt_daemon_status(daemon).clients, n);
 }
+
+void hakt_daemon_wait_orphans(const struct hakt_daemon *daemon, unsigned n)
+{
+	for (unsigned i = 0; i < 6000 && hakt_daemon_status(daemon).orphan_superslabs != n; i++)
+		pause_10ms();
+	assert_int_equal(hakt_daemon_status(daemon).orphan_superslabs, n);
+}
+
+void hakt_daemon_wait_waiting(const struct hakt_daemon *daemon, unsigned n)
+{
+	for (unsigned i = 0; i < 6000 && hakt_daemon_status(daemon).waiting_superslabs != n; i++)
+		pause_10ms();
+	assert_int_equal(hakt_daemon_status(daemon).waiting_superslabs, n);
+}

@@ -64,4 +64,8 @@ void hakt_daemon_wait_looks(const struct hakt_daemon *daemon);
 /* Waits, 60 s at most, until no more than n clients are attached, which must be n. */
 void hakt_daemon_wait_clients(const struct hakt_daemon *daemon, unsigned n);
 
+/* Waits, 60 s at most, until so many SuperSlabs are orphans, or wait for a grace. */
+void hakt_daemon_wait_orphans(const struct hakt_daemon *daemon, unsigned n);
+void hakt_daemon_wait_waiting(const struct hakt_daemon *daemon, unsigned n);
+
 #endif

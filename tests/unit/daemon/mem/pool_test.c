@@ -187,8 +187,10 @@ static void test_no_more_are_kept_than_the_list_holds(void **state)
 	for (uint32_t i = 0; i < 100; i++) /* all at once, then they end */
 		n_kept += hakd_pool_begin_collect(pool, first + i, 1);
 	assert_int_equal(n_kept, HAKD_WARM_MAX);
-	for (uint32_t i = 0; i < 100; i++)
+	for (uint32_t i = 0; i < 100; i++) {
+		hakd_pool_disown(pool, first + i, 1);
 		hakd_pool_end_collect(pool, first + i, 1, i < n_kept, 0);
+	}
 	assert_int_equal(pool->kept.n, HAKD_WARM_MAX);
 	assert_int_equal(pool->n_taken + pool->n_keeping + pool->n_collecting, 0);
 }
@@ -245,6 +247,58 @@ static void test_the_end_of_a_run_is_collected_without_it(void **state)
 	assert_int_equal(hakd_pool_take_behind(pool, head + 2, LIMIT - 2), 0);
 }
 
+static void test_what_waits_for_a_grace_is_not_free_yet(void **state)
+{
+	uint32_t first = grant(LIMIT), n = 1;
+	bool keep = hakd_pool_begin_collect(pool, first, 1);
+
+	(void)state;
+	hakd_pool_disown(pool, first, 1);
+	assert_int_equal(pool->n_waiting, 1);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -EAGAIN);
+	assert_int_equal(hakd_pool_take_behind(pool, first, 1), -EAGAIN);
+	hakd_pool_end_collect(pool, first, 1, keep, 0);
+	assert_int_equal(pool->n_waiting, 0);
+	assert_int_equal(pool->n_taken, LIMIT - 1);
+}
+
+static void test_an_orphan_is_taken_and_nobody_waits_for_it(void **state)
+{
+	uint32_t first = grant(LIMIT), n = 1;
+	bool keep = hakd_pool_begin_collect(pool, first, 1);
+
+	(void)state;
+	hakd_pool_orphan(pool, first, 1, keep);
+	assert_int_equal(pool->n_orphans, 1);
+	assert_int_equal(pool->n_taken, LIMIT);
+	assert_int_equal(pool->n_collecting + pool->n_keeping, 0);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -ENOMEM);
+	assert_int_equal(hakd_pool_take_behind(pool, first, 1), -ENOMEM);
+	assert_int_equal(hakd_pool_granted(pool, first, OWNER), 0);
+	hakd_pool_inherit(pool, first, OWNER + 1);
+	assert_int_equal(hakd_pool_granted(pool, first, OWNER + 1), 1);
+	assert_int_equal(pool->n_orphans, 0);
+	assert_int_equal(pool->n_taken, LIMIT);
+}
+
+static void test_an_orphan_is_collected_like_what_was_granted(void **state)
+{
+	uint32_t head = grant_run(3);
+
+	(void)state;
+	assert_false(hakd_pool_begin_collect(pool, head, 3));
+	hakd_pool_orphan(pool, head, 3, false);
+	assert_int_equal(pool->n_orphans, 3);
+	assert_int_equal(hakd_pool_take_behind(pool, head, 1), -ENOMEM); /* nobody waits for it */
+	assert_int_equal(hakd_pool_take_behind(pool, head + 2, 1), -ENOMEM);
+	assert_false(hakd_pool_begin_collect(pool, head, 3));
+	assert_int_equal(pool->n_orphans, 0);
+	assert_int_equal(pool->n_collecting, 3);
+	hakd_pool_disown(pool, head, 3);
+	hakd_pool_end_collect(pool, head, 3, false, 0);
+	assert_int_equal(pool->n_taken + pool->n_collecting + pool->n_waiting, 0);
+}
+
 static void test_filled_memory_is_zero_whatever_was_written_there_before(void **state)
 {
 	const struct hak_geometry *g = &pool->segment.geometry;
@@ -264,6 +318,12 @@ static void test_filled_memory_is_zero_whatever_was_written_there_before(void **
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_what_waits_for_a_grace_is_not_free_yet, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_an_orphan_is_taken_and_nobody_waits_for_it, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_an_orphan_is_collected_like_what_was_granted, prepare,
+					clean_up),
 	cmocka_unit_test_setup_teardown(test_kept_ones_come_before_the_reserve_and_are_not_zeroed,
 					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_what_is_taken_again_was_not_taken_twice, prepare,
