@@ -8,9 +8,9 @@
  * pending hint behind the bits. They remember the slab's epoch: if the slab has
  * changed hands since, its owner has gone and the blocks went with it.
  *
- * Blocks of which only we can set the bit go like that. Another process's block
- * that was freed when its slab was untagged is asked for now, in a crossing: by
- * this time it may have been taken, or be the heir's.
+ * Blocks of which only we can set the bit go like that. One that another process
+ * has lent us is asked for now, in a crossing: by this time it may have been
+ * taken, or its owner may have died and the slab be the heir's.
  */
 #include "client_lib/flush.h"
 
@@ -145,11 +145,10 @@ static void free_blocks(struct hakc_thread *t, void *const *blocks, uint32_t n, 
 		}
 		index = hak_class_index(o.magic,
 					e % (UINT64_C(1) << HAKC_OUTGOING_EPOCH) - o.start);
-		/* Freed when its slab was untagged: with inc 0. */
 		if (index >= o.n_blocks ||
 		    (o.asks_tags &&
 		     !hak_tag_free_foreign(&hak_segment_tags(&t->heap->segment, o.slot)[index],
-					   t->heap->holder, 0))) {
+					   t->heap->holder, t->outgoing.incs[i]))) {
 			lost++;
 			continue;
 		}

@@ -113,11 +113,16 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 	hakc_magazine_push(m, block);
 }
 
-/* A block that another thread or process claims, of a slab whose W is w. */
-static inline void free_remote(struct hakc_thread *t, void *block, uint64_t w, bool is_sure)
+/*
+ * A block that another thread or process claims, of a slab whose W is w; is_sure and inc: see
+ * struct hakc_outgoing.
+ */
+static inline void free_remote(struct hakc_thread *t, void *block, uint64_t w, bool is_sure,
+			       unsigned inc)
 {
 	struct hakc_outgoing *o = &t->outgoing;
 
+	o->incs[o->n] = inc;
 	o->blocks[o->n++] = (void *)((uintptr_t)block |
 				     (uint64_t)hak_slab_epoch(w) << HAKC_OUTGOING_EPOCH |
 				     (uint64_t)is_sure << HAKC_OUTGOING_SURE);
@@ -214,45 +219,51 @@ static void refuse(struct hakc_thread *t, const void *block, const char *reason)
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
 }
 
+/*
+ * The block of a span of another process that nobody has taken, as it was when W and inc were looked
+ * at. Its owner may make the first ref of it meanwhile, or die.
+ */
+static void free_lent_span(struct hakc_thread *t, const struct hak_location *l, void *block,
+			   unsigned inc)
+{
+	bool is_ours;
+	uint64_t w;
+
+	hak_crossing_begin(t->crossing);
+	w = hak_slab_load(&t->words[l->slot]);
+	is_ours = ((w ^ l->word) & ~HAK_SLAB_TAGGED) == 0 &&
+		  (!(w & HAK_SLAB_TAGGED) ||
+		   hak_tag_free_foreign(hakc_ticket_tag(t->heap, l), t->heap->holder, inc));
+	if (is_ours)
+		free_held_span(t, l, block);
+	hak_crossing_end(t->crossing);
+	hakc_thread_count(t, HAK_STAT_LOST_FREES, !is_ours);
+}
+
 /* A block of a slab or span that may have refs; its tag decides. */
 static void free_tagged(struct hakc_thread *t, const struct hak_location *l, void *block)
 {
 	bool is_span = hak_slab_state(l->word) == HAK_SLAB_SPAN;
-	enum hakc_right right;
+	enum hakc_right right = HAKC_RIGHT_NONE;
+	unsigned inc = 0;
 
 	if (hak_segment_is_free(&t->heap->segment, l)) {
 		hakc_free_report_double(t, block);
 		return;
 	}
-	right = hakc_ticket_free(t, l);
+	right = hakc_ticket_free(t, l, &inc);
 	if (right == HAKC_RIGHT_NONE)
 		refuse(t, block, "it belongs to another, or was freed");
-	else if (right == HAKC_RIGHT_HELD && is_span)
-		free_held_span(t, l, block);
-	else if (is_span && keep_span(t, l->slot, l->word, block))
-		;
-	else if (is_span)
-		retire_span(t, l->slot, l->word, block);
-	else if (right == HAKC_RIGHT_OWN && hakc_thread_claims(t, l->word))
+	else if (!is_span && right == HAKC_RIGHT_OWN && hakc_thread_claims(t, l->word))
 		free_local(t, l, block);
-	else
-		free_remote(t, block, l->word, true);
-}
-
-/* A span of another process that had no tag; its owner may give it one just now, or die. */
-static void free_foreign_span(struct hakc_thread *t, const struct hak_location *l, void *block)
-{
-	struct hak_location now = *l;
-
-	hak_crossing_begin(t->crossing);
-	now.word = hak_slab_load(&t->words[l->slot]);
-	if (now.word == l->word)
+	else if (!is_span)
+		free_remote(t, block, l->word, right != HAKC_RIGHT_LENT, inc);
+	else if (right == HAKC_RIGHT_HELD)
 		free_held_span(t, l, block);
-	hak_crossing_end(t->crossing);
-	if (now.word == (l->word | HAK_SLAB_TAGGED))
-		free_tagged(t, &now, block);
-	else if (now.word != l->word)
-		hakc_thread_count(t, HAK_STAT_LOST_FREES, 1);
+	else if (right == HAKC_RIGHT_LENT)
+		free_lent_span(t, l, block, inc);
+	else if (!keep_span(t, l->slot, l->word, block))
+		retire_span(t, l->slot, l->word, block);
 }
 
 static void free_block(struct hakc_thread *t, const struct hak_location *l, void *block)
@@ -262,11 +273,11 @@ static void free_block(struct hakc_thread *t, const struct hak_location *l, void
 	else if (is_own_span(t, l->word))
 		retire_span(t, l->slot, l->word, block);
 	else if (hak_slab_state(l->word) == HAK_SLAB_SPAN)
-		free_foreign_span(t, l, block);
+		free_lent_span(t, l, block, 0);
 	else if (hak_slab_is_mine(l->word, t->mine))
 		free_local(t, l, block);
 	else
-		free_remote(t, block, l->word, hak_slab_owner(l->word) == t->heap->holder);
+		free_remote(t, block, l->word, hak_slab_owner(l->word) == t->heap->holder, 0);
 }
 
 /* Whatever it may be, in an attached process. */
@@ -311,6 +322,18 @@ void hakc_free_slow(void *block)
 		free_any(block);
 }
 
+/* A block of a TAGGED slab, in its first slot. */
+__attribute__((noinline)) static void free_tagged_start(void *block, struct hakc_thread *t)
+{
+	int saved = errno; /* memory that is given back may change it */
+	struct hak_location l;
+
+	hakc_thread_locate(t, (uintptr_t)block - t->base, &l);
+	if (l.place == HAK_PLACE_BLOCK)
+		free_block(t, &l, block);
+	errno = saved;
+}
+
 /* Parts of it call others at their ends only: nothing is to be saved on the way. */
 void hakc_free_by_word(void *block, struct hakc_thread *t)
 {
@@ -321,9 +344,10 @@ void hakc_free_by_word(void *block, struct hakc_thread *t)
 	if ((uint16_t)w == (uint16_t)t->short_span && offset == 0) {
 		if (!keep_span(t, slot, w, block))
 			retire_span(t, slot, w, block);
-	} else if (hakc_thread_is_start(t, offset, w) && !(w & HAK_SLAB_TAGGED) &&
-		   !hak_slab_is_mine(w, t->mine)) {
-		free_remote(t, block, w, hak_slab_owner(w) == t->heap->holder);
+	} else if ((w & HAK_SLAB_TAGGED) && hakc_thread_is_start(t, offset, w)) {
+		free_tagged_start(block, t);
+	} else if (hakc_thread_is_start(t, offset, w) && !hak_slab_is_mine(w, t->mine)) {
+		free_remote(t, block, w, hak_slab_owner(w) == t->heap->holder, 0);
 	} else {
 		free_any(block);
 	}

@@ -95,7 +95,7 @@ int hakmem_contains(const void *address)
 hakmem_ref_t hakmem_ref(const void *block)
 {
 	int error = 0;
-	struct hakc_thread *t = hakc_thread_get(&error);
+	struct hakc_thread *t = hakc_self->heap ? hakc_self : hakc_thread_get(&error);
 	uint64_t ref = t ? hakc_ticket_make(t, block, &error) : HAK_REF_NONE;
 
 	if (ref == HAK_REF_NONE)
@@ -106,7 +106,7 @@ hakmem_ref_t hakmem_ref(const void *block)
 int hakmem_take(hakmem_ref_t ref, void **ret_block)
 {
 	int error;
-	struct hakc_thread *t = hakc_thread_get(&error);
+	struct hakc_thread *t = hakc_self->heap ? hakc_self : hakc_thread_get(&error);
 
 	return t ? hakc_ticket_take(t, ref, ret_block) : error;
 }

@@ -88,7 +88,8 @@ static inline bool hakc_magazine_grow(struct hakc_magazine *m)
 /*
  * Blocks that others claim, on their way back: each with its slab's epoch above bit 48, which
  * tells if it is still the same slab. SURE: only we can set its bit, since our process owns the
- * slab, or the block by its tag. Flushed when they are so many, or so many bytes.
+ * slab, or the block by its tag. Else the tag's inc as it was when the block was freed tells
+ * whether it is the same block. Flushed when they are so many, or so many bytes.
  */
 #define HAKC_OUTGOING_BLOCKS 256u
 #define HAKC_OUTGOING_BYTES  65536u
@@ -100,6 +101,7 @@ struct hakc_outgoing {
 	uint32_t n_flushes;
 	uint64_t bytes;
 	void *blocks[HAKC_OUTGOING_BLOCKS];
+	uint32_t incs[HAKC_OUTGOING_BLOCKS];
 };
 
 struct hakc_thread {
@@ -162,6 +164,28 @@ static inline bool hakc_thread_sees_block(const struct hakc_thread *t, uint64_t 
 		return false;
 	*ret_word = hak_slab_load(&t->words[slot]);
 	return hakc_thread_is_start(t, offset % HAK_SLOT_BYTES, *ret_word);
+}
+
+/*
+ * hak_segment_locate_offset, quick for most blocks: those that begin in their slab's first slot.
+ */
+static inline void hakc_thread_locate(const struct hakc_thread *t, uint64_t offset,
+				      struct hak_location *ret)
+{
+	uint64_t w;
+	unsigned cls;
+
+	if (__builtin_expect(!hakc_thread_sees_block(t, offset, &w), 0)) {
+		*ret = hak_segment_locate_offset(&t->heap->segment, offset);
+		return;
+	}
+	cls = hak_slab_class(w);
+	ret->place = HAK_PLACE_BLOCK;
+	ret->slot = (uint32_t)(offset >> HAK_SLOT_LG);
+	ret->index = hak_class_index(t->magazines[cls].magic, offset % HAK_SLOT_BYTES);
+	ret->word = w;
+	ret->start = offset;
+	ret->bytes = hak_classes[cls].size;
 }
 
 /*

@@ -37,10 +37,12 @@ static int set_tagged(struct hakc_heap *heap, const struct hak_location *l)
 
 uint64_t hakc_ticket_make(struct hakc_thread *t, const void *block, int *ret_error)
 {
-	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
+	struct hak_location l;
 	uint32_t tag;
-	int r = l.place == HAK_PLACE_BLOCK ? 0 : -EINVAL;
+	int r;
 
+	hakc_thread_locate(t, (uintptr_t)block - t->base, &l);
+	r = l.place == HAK_PLACE_BLOCK ? 0 : -EINVAL;
 	if (r == 0 && !(l.word & HAK_SLAB_TAGGED))
 		r = set_tagged(t->heap, &l);
 	if (r < 0) {
@@ -57,8 +59,9 @@ uint64_t hakc_ticket_make(struct hakc_thread *t, const void *block, int *ret_err
 /* In a crossing, or for a slab of ours: is the block still what the ref names, and is it ours now? */
 static bool take(struct hakc_thread *t, uint64_t ref, uint64_t offset)
 {
-	const struct hak_location l = hak_segment_locate_offset(&t->heap->segment, offset);
+	struct hak_location l;
 
+	hakc_thread_locate(t, offset, &l);
 	return l.place == HAK_PLACE_BLOCK && (l.word & HAK_SLAB_TAGGED) &&
 	       hak_slab_epoch(l.word) == hak_ref_epoch(ref) &&
 	       hak_tag_take(hakc_ticket_tag(t->heap, &l), t->heap->holder, hak_ref_inc(ref));
@@ -100,23 +103,8 @@ unsigned hakc_ticket_owner(const struct hakc_heap *heap, const struct hak_locati
 	}
 }
 
-/*
- * A block of another's slab that nobody has taken, whose tag was seen. The tag
- * is of the same slab if W is the same as before that look.
- */
-static bool free_untaken(struct hakc_thread *t, const struct hak_location *l, uint32_t seen)
-{
-	bool is_ours;
-
-	hak_crossing_begin(t->crossing);
-	is_ours = hak_slab_load(&t->words[l->slot]) == l->word &&
-		  hak_tag_free_foreign(hakc_ticket_tag(t->heap, l), t->heap->holder,
-				       hak_tag_inc(seen));
-	hak_crossing_end(t->crossing);
-	return is_ours;
-}
-
-enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l)
+enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l,
+				 unsigned *ret_inc)
 {
 	hak_u32 *tag = hakc_ticket_tag(t->heap, l);
 	unsigned self = t->heap->holder;
@@ -126,11 +114,12 @@ enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_locatio
 	if (hak_slab_owner(l->word) == self)
 		return hak_tag_free_local(tag, self) ? HAKC_RIGHT_OWN : HAKC_RIGHT_NONE;
 	seen = hak_tag_load(tag);
+	if (hak_tag_state(seen) == HAK_TAG_NONE) {
+		*ret_inc = hak_tag_inc(seen);
+		return HAKC_RIGHT_LENT;
+	}
 	/* No crossing for what is ours by its tag: that keeps the slab. */
-	if (hak_tag_state(seen) == HAK_TAG_NONE ? free_untaken(t, l, seen)
-						: hak_tag_free_held(tag, self))
-		return HAKC_RIGHT_HELD;
-	return HAKC_RIGHT_NONE;
+	return hak_tag_free_held(tag, self) ? HAKC_RIGHT_HELD : HAKC_RIGHT_NONE;
 }
 
 bool hakc_ticket_revoke(struct hakc_heap *heap, const struct hak_location *l)

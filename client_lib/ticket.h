@@ -20,10 +20,15 @@ enum hakc_right {
 	HAKC_RIGHT_NONE, /* nothing: it is somebody else's */
 	HAKC_RIGHT_OWN,	 /* as in an untagged slab of ours */
 	HAKC_RIGHT_HELD, /* its bit may be set at any time; until then it is ours by its tag */
+	HAKC_RIGHT_LENT, /* its owner's: its tag is to be moved with its bit, in a crossing */
 };
 
-/* Frees it as far as the tag goes: no ref of it takes it from here on. */
-enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l);
+/*
+ * Frees it as far as that can be done at once: OWN and HELD, no ref takes it from here on; LENT,
+ * until then. *ret_inc: of LENT, of its tag.
+ */
+enum hakc_right hakc_ticket_free(struct hakc_thread *t, const struct hak_location *l,
+				 unsigned *ret_inc);
 
 /* A span of ours is changed in place: its refs are void. False: it is somebody else's. */
 bool hakc_ticket_revoke(struct hakc_heap *heap, const struct hak_location *l);

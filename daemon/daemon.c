@@ -95,6 +95,8 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	mask_signals(SIG_UNBLOCK);
 	hakd_daemon_count_client(daemon, 0);
 	hakd_liveness_init(daemon);
+	hakd_graces_init(daemon);
+	hakd_orphans_init(daemon);
 	hakd_upkeep_init(daemon);
 	return 0;
 }

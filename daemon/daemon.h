@@ -7,7 +7,8 @@
  *
  *   listener -> peer (a connection) -> dispatch (a request) -> pool
  *                                          |
- *   liveness (a pidfd, a lease a client) -> collect
+ *   liveness (a pidfd, a lease a client) -> collect -> scan, grace -> pool
+ *                                                  +-> orphan (a timer) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
  *
  * What takes long is a job: its work runs on a thread of libuv's pool on
@@ -19,25 +20,33 @@
 #include "daemon/config.h"
 #include "daemon/mem/pool.h"
 #include "daemon/net/listener.h"
+#include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/lease.h"
+#include "daemon/reclaim/orphan.h"
+#include "daemon/reclaim/scan.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
-#define HAKD_COUNTERS(X)                                            \
-	X(connections, "connections accepted")                      \
-	X(attached, "clients that attached")                        \
-	X(detached, "clients that detached")                        \
-	X(deaths, "clients that died or called exec")               \
-	X(leases_over, "of these, found by their lease")            \
-	X(leases_looked_at, "looks at leases of clients in doubt")  \
-	X(disconnects, "clients that hung up and live on")          \
-	X(granted_superslabs, "SuperSlabs granted")                 \
-	X(kept_hits, "of these, returned ones with their pages")    \
-	X(reserve_hits, "of these, from the reserve")               \
-	X(fresh_grants, "of these, backed for the request")         \
-	X(reserve_filled, "SuperSlabs backed for the reserve")      \
-	X(collected_superslabs, "SuperSlabs taken back")            \
-	X(refused_no_memory, "requests refused for want of memory") \
+#define HAKD_COUNTERS(X)                                                \
+	X(connections, "connections accepted")                          \
+	X(attached, "clients that attached")                            \
+	X(detached, "clients that detached")                            \
+	X(deaths, "clients that died or called exec")                   \
+	X(leases_over, "of these, found by their lease")                \
+	X(leases_looked_at, "looks at leases of clients in doubt")      \
+	X(disconnects, "clients that hung up and live on")              \
+	X(granted_superslabs, "SuperSlabs granted")                     \
+	X(kept_hits, "of these, returned ones with their pages")        \
+	X(reserve_hits, "of these, from the reserve")                   \
+	X(fresh_grants, "of these, backed for the request")             \
+	X(reserve_filled, "SuperSlabs backed for the reserve")          \
+	X(collected_superslabs, "SuperSlabs taken back")                \
+	X(inherited_superslabs, "orphans granted to an heir")           \
+	X(graces_waited, "graces that somebody in a crossing held up")  \
+	X(scan_passes, "scans of the pool for dead holders")            \
+	X(scan_freed, "blocks of tagged slabs that scans freed")        \
+	X(scan_survived, "blocks of the dead's slabs that others held") \
+	X(refused_no_memory, "requests refused for want of memory")     \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
@@ -76,6 +85,7 @@ struct hakd_client {
 	struct hakd_peer *peer; /* NULL: disconnected */
 	bool is_busy;		/* a job of it is under way */
 	bool is_leaving;	/* dead or detached: to be collected */
+	bool has_detached;	/* by its own word */
 	bool is_in_doubt;	/* its lease is to be looked at */
 };
 
@@ -90,8 +100,12 @@ struct hakd_daemon {
 	uv_timer_t idle;
 	struct hakd_upkeep upkeep;
 	struct hakd_liveness liveness;
+	struct hakd_graces graces;
+	struct hakd_scan scan;
+	struct hakd_orphans orphans;
 	struct hakd_client *clients[HAK_HOLDER_COUNT];
 	uint32_t generations[HAK_HOLDER_COUNT];
+	unsigned n_holders; /* no client has ever had a slot from here on */
 	unsigned n_clients;
 	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
 	struct hakd_counters counters;

@@ -46,6 +46,8 @@ static void status_json(const Hak__Status *status)
 		hakc_json_hex(&json, "base", pool->base_address);
 		hakc_json_unsigned(&json, "reserve_superslabs", pool->reserve_superslabs);
 		hakc_json_unsigned(&json, "kept_superslabs", pool->kept_superslabs);
+		hakc_json_unsigned(&json, "orphan_superslabs", pool->orphan_superslabs);
+		hakc_json_unsigned(&json, "waiting_superslabs", pool->waiting_superslabs);
 		hakc_json_string(&json, "huge_pages", pool->huge_pages);
 		hakc_json_end_object(&json);
 	}
@@ -70,6 +72,8 @@ static void print_pool(const Hak__PoolStatus *pool)
 	print_bytes("limit", pool->limit_bytes);
 	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
 	       hakc_bytes_text(pool->superslab_bytes, text));
+	printf("  %-20s %" PRIu64 " of the dead, %" PRIu64 " not free yet\n", "  of these",
+	       pool->orphan_superslabs, pool->waiting_superslabs);
 	printf("  %-20s %" PRIu64 " (%" PRIu64 " in reserve, %" PRIu64 " kept)\n",
 	       "warm SuperSlabs", warm, pool->reserve_superslabs, pool->kept_superslabs);
 	printf("  %-20s %s\n", "huge pages", hakc_safe_text(pool->huge_pages, text));

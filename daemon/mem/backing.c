@@ -112,16 +112,33 @@ void hakd_backing_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, unsig
 		hak_slab_grant(&pool->segment.slab_words[head * per + i], owner, true);
 }
 
-void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
+bool hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
 {
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
+	uint64_t all = 0;
 
-	for (uint32_t i = 0; i < n * per; i++)
-		hak_slab_collect(&pool->segment.slab_words[head * per + i]);
+	for (uint32_t i = head * per; i < (head + n) * per; i++) {
+		hak_slab_collect(&pool->segment.slab_words[i]);
+		all |= hak_load_relaxed(&pool->segment.slab_words[i]); /* our own store */
+	}
 	for (uint32_t i = 0; i < n; i++)
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* nobody's by now */
 	if (!keep)
 		hakd_backing_punch(pool, head, n);
+	return all & HAK_SLAB_TAGGED;
+}
+
+void hakd_backing_zero_tags(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	const struct hak_geometry *g = &pool->segment.geometry;
+	uint64_t slots = (uint64_t)n * g->slots_per_superslab;
+	uint64_t bytes = slots * HAK_CLASS_BLOCKS * sizeof(hak_u32);
+	uint64_t at = (uint64_t)head * g->slots_per_superslab * HAK_CLASS_BLOCKS * sizeof(hak_u32);
+
+	/* To zero them is a must, to give back their memory is not. */
+	if (change(pool->heap_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, g->tags_at + at,
+		   bytes) < 0)
+		memset((char *)pool->segment.tags + at, 0, bytes);
 }
 
 static bool has_data(const struct hakd_pool *pool, uint64_t from, uint64_t bytes)

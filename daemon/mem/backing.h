@@ -19,8 +19,14 @@ int hakd_backing_fill(struct hakd_pool *pool, uint32_t head, uint32_t n);
 /* Gives the slab words of a run that has memory to owner; fit for the loop too. */
 void hakd_backing_grant(struct hakd_pool *pool, uint32_t head, uint32_t n, unsigned owner);
 
-/* Takes the slab words of a run from their owner; without keep its memory goes back too. */
-void hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep);
+/*
+ * Takes the slab words of a run from their owner; without keep its memory goes back too. True:
+ * some of its tags say something, see hakd_backing_zero_tags.
+ */
+bool hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep);
+
+/* After a grace: the tags of a run are zero and have no memory. */
+void hakd_backing_zero_tags(struct hakd_pool *pool, uint32_t head, uint32_t n);
 
 /* Gives the memory of a run back. */
 void hakd_backing_punch(struct hakd_pool *pool, uint32_t head, uint32_t n);

@@ -304,7 +304,8 @@ static bool is_passing(const struct hakd_pool *pool, uint32_t superslab)
 
 	if (hak_superslab_state(s) == HAK_SUPERSLAB_BODY)
 		s = hak_load_relaxed(&pool->superslabs[superslab - hak_superslab_length(s)]);
-	return hak_superslab_state(s) != HAK_SUPERSLAB_GRANTED;
+	return hak_superslab_state(s) != HAK_SUPERSLAB_GRANTED &&
+	       hak_superslab_state(s) != HAK_SUPERSLAB_ORPHAN;
 }
 
 int hakd_pool_take_behind(struct hakd_pool *pool, uint32_t first, uint32_t n)
@@ -432,6 +433,9 @@ static bool count_collected(struct hakd_pool *pool, uint32_t n)
 
 bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
+	uint64_t s = hak_load_relaxed(&pool->superslabs[head]); /* the loop's own store */
+
+	pool->n_orphans -= hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN ? n : 0;
 	hak_superslab_begin_collect(&pool->superslabs[head]);
 	return count_collected(pool, n);
 }
@@ -444,11 +448,32 @@ bool hakd_pool_begin_collect_end(struct hakd_pool *pool, uint32_t head, uint32_t
 	return count_collected(pool, hak_superslab_length(s) - stay);
 }
 
+void hakd_pool_disown(struct hakd_pool *pool, uint32_t head, uint32_t n)
+{
+	hak_superslab_disown(&pool->superslabs[head]);
+	pool->n_waiting += n;
+}
+
+void hakd_pool_orphan(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep)
+{
+	hak_superslab_orphan(&pool->superslabs[head]);
+	pool->n_collecting -= n;
+	pool->n_keeping -= keep;
+	pool->n_orphans += n;
+}
+
+void hakd_pool_inherit(struct hakd_pool *pool, uint32_t superslab, unsigned owner)
+{
+	hak_superslab_inherit(&pool->superslabs[superslab], owner);
+	pool->n_orphans--;
+}
+
 void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
 			   uint64_t now)
 {
 	hak_superslab_end_collect(&pool->superslabs[head]);
 	pool->n_collecting -= n;
+	pool->n_waiting -= n;
 	pool->n_keeping -= keep;
 	unmark(pool, head, n, keep ? HAKD_WARM : HAKD_COLD);
 	if (keep)

@@ -19,6 +19,10 @@
  *    |       |  +---- end_collect, keep
  *    +-> (TAKEN) ->   to fill
  *
+ * What is being collected is free after a grace (reclaim/grace.h), or an orphan:
+ * granted to nobody, until an heir asks for memory or its last block has gone.
+ * Both are TAKEN, and count to the limit.
+ *
  * Work that takes long (backing, resetting, punching) is done by workers on
  * SuperSlabs that are TAKEN for it, so nobody else looks at them. What the
  * daemon has taken for itself, to fill or to punch, is "idle".
@@ -61,8 +65,10 @@ struct hakd_pool {
 	uint8_t *states; /* enum hakd_state a SuperSlab */
 	uint32_t n_taken;
 	uint32_t n_idle;       /* of these: being filled or punched for nobody */
-	uint32_t n_collecting; /* of these: being collected */
+	uint32_t n_collecting; /* of those that are taken: being collected, until they are free */
 	uint32_t n_keeping;    /* of these: to be kept */
+	uint32_t n_waiting;    /* of these: wait for a grace, or for the zeroing of tags after it */
+	uint32_t n_orphans;    /* of those that are taken: others hold blocks in them */
 	struct hakd_warm kept; /* returned ones */
 	struct hakd_reserve reserve;
 	uint32_t hint; /* where the search for cold ones begins */
@@ -138,14 +144,22 @@ uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned
 uint32_t hakd_pool_granted_huge(const struct hakd_pool *pool, uint32_t head, unsigned owner);
 
 /*
- * Granted: taken for collection. Returns whether the pages shall be kept; to
+ * Granted, or an orphan: taken for collection. Returns whether the pages shall be kept; to
  * be passed to hakd_backing_reset and hakd_pool_end_collect.
  */
 bool hakd_pool_begin_collect(struct hakd_pool *pool, uint32_t head, uint32_t n);
 /* The same for the end of a huge run of which `stay` stay: it is a run of its own then. */
 bool hakd_pool_begin_collect_end(struct hakd_pool *pool, uint32_t head, uint32_t stay);
+/* All its slab words are reset; it is free when a grace has passed. */
+void hakd_pool_disown(struct hakd_pool *pool, uint32_t head, uint32_t n);
+/* Others hold blocks in it: it stays as it is. */
+void hakd_pool_orphan(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep);
+/* After hakd_pool_disown: free. */
 void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
 			   uint64_t now);
+
+/* An orphan, whose slab words are owner's already: granted to it. */
+void hakd_pool_inherit(struct hakd_pool *pool, uint32_t superslab, unsigned owner);
 
 /* How huge pages are used: "collapse", "advise", "none: <reason>". */
 const char *hakd_pool_huge_text(const struct hakd_pool *pool, char text[96]);

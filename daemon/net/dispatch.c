@@ -15,6 +15,7 @@
 #include "daemon/net/job.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
+#include "daemon/reclaim/collect.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
@@ -86,6 +87,8 @@ static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsi
 		return NULL;
 	}
 	daemon->clients[slot] = client;
+	if (daemon->n_holders <= slot)
+		daemon->n_holders = slot + 1;
 	peer->client = client;
 	write_holder(client, peer, name);
 	daemon->counters.attached++;
@@ -140,8 +143,10 @@ static bool take_end(struct hakd_job *job, const Hak__Giveback *g)
 
 	if (n == 0 || stay == 0 || stay >= n || g->n_superslabs != 1)
 		return false;
-	job->runs[job->n_runs++] = (struct hakd_run){head + stay, n - stay,
-						     hakd_pool_begin_collect_end(pool, head, stay)};
+	job->runs[job->n_runs++] = (struct hakd_run){
+		.head = head + stay,
+		.n = n - stay,
+		.keep = hakd_pool_begin_collect_end(pool, head, stay)};
 	return true;
 }
 
@@ -157,7 +162,7 @@ static bool take_back(struct hakd_job *job, const Hak__Giveback *g)
 		if (n == 0) /* not theirs; the others go back all the same */
 			continue;
 		job->runs[job->n_runs++] = (struct hakd_run){
-			head, n, hakd_pool_begin_collect(pool, head, n)};
+			.head = head, .n = n, .keep = hakd_pool_begin_collect(pool, head, n)};
 	}
 	return job->n_runs > 0;
 }
@@ -179,7 +184,7 @@ static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g
 		return true;
 	}
 	job->request_id = id;
-	hakd_job_collect(job);
+	hakd_collect_runs(job);
 	return true;
 }
 
@@ -190,8 +195,8 @@ static bool bye(struct hakd_peer *peer, uint64_t id)
 	if (!client || client->is_leaving)
 		return false;
 	peer->daemon->counters.detached++;
-	client->is_leaving = true;
-	hakd_job_collect_client(client, peer, id);
+	client->is_leaving = client->has_detached = true;
+	hakd_collect_client(client, peer, id);
 	return true;
 }
 

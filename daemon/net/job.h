@@ -14,6 +14,11 @@ struct hakd_run {
 	uint32_t head;
 	uint32_t n;
 	bool keep;
+	/* Of one that is on its way back, see reclaim/: */
+	bool has_tags; /* that are to be zeroed */
+	bool survives; /* others hold blocks in it */
+	bool has_room; /* an orphan: slots are in no slab */
+	bool has_changed;
 };
 
 /* What a client asked for. */
@@ -31,7 +36,9 @@ struct hakd_audit;
 
 struct hakd_job {
 	uv_work_t work;
-	struct hakd_job *next; /* of those that wait, see upkeep.h */
+	struct hakd_job *next; /* of those that wait: upkeep.h, reclaim/grace.h, reclaim/scan.h */
+	void (*passed)(struct hakd_job *job); /* of the last two: what it waits for has come */
+	struct hakd_grace grace;
 	struct hakd_daemon *daemon;
 	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
 	struct hakd_client *client; /* NULL: of nobody */
@@ -45,6 +52,8 @@ struct hakd_job {
 	struct hak_census census;
 	struct hak_census *censuses; /* of a query's holders, from first_holder on */
 	struct hakd_audit *audit;    /* of a check */
+	struct hak_scan found;	     /* of a client that has left, in its own runs */
+	uint32_t next_run;	     /* likewise: which is scanned next */
 	uint32_t first_holder;
 	uint32_t n_holders;
 	uint32_t n_runs;
@@ -57,17 +66,13 @@ struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer
 			      struct hakd_client *client, uint32_t n_runs);
 void hakd_job_start(struct hakd_job *job);
 
-/* Frees a job that is over; its client, if it left meanwhile, is collected. */
+/* Frees a job that is over; its client as below. */
 void hakd_job_finish(struct hakd_job *job);
 
-/*
- * Takes back the runs of a job that hakd_pool_begin_collect has been called
- * for; `end` runs when they are free.
- */
-void hakd_job_collect(struct hakd_job *job);
+/* The next step of a job that waited, on the loop; then it is freed, unless it goes on. */
+void hakd_job_go_on(struct hakd_job *job, void (*step)(struct hakd_job *job));
 
-/* Takes back everything of a client that is leaving, then frees its slot; replies to peer. */
-void hakd_job_collect_client(struct hakd_client *client, struct hakd_peer *peer,
-			     uint64_t request_id);
+/* No job of this client is under way any more: if it left meanwhile, it is collected. */
+void hakd_job_release_client(struct hakd_client *client);
 
 #endif

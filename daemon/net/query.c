@@ -31,6 +31,8 @@ static void end_status(struct hakd_job *job)
 	p.granted_superslabs = pool->n_taken - pool->n_idle;
 	p.reserve_superslabs = pool->reserve.warm.n;
 	p.kept_superslabs = pool->kept.n;
+	p.orphan_superslabs = pool->n_orphans;
+	p.waiting_superslabs = pool->n_waiting;
 	p.huge_pages = (char *)(uintptr_t)hakd_pool_huge_text(pool, huge_pages);
 	p.superslab_bytes = UINT64_C(1) << pool->segment.geometry.superslab_lg;
 	p.clients = daemon->n_clients;

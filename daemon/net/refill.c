@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stages by their cost: SuperSlabs that were returned and have their pages, the
- * reserve, cold ones. The first two are answered at once on the loop, with what
- * there is, all of one kind; the last, and runs, are backed by a job. A run may
+ * Stages by their cost: orphans with room, SuperSlabs that were returned and have
+ * their pages, the reserve, cold ones. All but the last are answered at once on the
+ * loop, with what there is, all of one kind; the last, and runs, are backed by a job. A run may
  * need room that warm SuperSlabs take: its job punches them first.
  *
  * A run that is to be longer takes the SuperSlabs behind it, warm ones too, and
@@ -41,7 +41,9 @@ static void refuse(struct hakd_job *job)
 			 hak_error_text(HAK_E_NO_MEMORY));
 }
 
-static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, bool zeroed)
+enum kind { KIND_ZEROED, KIND_KEPT, KIND_INHERITED };
+
+static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, enum kind kind)
 {
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Grant answer = HAK__GRANT__INIT;
@@ -49,7 +51,8 @@ static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, bool ze
 	answer.n_superslabs = n;
 	answer.superslabs = superslabs;
 	answer.huge = job->refill.huge;
-	answer.zeroed = zeroed;
+	answer.zeroed = kind == KIND_ZEROED;
+	answer.inherited = kind == KIND_INHERITED;
 	if (job->refill.extends)
 		answer.length = hakd_pool_granted(job->daemon->pool, superslabs[0],
 						  job->client->holder);
@@ -60,7 +63,7 @@ static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, bool ze
 }
 
 /* n runs are prepared: granted and told. */
-static void grant(struct hakd_job *job, uint32_t n, bool zeroed, uint64_t *counter)
+static void grant(struct hakd_job *job, uint32_t n, enum kind kind, uint64_t *counter)
 {
 	struct hakd_daemon *daemon = job->daemon;
 	uint32_t extended = job->refill.extends - 1; /* if it does */
@@ -71,6 +74,8 @@ static void grant(struct hakd_job *job, uint32_t n, bool zeroed, uint64_t *count
 
 		if (job->refill.extends)
 			hakd_pool_extend(daemon->pool, extended, run->n);
+		else if (kind == KIND_INHERITED)
+			hakd_pool_inherit(daemon->pool, run->head, job->client->holder);
 		else
 			hakd_pool_grant(daemon->pool, run->head, run->n, job->refill.huge,
 					job->client->holder);
@@ -78,7 +83,7 @@ static void grant(struct hakd_job *job, uint32_t n, bool zeroed, uint64_t *count
 		*counter += run->n;
 		superslabs[i] = job->refill.extends ? extended : run->head;
 	}
-	tell(job, superslabs, n, zeroed);
+	tell(job, superslabs, n, kind);
 }
 
 /* On a worker: makes room, then backs as many runs as there is memory for, from the first on. */
@@ -109,7 +114,7 @@ static void run_cold(struct hakd_job *job)
 static void add_idle(struct hakd_job *job, const uint32_t *superslabs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		job->runs[job->n_runs + i] = (struct hakd_run){superslabs[i], 1, false};
+		job->runs[job->n_runs + i] = (struct hakd_run){.head = superslabs[i], .n = 1};
 	job->n_idle = n;
 }
 
@@ -133,7 +138,7 @@ static void end_cold(struct hakd_job *job)
 	for (uint32_t i = n; i < job->n_runs; i++)
 		hakd_pool_put_back(pool, job->runs[i].head, job->runs[i].n);
 	if (n > 0)
-		grant(job, n, true, &job->daemon->counters.fresh_grants);
+		grant(job, n, KIND_ZEROED, &job->daemon->counters.fresh_grants);
 	else
 		refuse(job);
 }
@@ -148,11 +153,26 @@ static bool serve_warm(struct hakd_job *job)
 
 	n = hakd_pool_take_warm(pool, n, superslabs, &zeroed);
 	for (uint32_t i = 0; i < n; i++) {
-		job->runs[i] = (struct hakd_run){superslabs[i], 1, false};
+		job->runs[i] = (struct hakd_run){.head = superslabs[i], .n = 1};
 		hakd_backing_grant(pool, superslabs[i], 1, job->client->holder);
 	}
 	if (n > 0)
-		grant(job, n, zeroed, zeroed ? &counters->reserve_hits : &counters->kept_hits);
+		grant(job, n, zeroed ? KIND_ZEROED : KIND_KEPT,
+		      zeroed ? &counters->reserve_hits : &counters->kept_hits);
+	return n > 0;
+}
+
+/* Orphans first: they take up room already, and have their pages. */
+static bool serve_inherited(struct hakd_job *job)
+{
+	uint32_t superslabs[HAKD_WARM_MAX];
+	uint32_t n = job->refill.count < HAKD_WARM_MAX ? job->refill.count : HAKD_WARM_MAX;
+
+	n = hakd_orphans_take(job->daemon, n, job->client->holder, superslabs);
+	for (uint32_t i = 0; i < n; i++)
+		job->runs[i] = (struct hakd_run){.head = superslabs[i], .n = 1};
+	if (n > 0)
+		grant(job, n, KIND_INHERITED, &job->daemon->counters.inherited_superslabs);
 	return n > 0;
 }
 
@@ -164,7 +184,7 @@ static bool is_extended(struct hakd_job *job)
 	if (!job->refill.extends ||
 	    hakd_pool_granted(job->daemon->pool, head, job->client->holder) < job->refill.count)
 		return false;
-	tell(job, &head, 1, false);
+	tell(job, &head, 1, KIND_KEPT);
 	return true;
 }
 
@@ -198,7 +218,7 @@ static int take(struct hakd_job *job)
 	} else {
 		r = hakd_pool_take(pool, &n, superslabs);
 		for (uint32_t i = 0; i < n && r == 0; i++)
-			job->runs[i] = (struct hakd_run){superslabs[i], 1, false};
+			job->runs[i] = (struct hakd_run){.head = superslabs[i], .n = 1};
 	}
 	if (r < 0)
 		return r;
@@ -213,11 +233,13 @@ void hakd_refill_try(struct hakd_job *job)
 	int r = -ENOMEM;
 
 	if (!job->client->is_leaving) {
-		if (job->refill.huge ? is_extended(job) : serve_warm(job)) {
+		if (job->refill.huge ? is_extended(job) : serve_inherited(job) || serve_warm(job)) {
 			hakd_job_finish(job);
 			return;
 		}
 		r = take(job);
+		if (r == -ENOMEM && !job->refill.huge && hakd_orphans_are_unsettled(job->daemon))
+			r = -EAGAIN;
 	}
 	if (r == 0) {
 		hakd_job_start(job);

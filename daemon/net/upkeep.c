@@ -64,7 +64,7 @@ static void fill(struct hakd_daemon *daemon)
 		return;
 	}
 	job->n_runs = 1;
-	job->runs[0] = (struct hakd_run){superslab, 1, false};
+	job->runs[0] = (struct hakd_run){.head = superslab, .n = 1};
 	job->run = run_fill;
 	job->end = end_fill;
 	upkeep->is_filling = true;
@@ -94,7 +94,7 @@ static void punch(struct hakd_daemon *daemon, const uint32_t *superslabs, uint32
 		return;
 	}
 	for (; job->n_runs < n; job->n_runs++)
-		job->runs[job->n_runs] = (struct hakd_run){superslabs[job->n_runs], 1, false};
+		job->runs[job->n_runs] = (struct hakd_run){.head = superslabs[job->n_runs], .n = 1};
 	job->run = run_punch;
 	job->end = end_punch;
 	hakd_job_start(job);

@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/net/job.h"
+#include "daemon/reclaim/collect.h"
 #include "daemon/util/log.h"
 
 #ifndef SO_PEERPIDFD
@@ -85,7 +85,7 @@ static void bury(struct hakd_client *client)
 	client->daemon->counters.deaths++;
 	client->is_leaving = true;
 	if (!client->is_busy) /* else when its job ends */
-		hakd_job_collect_client(client, NULL, 0);
+		hakd_collect_client(client, NULL, 0);
 }
 
 static void on_death(uv_poll_t *handle, int status, int events)

@@ -267,6 +267,13 @@ uint32_t hak_check_superslab(const struct hak_segment *segment, uint32_t index,
 	return hak_superslab_length(walk.s);
 }
 
+/* Orphans, and what waits for a grace; its bodies are nobody's first. */
+static bool may_be_nobodys(const struct walk *walk)
+{
+	return hak_superslab_state(walk->s) == HAK_SUPERSLAB_RECLAIMING ||
+	       hak_superslab_state(walk->s) == HAK_SUPERSLAB_ORPHAN;
+}
+
 /* The bodies of a run in the registry; the first one that isn't its is told. */
 static void check_bodies(const struct walk *walk)
 {
@@ -278,7 +285,8 @@ static void check_bodies(const struct walk *walk)
 
 		if (hak_superslab_state(body) == HAK_SUPERSLAB_BODY &&
 		    hak_superslab_length(body) == i &&
-		    hak_superslab_owner(body) == hak_superslab_owner(walk->s))
+		    (hak_superslab_owner(body) == hak_superslab_owner(walk->s) ||
+		     (hak_superslab_owner(body) == HAK_HOLDER_NONE && may_be_nobodys(walk))))
 			continue;
 		if (stays(walk, &head[i], body))
 			note_superslab(walk, HAK_ANOMALY_RUN, body);
@@ -296,6 +304,8 @@ static bool check_holder(const struct walk *walk)
 	enum hak_holder_state state = hak_holder_state(holder);
 	const uint32_t *generations = walk->audit->generations;
 
+	if (owner == HAK_HOLDER_NONE && may_be_nobodys(walk))
+		return true;
 	if (owner < HAK_HOLDER_FIRST ||
 	    (state != HAK_HOLDER_ATTACHED && state != HAK_HOLDER_RECLAIMING)) {
 		if (!stays(walk, word, holder))

@@ -88,7 +88,8 @@ void hak_superslab_begin_collect(hak_u64 *head)
 	     hak_superslab_length(s), hak_superslab_grant(s));
 }
 
-void hak_superslab_orphan(hak_u64 *head)
+/* A run that is being collected is nobody's from now on. */
+static void leave(hak_u64 *head, enum hak_superslab_state state)
 {
 	uint64_t s = hak_load_relaxed(head);
 	uint32_t n = hak_superslab_length(s);
@@ -97,8 +98,17 @@ void hak_superslab_orphan(hak_u64 *head)
 	for (uint32_t i = n; i-- > 1;)
 		move(&head[i], HAK_SUPERSLAB_BODY, true, HAK_HOLDER_NONE, i,
 		     hak_superslab_grant(hak_load_relaxed(&head[i])));
-	move(head, HAK_SUPERSLAB_ORPHAN, hak_superslab_is_huge(s), HAK_HOLDER_NONE, n,
-	     hak_superslab_grant(s));
+	move(head, state, hak_superslab_is_huge(s), HAK_HOLDER_NONE, n, hak_superslab_grant(s));
+}
+
+void hak_superslab_orphan(hak_u64 *head)
+{
+	leave(head, HAK_SUPERSLAB_ORPHAN);
+}
+
+void hak_superslab_disown(hak_u64 *head)
+{
+	leave(head, HAK_SUPERSLAB_RECLAIMING);
 }
 
 void hak_superslab_inherit(hak_u64 *head, unsigned owner)

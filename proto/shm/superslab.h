@@ -22,6 +22,7 @@
  *   FREE --extend-> BODY (before its head's length)
  *                   BODY (after its head's length) --shorten-> RECLAIMING
  *
+ * RECLAIMING with owner 0: all its slab words are reset, it is FREE after a grace.
  * ORPHAN: its owner is dead, others hold blocks in it; owner 0. One that isn't
  * huge goes to the next client that asks for memory, as it is.
  *
@@ -38,6 +39,8 @@
  * | shorten | the run is what it was, no block in  | bodies behind the run's length:  |
  * |         | its end                              | free, their slots not yet reset  |
  * | orphan  | RECLAIMING: scanned again            | nobody's, blocks live on         |
+ * | disown  | RECLAIMING: scanned again, which     | no scan is due any more, only a  |
+ * |         | finds nothing                        | grace                            |
  * | inherit | nobody's; slab words may name the    | all is granted                   |
  * |         | heir already: written again          |                                  |
  */
@@ -121,6 +124,9 @@ void hak_superslab_begin_collect(hak_u64 *head);
 
 /* RECLAIMING -> ORPHAN: its blocks that others hold stay; its words are nobody's. */
 void hak_superslab_orphan(hak_u64 *head);
+
+/* RECLAIMING, and nobody's: its slab words are reset, what it waits for is a grace. */
+void hak_superslab_disown(hak_u64 *head);
 
 /* ORPHAN -> GRANTED, one that isn't huge; the generation goes on by 1. */
 void hak_superslab_inherit(hak_u64 *head, unsigned owner);

@@ -101,6 +101,8 @@ static void test_the_status_as_json_has_its_promised_members(void **state)
 	check_number(pool, "anomalies", 0, 0);
 	check_number(pool, "reserve_superslabs", 0, 4);
 	check_number(pool, "kept_superslabs", 0, 32);
+	check_number(pool, "orphan_superslabs", 0, 0);
+	check_number(pool, "waiting_superslabs", 0, 0);
 	assert_true(json_is_string(json_object_get(pool, "huge_pages")));
 	json_decref(status);
 	hakmem_free(block);
@@ -118,6 +120,8 @@ static void test_the_status_as_text_names_daemon_and_pool(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  limit                64.0 MiB\n");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  huge pages           ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, " in reserve, ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0,
+	      "    of these           0 of the dead, 0 not free yet\n");
 }
 
 static void test_the_stats_count_what_clients_and_daemon_did(void **state)

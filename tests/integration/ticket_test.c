@@ -14,6 +14,7 @@
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/ref.h"
+#include "proto/shm/size_class.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
@@ -154,31 +155,47 @@ static void test_a_realloc_voids_the_refs(void **state)
 	check_nothing_lives();
 }
 
-/* An address that has been cut into blocks of another size has no ticket of before. */
+static bool is_low(const char *block)
+{
+	return (uintptr_t)block % HAK_SLOT_BYTES < HAK_SLOT_BYTES / 2;
+}
+
+/*
+ * An address that has been cut into blocks of another size has no ticket of
+ * before. Each slab's low half is freed when it has no refs yet, so that the
+ * tags that the addresses of its high half get then are as new.
+ */
 static void test_a_ref_is_void_when_its_slab_is_cut_anew(void **state)
 {
 	static char *blocks[MANY];
 	static hakmem_ref_t refs[MANY];
-	unsigned n = 0;
+	char *stays = make(5000, 0); /* else the SuperSlab would go back to the daemon */
 
 	(void)state;
-	for (; n < MANY; n++) {
-		blocks[n] = make(96, n);
-		refs[n] = hakmem_ref(blocks[n]);
-	}
-	while (n > 0)
-		hakmem_free(blocks[--n]);
+	for (unsigned i = 0; i < MANY; i++)
+		blocks[i] = make(96, i);
+	for (unsigned i = 0; i < MANY; i++)
+		if (is_low(blocks[i]))
+			hakmem_free(blocks[i]);
 	hakmem_trim();
-	for (; n < MANY; n++)
-		blocks[n] = make(192, n); /* every other one begins where one of 96 began */
-	for (n = 0; n < MANY; n++)
-		hakmem_ref(blocks[n]);
-	for (n = 0; n < MANY; n++)
-		check_stale(refs[n]);
-	for (n = 0; n < MANY; n++) {
-		assert_true(is_as_made(blocks[n], 192, n));
-		hakmem_free(blocks[n]);
+	for (unsigned i = 0; i < MANY; i++)
+		refs[i] = is_low(blocks[i]) ? 0 : hakmem_ref(blocks[i]);
+	for (unsigned i = 0; i < MANY; i++)
+		if (!is_low(blocks[i]))
+			hakmem_free(blocks[i]);
+	hakmem_trim();
+	for (unsigned i = 0; i < MANY; i++) { /* every other one begins where one of 96 began */
+		blocks[i] = make(192, i);
+		hakmem_ref(blocks[i]);
 	}
+	for (unsigned i = 0; i < MANY; i++)
+		if (refs[i])
+			check_stale(refs[i]);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_true(is_as_made(blocks[i], 192, i));
+		hakmem_free(blocks[i]);
+	}
+	hakmem_free(stays);
 	check_nothing_lives();
 }
 
@@ -256,6 +273,40 @@ static void test_a_block_that_was_taken_is_the_takers(void **state)
 	hakt_process_tell(&child);
 	hakt_process_wait_done(&child);
 	hakt_process_end(&child);
+}
+
+static int free_what_is_anothers(const void *context)
+{
+	(void)context;
+	HAKT_EXPECT(hakmem_attach(NULL) == 0);
+	for (unsigned i = 0; i < N_SIZES; i++)
+		hakmem_free(shared->blocks[i]);
+	HAKT_EXPECT(refused() == N_SIZES);
+	return 0;
+}
+
+static void test_a_free_by_a_third_is_refused(void **state)
+{
+	struct hakt_process child = {0};
+	unsigned n = N_SIZES;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		shared->blocks[i] = make(sizes[i], i);
+		shared->refs[i] = hakmem_ref(shared->blocks[i]);
+	}
+	hakt_process_fork(&child, take_all, &n);
+	hakt_process_wait_output(&child, 1, "taken");
+	hakt_process_run_child(free_what_is_anothers, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(hakmem_owner(shared->blocks[i], NULL), HAKMEM_OWNER_OTHER);
+		assert_true(is_as_made(shared->blocks[i], sizes[i], i));
+	}
+	hakt_process_tell(&child);
+	hakt_process_tell(&child);
+	hakt_process_wait_done(&child);
+	hakt_process_end(&child);
+	check_nothing_lives();
 }
 
 static int free_all(const void *context)
@@ -392,6 +443,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_ref_is_void_when_its_slab_is_cut_anew, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_is_no_ref_is_not_taken, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_block_that_was_taken_is_the_takers, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_free_by_a_third_is_refused, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_block_that_was_lent_may_be_freed_by_the_receiver,
 					start, stop),
 	cmocka_unit_test_setup_teardown(test_a_taker_may_realloc, start, stop),

@@ -108,6 +108,8 @@ struct hakt_status hakt_daemon_status(const struct hakt_daemon *daemon)
 	status.anomalies = pool->anomalies;
 	status.reserve_superslabs = pool->reserve_superslabs;
 	status.kept_superslabs = pool->kept_superslabs;
+	status.orphan_superslabs = pool->orphan_superslabs;
+	status.waiting_superslabs = pool->waiting_superslabs;
 	snprintf(status.huge_pages, sizeof(status.huge_pages), "%s", pool->huge_pages);
 	hak__reply__free_unpacked(reply, NULL);
 	return status;

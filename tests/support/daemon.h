@@ -32,6 +32,8 @@ struct hakt_status {
 	unsigned long long anomalies;
 	unsigned long long reserve_superslabs;
 	unsigned long long kept_superslabs;
+	unsigned long long orphan_superslabs;
+	unsigned long long waiting_superslabs;
 	char huge_pages[96];
 };
 

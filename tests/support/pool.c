@@ -9,7 +9,7 @@
 
 static char *reserve(uint64_t bytes, int protection)
 {
-	void *memory = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	void *memory = mmap(NULL, bytes, protection, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
 			    -1, 0);
 
 	assert_true(memory != MAP_FAILED);

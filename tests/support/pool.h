@@ -4,7 +4,7 @@
 
 /*
  * A pool without a daemon: registry and heap of a real geometry in anonymous,
- * sparse memory of this process. All calls fail the test on error.
+ * sparse memory of this process and its children. All calls fail the test on error.
  */
 
 #include "proto/shm/check.h"

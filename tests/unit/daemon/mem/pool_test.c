@@ -58,6 +58,7 @@ static void collect(uint32_t superslab, uint64_t now)
 	bool keep = hakd_pool_begin_collect(pool, superslab, 1);
 
 	hakd_backing_reset(pool, superslab, 1, keep);
+	hakd_pool_disown(pool, superslab, 1);
 	hakd_pool_end_collect(pool, superslab, 1, keep, now);
 }
 
@@ -170,6 +171,7 @@ static void test_the_last_one_is_not_refused_for_a_collection(void **state)
 	(void)state;
 	assert_true(keep);
 	assert_int_equal(hakd_pool_take(pool, &n, got), -EAGAIN);
+	hakd_pool_disown(pool, first, 1);
 	hakd_pool_end_collect(pool, first, 1, keep, 0);
 	assert_int_equal(hakd_pool_take_warm(pool, 1, got, &zeroed), 1);
 }
@@ -236,6 +238,7 @@ static void test_the_end_of_a_run_is_collected_without_it(void **state)
 	assert_int_equal(hakd_pool_granted_huge(pool, head, OWNER), 2);
 	assert_int_equal(hakd_pool_take_behind(pool, head + 2, 1), -EAGAIN);
 	assert_int_equal(hakd_pool_take_behind(pool, head + 5, 1), -EAGAIN);
+	hakd_pool_disown(pool, head + 2, 4);
 	hakd_pool_end_collect(pool, head + 2, 4, false, 0);
 	assert_int_equal(pool->n_taken, 2);
 	assert_int_equal(pool->n_collecting, 0);
