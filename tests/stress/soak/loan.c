@@ -13,6 +13,7 @@
 #include "tests/stress/contents.h"
 
 #define TAKE_BACK_NS UINT64_C(50000000)
+#define FREED_NS     UINT64_C(100000000) /* by then it is probably flushed */
 
 static uint64_t pack(uint64_t number, enum soak_loan_state state, unsigned borrower)
 {
@@ -38,7 +39,7 @@ void soak_lend(struct soak_worker *w)
 	hak_store_release(&loan->ref, 0);
 	hak_store_release(&loan->may_free, item.is_made);
 	hak_store_release(&loan->since, soak_now());
-	if (!soak_is_lent_only(soak_name_size(item.name)) && soak_below(w, 2)) {
+	if (!soak_is_lent_only(soak_name_size(item.name))) {
 		hakmem_ref_t ref = hakmem_ref(item.block);
 
 		if (!ref && errno != ENOMEM)
@@ -104,6 +105,10 @@ static bool free_borrowed(struct soak_worker *w, struct soak_loan *loan, unsigne
 	is_ours = !hak_load_acquire(&client->is_ending) &&
 		  hak_cas_acq_rel(&loan->word, &word, freeing);
 	if (is_ours) {
+		if (!hak_load_acquire(&loan->ref))
+			hak_store_release(&w->thread->unflushed,
+					  hak_load_relaxed(&w->thread->unflushed) |
+						  UINT64_C(1) << soak_client_of(lender));
 		soak_pass();
 		hakmem_free((void *)(uintptr_t)hak_load_acquire(&loan->block));
 		hak_store_release(&loan->word, (freeing & ~UINT64_C(0xff)) | SOAK_FREED);
@@ -137,16 +142,21 @@ void soak_borrow(struct soak_worker *w)
 	hak_cas_acq_rel(&loan->word, &word, (word & ~UINT64_C(0xff)) | SOAK_RETURNED);
 }
 
-/* The borrower died while it freed it: a ticket of before tells whether it has. */
-static void settle_unknown(struct soak_worker *w, struct soak_loan *loan)
+/* The borrower has freed it, or died while it did: a ticket of before tells whether it is free. */
+static void settle_freed(struct soak_worker *w, struct soak_loan *loan)
 {
 	struct soak_item item = {.name = hak_load_acquire(&loan->name)};
 	uint64_t ref = hak_load_acquire(&loan->ref);
+	int r = ref ? hakmem_take(ref, &item.block) : -ESTALE;
 
-	if (ref && hakmem_take(ref, &item.block) == 0)
-		soak_item_hold(w, &item);
-	else if (!ref)
-		hak_add_relaxed(&w->client->n_unknown, 1);
+	if (r == 0) {
+		soak_item_hold(w,
+			       &item); /* the name is as it was: it is looked at when it leaves */
+		soak_count(w, SOAK_UNFREED);
+	} else if (r != -ESTALE) {
+		soak_fail(w, SOAK_E_REFUSED, "taking %llx, which was lent: %s",
+			  (unsigned long long)ref, strerror(-r));
+	}
 }
 
 /* False: the loan goes on. */
@@ -168,9 +178,15 @@ static bool settle(struct soak_worker *w, struct soak_loan *loan, bool is_final)
 		soak_item_hold(w, &item);
 		break;
 	case SOAK_UNKNOWN:
-		settle_unknown(w, loan);
+		if (!hak_load_acquire(&loan->ref)) /* relaxed: who reads it asked us before */
+			hak_add_relaxed(&w->client->n_unknown, 1);
+		settle_freed(w, loan);
 		break;
 	case SOAK_FREED:
+		if (!is_final && hak_load_acquire(&loan->ref) &&
+		    soak_now() - hak_load_acquire(&loan->since) < FREED_NS)
+			return false;
+		settle_freed(w, loan);
 		break;
 	default:
 		return false;

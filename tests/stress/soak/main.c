@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/stress/soak/audit.h"
+#include "tests/stress/soak/dump.h"
 #include "tests/stress/soak/worker.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
@@ -33,6 +34,7 @@ struct soak_driver {
 	struct soak_table *table;
 	struct hakt_daemon hakd;
 	pid_t auditor;
+	pid_t pids[SOAK_CLIENTS_MAX]; /* -1: it has ended */
 	uint64_t random;
 	double rate; /* of ends, a second */
 	uint64_t begin, end, next_line;
@@ -43,27 +45,27 @@ struct soak_driver {
 
 static void start_client(struct soak_driver *d, unsigned i)
 {
-	struct soak_client *client = &d->table->clients[i];
+	pid_t pid;
 
-	hak_add_relaxed(&client->life, 1); /* relaxed: the fork comes behind it */
+	hak_add_relaxed(&d->table->clients[i].life, 1); /* relaxed: the fork comes behind it */
 	fflush(NULL);
-	client->pid = fork();
-	if (client->pid == 0)
+	pid = fork();
+	if (pid == 0)
 		soak_client_run(d->table, i);
-	if (client->pid < 0)
+	d->pids[i] = pid;
+	if (pid < 0)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_REFUSED, "fork: %s", strerror(errno));
 }
 
 /* How it ended, if it has: it must be by our signal or, told to, with 0. */
 static bool has_ended(struct soak_driver *d, unsigned i, bool was_told, bool wait)
 {
-	struct soak_client *client = &d->table->clients[i];
 	int status;
-	pid_t pid = waitpid(client->pid, &status, wait ? 0 : WNOHANG);
+	pid_t pid = waitpid(d->pids[i], &status, wait ? 0 : WNOHANG);
 
 	if (pid == 0)
 		return false;
-	client->pid = 0;
+	d->pids[i] = -1;
 	if (pid > 0 && (was_told ? WIFEXITED(status) && WEXITSTATUS(status) == 0
 				 : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		return true;
@@ -82,7 +84,7 @@ static void look_after_all(struct soak_driver *d)
 	int status;
 
 	for (unsigned i = 0; i < d->table->n_clients; i++)
-		if (d->table->clients[i].pid > 0 && has_ended(d, i, false, false))
+		if (d->pids[i] > 0 && has_ended(d, i, false, false))
 			soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "client %u has gone", i);
 	if (waitpid(d->hakd.pid, &status, WNOHANG) != 0)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "the daemon has gone");
@@ -92,8 +94,8 @@ static void look_after_all(struct soak_driver *d)
 
 static void go_on(struct soak_driver *d, unsigned i)
 {
-	if (d->stopped_until[i])
-		kill(d->table->clients[i].pid, SIGCONT);
+	if (d->stopped_until[i] && d->pids[i] > 0)
+		kill(d->pids[i], SIGCONT);
 	d->stopped_until[i] = 0;
 }
 
@@ -118,8 +120,10 @@ static bool replace(struct soak_driver *d, unsigned i, enum soak_order order)
 
 	if (!soak_table_begin_end(d->table, i))
 		return false;
+	if (d->pids[i] <= 0) /* it has ended by itself, which is an error */
+		return false;
 	if (order == SOAK_GO_ON) {
-		kill(client->pid, SIGKILL);
+		kill(d->pids[i], SIGKILL);
 		has_ended(d, i, false, true);
 		d->stopped_until[i] = 0;
 		d->n_kills++;
@@ -145,7 +149,8 @@ static void strike(struct soak_driver *d)
 	if (kind < 4) {
 		replace(d, i, kind < 2 ? SOAK_DETACH : SOAK_EXIT);
 	} else if (kind < 7) {
-		kill(d->table->clients[i].pid, SIGSTOP);
+		if (d->pids[i] > 0)
+			kill(d->pids[i], SIGSTOP);
 		d->stopped_until[i] = soak_now() + hakt_random(&d->random) % (SECOND / 5) + 1;
 	} else if (kind < 8) {
 		for (unsigned k = 0; k < n / 2; k++)
@@ -268,6 +273,15 @@ static void count_leaks(struct soak_driver *d, const struct soak_state *state, b
 			(unsigned long long)state->nobodys, (unsigned long long)state->superslabs,
 			(unsigned long long)state->orphans);
 	d->leaked += blocks ? blocks : superslabs;
+	if (blocks) {
+		pid_t pid;
+
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0)
+			soak_dump(d->hakd.socket);
+		waitpid(pid, NULL, 0);
+	}
 }
 
 /* Everybody frees everything; nothing may be left. */
@@ -275,17 +289,18 @@ static void settle(struct soak_driver *d)
 {
 	struct soak_state state;
 
-	next_phase(d);
-	wait_phase(d);
-	/* Who can't know whether a block of its own was freed leaves, and takes it along. */
-	for (unsigned i = 0; i < d->table->n_clients && !is_wrong(d); i++)
-		if (hak_load_acquire(&d->table->clients[i].n_unknown))
-			replace(d, i, SOAK_DETACH);
 	for (unsigned i = 0; i < SOAK_PHASES - 1; i++) {
-		if (i > 0)
-			next_phase(d);
+		next_phase(d);
 		wait_phase(d);
+		/*
+		 * Who can't know whether a block of its own was freed leaves, and takes it along;
+		 * not earlier: it has flushed what it has freed of others.
+		 */
+		for (unsigned k = 0; i > 0 && k < d->table->n_clients && !is_wrong(d); k++)
+			if (hak_load_acquire(&d->table->clients[k].n_unknown))
+				replace(d, k, SOAK_DETACH);
 	}
+	wait_phase(d);
 	if (is_wrong(d))
 		return;
 	state = wait_empty(d, false);
@@ -343,6 +358,7 @@ static int report(struct soak_driver *d)
 		{"replayed", SOAK_REPLAYED},
 		{"lent", SOAK_LENT_OUT},
 		{"freed by the borrower", SOAK_LENT_FREED},
+		{"of these got back", SOAK_UNFREED},
 		{"published", SOAK_PUBLISHED},
 		{"withdrawn", SOAK_WITHDRAWN},
 		{"out of memory", SOAK_NO_MEMORY},

@@ -61,6 +61,14 @@ static void end_borrowing(struct soak_table *table, unsigned client)
 		}
 }
 
+/* Frees of lent blocks that went with a thread of a client. */
+static void tell_lenders(struct soak_table *table, unsigned client, uint64_t unflushed)
+{
+	for (unsigned i = 0; i < table->n_clients; i++)
+		if (i != client && unflushed >> i & 1) /* relaxed: who reads it asked us before */
+			hak_add_relaxed(&table->clients[i].n_unknown, 1);
+}
+
 void soak_table_bury(struct soak_table *table, unsigned client)
 {
 	struct soak_client *c = &table->clients[client];
@@ -77,6 +85,8 @@ void soak_table_bury(struct soak_table *table, unsigned client)
 			hak_store_release(&t->intent, 0);
 		}
 		hak_store_release(&t->pin, 0);
+		tell_lenders(table, client, hak_load_acquire(&t->unflushed));
+		hak_store_release(&t->unflushed, 0);
 		for (unsigned k = 0; k < SOAK_LOANS; k++) {
 			uint64_t number = hak_load_acquire(&t->loans[k].word) >> 24;
 

@@ -31,6 +31,12 @@
  *   by the driver when the borrower has died: BORROWED -> RETURNED, FREEING -> UNKNOWN;
  *   when the lender has died: IDLE, and the number goes on, so the borrower's next step fails.
  *
+ * A free of a lent block waits in the borrower's buffer, and is not made if that dies
+ * (docs/recovery.md). Where there is a ref of before, the lender takes it some time later: then it
+ * has the block again or knows that it is free. Where there is none, it has the block for as long as
+ * it lives. So nobody can say that such a client has freed everything, and it ends before that is
+ * asked.
+ *
  * Who frees by a pointer must know that the lender lives until the call returns: the block may
  * be another's afterwards, and free can't see it. So the borrower pins the lender, whom the
  * driver then doesn't kill.
@@ -39,7 +45,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
@@ -47,7 +52,7 @@
 #define SOAK_CLIENTS_MAX 32u
 #define SOAK_THREADS_MAX 3u   /* of a client */
 #define SOAK_GIVES	 256u /* entries of a thread */
-#define SOAK_LOANS	 16u
+#define SOAK_LOANS	 64u
 #define SOAK_BOX	 128u /* words of the mailbox; each holds one ref */
 #define SOAK_HISTORY	 1024u
 #define SOAK_INTENTS	 8192u /* the last ones of the dead */
@@ -63,6 +68,7 @@ enum soak_count {
 	SOAK_REPLAYED, /* tries with tickets that had been taken; all ESTALE */
 	SOAK_LENT_OUT,
 	SOAK_LENT_FREED, /* by the borrower */
+	SOAK_UNFREED,	 /* of these, that the lender has got back: the free was not made */
 	SOAK_PUBLISHED,
 	SOAK_WITHDRAWN,
 	SOAK_STEPS,
@@ -121,9 +127,10 @@ struct soak_loan {
 };
 
 struct soak_thread {
-	hak_u64 intent; /* the ref that it is about to take */
-	hak_u64 pin;	/* client + 1 that must not be killed just now */
-	hak_u64 done;	/* the last phase that it finished */
+	hak_u64 intent;	   /* the ref that it is about to take */
+	hak_u64 pin;	   /* client + 1 that must not be killed just now */
+	hak_u64 done;	   /* the last phase that it finished */
+	hak_u64 unflushed; /* a bit a client, of which it has freed a lent block without a ref */
 	hak_u64 counts[SOAK_COUNTS];
 	struct soak_give gives[SOAK_GIVES];
 	struct soak_loan loans[SOAK_LOANS];
@@ -132,9 +139,8 @@ struct soak_thread {
 struct soak_client {
 	hak_u64 is_ending; /* before it is killed or told to end */
 	hak_u64 order;
-	hak_u64 n_unknown; /* blocks of its own of which it can't know whether they were freed */
+	hak_u64 n_unknown; /* blocks of its own may have been freed, or not */
 	hak_u64 life;	   /* how often it was started */
-	pid_t pid;	   /* the driver's */
 };
 
 /* What the auditor has seen last, for the progress line. */

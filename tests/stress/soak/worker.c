@@ -250,6 +250,18 @@ static void look(struct soak_worker *w)
 	soak_item_hold(w, &item);
 }
 
+static void trim(struct soak_worker *w)
+{
+	struct hakmem_stats stats;
+
+	if (hakmem_trim() < 0 || hakmem_stats(&stats, sizeof(stats)) < 0)
+		soak_fail(w, SOAK_E_REFUSED, "trim or stats failed");
+	if (stats.refused_frees)
+		soak_fail(w, SOAK_E_REFUSED, "%llu frees were refused, see above",
+			  (unsigned long long)stats.refused_frees);
+	hak_store_release(&w->thread->unflushed, 0);
+}
+
 static void step(struct soak_worker *w)
 {
 	uint64_t kind = soak_below(w, 1000);
@@ -279,7 +291,7 @@ static void step(struct soak_worker *w)
 		soak_loan_settle(w, false);
 	}
 	if (soak_below(w, 20000) == 0)
-		hakmem_trim();
+		trim(w);
 }
 
 static void settle(struct soak_worker *w)
@@ -299,17 +311,6 @@ static void settle(struct soak_worker *w)
 		if (is_busy)
 			usleep(1000);
 	} while (is_busy);
-}
-
-static void trim(struct soak_worker *w)
-{
-	struct hakmem_stats stats;
-
-	if (hakmem_trim() < 0 || hakmem_stats(&stats, sizeof(stats)) < 0)
-		soak_fail(w, SOAK_E_REFUSED, "trim or stats failed");
-	if (stats.refused_frees)
-		soak_fail(w, SOAK_E_REFUSED, "%llu frees were refused, see above",
-			  (unsigned long long)stats.refused_frees);
 }
 
 static void *run_thread(void *context)
