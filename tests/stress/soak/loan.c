@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,23 +70,24 @@ static bool use(struct soak_worker *w, const struct soak_loan *loan, unsigned le
 				       .name = hak_load_acquire(&loan->name)};
 	size_t size = soak_name_size(item.name);
 	uint64_t ref = hak_load_acquire(&loan->ref);
+	char text[96];
 
 	if (is_void(w, loan, lender, word)) /* else all this is of this loan */
 		return false;
 	if (ref && hakmem_ptr(ref) != item.block) {
 		if (is_void(w, loan, lender, word))
 			return false;
-		soak_fail(w, SOAK_E_CORRUPT, "ref %llx, lent by thread %u, is not at %p",
-			  (unsigned long long)ref, lender, item.block);
+		snprintf(text, sizeof(text), "ref %llx, lent by thread %u, is at %p",
+			 (unsigned long long)ref, lender, hakmem_ptr(ref));
+		soak_item_fail(w, &item, SOAK_E_CORRUPT, text);
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		if (hakt_contents_wrong_at(item.block, size, item.name) != size) {
 			if (is_void(w, loan, lender, word))
 				return false;
-			soak_item_check(w, &item, size, "borrowed");
-			soak_fail(w, SOAK_E_CORRUPT,
-				  "block %p, name %llx, lent by thread %u, was wrong for a moment",
-				  item.block, (unsigned long long)item.name, lender);
+			snprintf(text, sizeof(text), "lent by thread %u", lender);
+			soak_item_check(w, &item, size, text);
+			soak_item_fail(w, &item, SOAK_E_CORRUPT, "borrowed, wrong for a moment");
 		}
 		sched_yield();
 	}

@@ -279,7 +279,7 @@ static void count_leaks(struct soak_driver *d, const struct soak_state *state, b
 		fflush(NULL);
 		pid = fork();
 		if (pid == 0)
-			soak_dump(d->hakd.socket);
+			soak_dump_all();
 		waitpid(pid, NULL, 0);
 	}
 }
@@ -306,7 +306,8 @@ static void settle(struct soak_driver *d)
 	state = wait_empty(d, false);
 	count_leaks(d, &state, false);
 	d->n_rounds++;
-	next_phase(d);
+	if (soak_now() < d->end)
+		next_phase(d);
 }
 
 /* All leave, and the pool must be empty. */
@@ -331,7 +332,8 @@ static void finish(struct soak_driver *d)
 
 static void start(struct soak_driver *d, const char *limit)
 {
-	hakt_daemon_start(&d->hakd, HAKT_LIST("--limit", limit, "--log-level", "warn"));
+	hakt_daemon_start(&d->hakd, HAKT_LIST("--limit", limit, "--capacity", SOAK_CAPACITY_TEXT,
+					      "--log-level", "warn"));
 	fflush(NULL);
 	d->auditor = fork();
 	if (d->auditor == 0) {

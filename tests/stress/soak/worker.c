@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "tests/stress/contents.h"
+#include "tests/stress/soak/dump.h"
 #include "tests/support/random.h"
 
 #define SETTLE_NS (UINT64_C(60) * 1000000000) /* by then something hangs */
@@ -47,21 +49,30 @@ void soak_item_rename(struct soak_worker *w, struct soak_item *item, enum soak_k
 	hakt_contents_fill(item->block, size, item->name);
 }
 
+void soak_item_fail(struct soak_worker *w, const struct soak_item *item, enum soak_error error,
+		    const char *what)
+{
+	char text[SOAK_DUMP_BYTES];
+
+	soak_dump_block(item->block, text);
+	soak_fail(w, error, "%s: block %p, %zu bytes, name %llx, first word %llx; %s", what,
+		  item->block, soak_name_size(item->name), (unsigned long long)item->name,
+		  *(const unsigned long long *)item->block, text);
+}
+
 void soak_item_check(struct soak_worker *w, const struct soak_item *item, size_t bytes,
 		     const char *what)
 {
 	size_t at = hakt_contents_wrong_at(item->block, bytes, item->name);
 	uint64_t found = 0;
+	char text[80];
 
 	if (at == bytes)
 		return;
 	memcpy(&found, (const char *)item->block + at, bytes - at < 8 ? bytes - at : 8);
-	soak_fail(w, SOAK_E_CORRUPT,
-		  "%s: block %p, ref %llx, %zu bytes, name %llx, is wrong at %zu: %llx, first word "
-		  "%llx",
-		  what, item->block, (unsigned long long)hakmem_ref(item->block),
-		  soak_name_size(item->name), (unsigned long long)item->name, at,
-		  (unsigned long long)found, *(const unsigned long long *)item->block);
+	snprintf(text, sizeof(text), "%s, is wrong at %zu: %llx", what, at,
+		 (unsigned long long)found);
+	soak_item_fail(w, item, SOAK_E_CORRUPT, text);
 }
 
 struct soak_item soak_item_open(struct soak_worker *w, void *block, enum soak_kind kind,
@@ -72,10 +83,7 @@ struct soak_item soak_item_open(struct soak_worker *w, void *block, enum soak_ki
 
 	if (soak_name_kind(item.name) != kind || size < sizeof(uint64_t) ||
 	    size > hakmem_usable_size(block))
-		soak_fail(w, SOAK_E_CORRUPT,
-			  "%s: block %p, ref %llx, of %zu bytes has the first word %llx", what,
-			  block, (unsigned long long)hakmem_ref(block), hakmem_usable_size(block),
-			  (unsigned long long)item.name);
+		soak_item_fail(w, &item, SOAK_E_CORRUPT, what);
 	soak_item_check(w, &item, size, what);
 	return item;
 }
@@ -239,13 +247,15 @@ static void look(struct soak_worker *w)
 {
 	struct soak_item item;
 	int owner, pid = 0;
+	char text[80];
 
 	if (!soak_item_pick(w, &item))
 		return;
 	owner = hakmem_owner(item.block, &pid);
-	if (owner != HAKMEM_OWNER_SELF || pid != (int)getpid())
-		soak_fail(w, SOAK_E_CORRUPT, "block %p, name %llx, of ours is of owner %d, pid %d",
-			  item.block, (unsigned long long)item.name, owner, pid);
+	if (owner != HAKMEM_OWNER_SELF || pid != (int)getpid()) {
+		snprintf(text, sizeof(text), "held by us, but of owner %d, pid %d", owner, pid);
+		soak_item_fail(w, &item, SOAK_E_CORRUPT, text);
+	}
 	soak_item_check(w, &item, soak_name_size(item.name), "held");
 	soak_item_hold(w, &item);
 }

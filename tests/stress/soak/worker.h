@@ -97,6 +97,10 @@ void soak_count(struct soak_worker *w, enum soak_count count);
 /* Writes the block under a new name of ours. */
 void soak_item_rename(struct soak_worker *w, struct soak_item *item, enum soak_kind kind);
 
+/* Says what is wrong with a block, and all about it; ends the process. */
+void soak_item_fail(struct soak_worker *w, const struct soak_item *item, enum soak_error error,
+		    const char *what) __attribute__((noreturn));
+
 /* Compares the contents with the name; `what`: how it came here, for the report. */
 void soak_item_check(struct soak_worker *w, const struct soak_item *item, size_t bytes,
 		     const char *what);
