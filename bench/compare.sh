@@ -57,6 +57,8 @@ rounds=5 seconds=0.5 quick=0 build_first=1 instructions=0 save=0
 build=build/release output=build/bench only_benches= only_subjects=
 skipped=0 failed=0 directory= daemon=
 
+. bench/support/daemon.sh
+
 fail() {
 	echo "compare: $*" >&2
 	exit 2
@@ -68,15 +70,7 @@ skip() {
 }
 
 cleanup() {
-	if [ -n "$daemon" ]; then
-		kill -TERM "$daemon" 2>/dev/null || true
-		for _ in $(seq 100); do
-			kill -0 "$daemon" 2>/dev/null || break
-			sleep 0.1
-		done
-		kill -KILL "$daemon" 2>/dev/null || true
-		wait "$daemon" 2>/dev/null || true
-	fi
+	stop_daemon
 	[ -z "$directory" ] || rm -rf "$directory"
 }
 
@@ -139,21 +133,6 @@ find_libraries() {
 			skip "all rows of $name: it was not built, its headers were not there"
 	done
 	return 0
-}
-
-start_daemon() {
-	: >"$directory/hakmemd.conf"
-	export HAKMEM_SOCKET=$directory/hakmemd.sock
-	unset HAKMEM_POOL HAKMEM_AUTOSPAWN HAKMEM_LOG HAKMEM_TIMEOUT_MS LD_PRELOAD
-	"$build/bin/hakmemd" --foreground --socket "$HAKMEM_SOCKET" --log-level warn \
-		--config "$directory/hakmemd.conf" </dev/null >"$directory/hakmemd.log" 2>&1 &
-	daemon=$!
-	for ((try = 0; ; try++)); do
-		"$build/bin/hakmemctl" --timeout 1000 status >/dev/null 2>&1 && break
-		kill -0 "$daemon" 2>/dev/null || fail "hakmemd ended: $(cat "$directory/hakmemd.log")"
-		[ "$try" -lt 100 ] || fail "hakmemd does not answer"
-		sleep 0.1
-	done
 }
 
 kind_of() {

@@ -10,6 +10,8 @@ sizes='16 32 64 100 256 1000 4096 20480 26624 32768 65536 1048576'
 pool=256M build=build/release output=build/bench
 directory= daemon=
 
+. bench/support/daemon.sh
+
 usage() {
 	cat <<-END
 		usage: bench/overhead.sh [OPTION]...
@@ -20,36 +22,14 @@ usage() {
 	END
 }
 
-stop_daemon() {
-	[ -z "$daemon" ] || kill -TERM "$daemon" 2>/dev/null || true
-	[ -z "$daemon" ] || wait "$daemon" 2>/dev/null || true
-	daemon=
-}
-
 cleanup() {
 	stop_daemon
 	[ -z "$directory" ] || rm -rf "$directory"
 }
 
-# A daemon of its own for each size: nothing is left of the one before.
-start_daemon() {
-	export HAKMEM_SOCKET=$directory/hakmemd.sock
-	unset HAKMEM_POOL HAKMEM_AUTOSPAWN HAKMEM_LOG HAKMEM_TIMEOUT_MS LD_PRELOAD
-	: >"$directory/hakmemd.conf"
-	"$build/bin/hakmemd" --foreground --config "$directory/hakmemd.conf" --log-level warn \
-		--socket "$HAKMEM_SOCKET" --limit "$pool" 2>"$directory/daemon" &
-	daemon=$!
-	for _ in $(seq 100); do
-		"$build/bin/hakmemctl" status >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	cat "$directory/daemon" >&2
-	exit 1
-}
-
 measure() { # SIZE
 	local blocks private status word
-	start_daemon
+	start_daemon --limit "$pool" # one for each size: nothing is left of the one before
 	coproc filler { exec "$build/bin/bench-overhead" "$1"; }
 	local pid=$filler_PID in=${filler[1]}
 	read -r word blocks word private <&"${filler[0]}" || {

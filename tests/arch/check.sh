@@ -72,7 +72,7 @@ check_includes() {
 		'only main, daemon, net and reclaim know the loop'
 	only_in generated '^proto/wire/wire\.h$' '^#include ["<].*hakmem\.pb-c\.h[">]' \
 		'include proto/wire/wire.h'
-	only_in mman '^(client_lib/session\.c|client_lib/malloc/source\.c|daemon/mem/.*|daemon/reclaim/lease\.c|bench/support/.*|tests/.*)$' '^#include <sys/mman\.h>' \
+	only_in mman '^(client_lib/session\.c|client_lib/malloc/source\.c|daemon/mem/.*|daemon/reclaim/lease\.c|bench/.*|tests/.*)$' '^#include <sys/mman\.h>' \
 		'mapping is done by session.c, malloc/source.c and daemon/mem; lease.c makes a memfd'
 	lines '^#include ["<].*\.c[">]' $(files '\.[ch]$') |
 		say includes-source 'give it a header and link it'
