@@ -34,7 +34,8 @@ struct soak_driver {
 	struct soak_table *table;
 	struct hakt_daemon hakd;
 	pid_t auditor;
-	pid_t pids[SOAK_CLIENTS_MAX]; /* -1: it has ended */
+	pid_t pids[SOAK_CLIENTS_MAX];	  /* -1: it has ended */
+	bool is_killed[SOAK_CLIENTS_MAX]; /* and its end is waited for */
 	uint64_t random;
 	double rate; /* of ends, a second */
 	uint64_t begin, end, next_line;
@@ -84,7 +85,7 @@ static void look_after_all(struct soak_driver *d)
 	int status;
 
 	for (unsigned i = 0; i < d->table->n_clients; i++)
-		if (d->pids[i] > 0 && has_ended(d, i, false, false))
+		if (!d->is_killed[i] && d->pids[i] > 0 && has_ended(d, i, false, false))
 			soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "client %u has gone", i);
 	if (waitpid(d->hakd.pid, &status, WNOHANG) != 0)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "the daemon has gone");
@@ -113,30 +114,50 @@ static void wait_ended(struct soak_driver *d, unsigned i)
 	}
 }
 
-/* Ends a client, if it may end now, and starts the next. */
-static bool replace(struct soak_driver *d, unsigned i, enum soak_order order)
+static void start_next(struct soak_driver *d, unsigned i)
 {
-	struct soak_client *client = &d->table->clients[i];
-
-	if (!soak_table_begin_end(d->table, i))
-		return false;
-	if (d->pids[i] <= 0) /* it has ended by itself, which is an error */
-		return false;
-	if (order == SOAK_GO_ON) {
-		kill(d->pids[i], SIGKILL);
-		has_ended(d, i, false, true);
-		d->stopped_until[i] = 0;
-		d->n_kills++;
-	} else {
-		go_on(d, i);
-		hak_store_release(&client->order, order);
-		wait_ended(d, i);
-	}
 	d->n_ends++;
+	d->stopped_until[i] = 0;
 	soak_table_bury(d->table, i);
 	if (soak_table_errors(d->table) == 0)
 		start_client(d, i);
-	return true;
+}
+
+/* Buries and replaces those that have been killed; all: waits for it. */
+static void collect_killed(struct soak_driver *d, bool all)
+{
+	for (unsigned i = 0; i < d->table->n_clients; i++) {
+		if (!d->is_killed[i] || !has_ended(d, i, false, all))
+			continue;
+		d->is_killed[i] = false;
+		start_next(d, i);
+	}
+}
+
+/* May the client end now? */
+static bool may_end(struct soak_driver *d, unsigned i)
+{
+	/* No process: it has ended by itself, which is an error. */
+	return !d->is_killed[i] && d->pids[i] > 0 && soak_table_begin_end(d->table, i);
+}
+
+static void kill_client(struct soak_driver *d, unsigned i)
+{
+	if (!may_end(d, i))
+		return;
+	kill(d->pids[i], SIGKILL);
+	d->is_killed[i] = true;
+	d->n_kills++;
+}
+
+static void tell_to_end(struct soak_driver *d, unsigned i, enum soak_order order)
+{
+	if (!may_end(d, i))
+		return;
+	go_on(d, i);
+	hak_store_release(&d->table->clients[i].order, order);
+	wait_ended(d, i);
+	start_next(d, i);
 }
 
 /* One random end, or several at once; sometimes a client is stopped for a while before. */
@@ -147,16 +168,15 @@ static void strike(struct soak_driver *d)
 	uint64_t kind = hakt_random(&d->random) % 100;
 
 	if (kind < 4) {
-		replace(d, i, kind < 2 ? SOAK_DETACH : SOAK_EXIT);
-	} else if (kind < 7) {
-		if (d->pids[i] > 0)
-			kill(d->pids[i], SIGSTOP);
+		tell_to_end(d, i, kind < 2 ? SOAK_DETACH : SOAK_EXIT);
+	} else if (kind < 7 && d->pids[i] > 0 && !d->is_killed[i]) {
+		kill(d->pids[i], SIGSTOP);
 		d->stopped_until[i] = soak_now() + hakt_random(&d->random) % (SECOND / 5) + 1;
 	} else if (kind < 8) {
 		for (unsigned k = 0; k < n / 2; k++)
-			replace(d, (i + k) % n, SOAK_GO_ON);
+			kill_client(d, (i + k) % n);
 	} else {
-		replace(d, i, SOAK_GO_ON);
+		kill_client(d, i);
 	}
 }
 
@@ -201,10 +221,12 @@ static void work(struct soak_driver *d, uint64_t until)
 			strike(d);
 			next += -log(part) / d->rate * 1e9;
 		}
+		collect_killed(d, false);
 		look_after_all(d);
 		show(d);
 		usleep(500);
 	}
+	collect_killed(d, true);
 	for (unsigned i = 0; i < d->table->n_clients; i++)
 		go_on(d, i);
 }
@@ -298,7 +320,7 @@ static void settle(struct soak_driver *d)
 		 */
 		for (unsigned k = 0; i > 0 && k < d->table->n_clients && !is_wrong(d); k++)
 			if (hak_load_acquire(&d->table->clients[k].n_unknown))
-				replace(d, k, SOAK_DETACH);
+				tell_to_end(d, k, SOAK_DETACH);
 	}
 	wait_phase(d);
 	if (is_wrong(d))

@@ -296,6 +296,12 @@ static void step(struct soak_worker *w)
 		soak_lend(w);
 	else if (kind < 940)
 		soak_borrow(w);
+	else if (kind < 942)
+		soak_publish(w);
+	else if (kind < 944)
+		soak_withdraw(w);
+	else if (kind < 945)
+		soak_lookup(w);
 	if (kind % 16 == 0) {
 		soak_give_settle(w, false);
 		soak_loan_settle(w, false);
@@ -323,6 +329,17 @@ static void settle(struct soak_worker *w)
 	} while (is_busy);
 }
 
+/* Nobody publishes any more. */
+static void trim_all(struct soak_worker *w)
+{
+	struct soak_item item;
+
+	soak_withdraw_all(w);
+	while (soak_item_pick(w, &item))
+		soak_item_free(w, &item);
+	trim(w);
+}
+
 static void *run_thread(void *context)
 {
 	struct soak_worker *w = context;
@@ -342,7 +359,7 @@ static void *run_thread(void *context)
 		if (phase % SOAK_PHASES == SOAK_SETTLE)
 			settle(w);
 		else
-			trim(w);
+			trim_all(w);
 		hak_store_release(&w->thread->done, phase);
 	}
 	return NULL;

@@ -133,4 +133,10 @@ void soak_lend(struct soak_worker *w);
 void soak_borrow(struct soak_worker *w);
 bool soak_loan_settle(struct soak_worker *w, bool is_final);
 
+/* root.c. */
+void soak_publish(struct soak_worker *w);
+void soak_withdraw(struct soak_worker *w);
+void soak_withdraw_all(struct soak_worker *w);
+void soak_lookup(struct soak_worker *w);
+
 #endif
