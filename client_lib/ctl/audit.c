@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check lists what the daemon's audit found. leaks is the table of clients
- * seen from their blocks, and what the audit found to belong to nobody. The
- * two walks of leaks are not at one moment: sums need not agree on a pool at work.
+ * check lists what the daemon's audit found. leaks is whose the blocks are: the
+ * audit counts them by their owners, wherever they lie, and finds what belongs to
+ * nobody; the table of clients says who the owners are. It is asked for
+ * afterwards: who owned blocks and isn't in it has left since, and they went too.
  */
 #include "client_lib/ctl/audit.h"
 
@@ -38,6 +39,7 @@ static void check_json(const struct hakc_query_check *check)
 	hakc_json_begin_object(&json, NULL);
 	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
 	hakc_json_unsigned(&json, "superslabs", check->sums.superslabs);
+	hakc_json_unsigned(&json, "orphans", check->sums.orphans);
 	hakc_json_unsigned(&json, "slabs", check->sums.slabs);
 	hakc_json_unsigned(&json, "spans", check->sums.spans);
 	hakc_json_unsigned(&json, "live_blocks", check->sums.live_blocks);
@@ -74,7 +76,7 @@ static void print_check(const struct hakc_query_check *check)
 	if (check->sums.more_anomalies)
 		printf("and %" PRIu64 " more\n", check->sums.more_anomalies);
 	printf("checked %" PRIu64 " SuperSlabs, %" PRIu64 " slabs, %" PRIu64 " blocks live: ",
-	       check->sums.superslabs, check->sums.slabs + check->sums.spans,
+	       check->sums.superslabs + check->sums.orphans, check->sums.slabs + check->sums.spans,
 	       check->sums.live_blocks);
 	if (n)
 		printf("%" PRIu64 " anomalies\n", n);
@@ -85,7 +87,7 @@ static void print_check(const struct hakc_query_check *check)
 int hakc_verb_check(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	struct hakc_query_check check;
-	int r = hakc_query_check(query, &check);
+	int r = hakc_query_check(query, false, &check);
 
 	if (r != 0)
 		return r;
@@ -106,7 +108,39 @@ static uint64_t age_of(const Hak__Client *client)
 	return now > client->attached_at ? (uint64_t)(now - client->attached_at) : 0;
 }
 
-static void leaks_json(const struct hakc_query_clients *all, const Hak__Check *sums)
+/* What a holder owns; the daemon may be of another version and name any holder. */
+static const struct hak_share *share_of(const struct hakc_query_check *check, uint32_t holder)
+{
+	static const struct hak_share none;
+
+	return holder < HAK_HOLDER_COUNT ? &check->owners[holder] : &none;
+}
+
+static void share_json(struct hakc_json *json, const char *name, const struct hak_share *share)
+{
+	hakc_json_begin_object(json, name);
+	hakc_json_unsigned(json, "live_blocks", share->blocks);
+	hakc_json_unsigned(json, "live_bytes", share->bytes);
+	hakc_json_end_object(json);
+}
+
+static void owner_json(struct hakc_json *json, const Hak__Client *client,
+		       const struct hak_share *share)
+{
+	hakc_json_begin_object(json, NULL);
+	hakc_json_unsigned(json, "holder", client->holder);
+	hakc_json_unsigned(json, "generation", client->generation);
+	hakc_json_signed(json, "pid", client->pid);
+	hakc_json_string(json, "name", client->name);
+	hakc_json_string(json, "state", client->state);
+	hakc_json_unsigned(json, "age_seconds", age_of(client));
+	hakc_json_unsigned(json, "live_blocks", share->blocks);
+	hakc_json_unsigned(json, "live_bytes", share->bytes);
+	hakc_json_end_object(json);
+}
+
+static void leaks_json(const struct hakc_query_clients *all, const struct hakc_query_check *check,
+		       const struct hak_share *nobody)
 {
 	struct hakc_json json;
 
@@ -114,60 +148,60 @@ static void leaks_json(const struct hakc_query_clients *all, const Hak__Check *s
 	hakc_json_begin_object(&json, NULL);
 	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
 	hakc_json_begin_array(&json, "owners");
-	for (size_t i = 0; i < all->n_clients; i++) {
-		const Hak__Client *client = all->clients[i];
-
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "holder", client->holder);
-		hakc_json_unsigned(&json, "generation", client->generation);
-		hakc_json_signed(&json, "pid", client->pid);
-		hakc_json_string(&json, "name", client->name);
-		hakc_json_string(&json, "state", client->state);
-		hakc_json_unsigned(&json, "age_seconds", age_of(client));
-		hakc_json_unsigned(&json, "live_blocks", client->live_blocks);
-		hakc_json_unsigned(&json, "live_bytes", client->allocated_bytes);
-		hakc_json_end_object(&json);
-	}
+	for (size_t i = 0; i < all->n_clients; i++)
+		owner_json(&json, all->clients[i], share_of(check, all->clients[i]->holder));
 	hakc_json_end_array(&json);
-	hakc_json_begin_object(&json, "nobody");
-	hakc_json_unsigned(&json, "live_blocks", sums->lost_blocks);
-	hakc_json_unsigned(&json, "live_bytes", sums->lost_bytes);
-	hakc_json_end_object(&json);
+	share_json(&json, "root", &check->owners[HAK_HOLDER_ROOT]);
+	share_json(&json, "nobody", nobody);
+	hakc_json_unsigned(&json, "orphans", check->sums.orphans);
 	hakc_json_end_object(&json);
 }
 
-static void print_leaks(const struct hakc_query_clients *all, const Hak__Check *sums)
+static void print_owner(const Hak__Client *client, const struct hak_share *share)
 {
 	char name[HAKC_TEXT_BYTES], age[HAKC_TEXT_BYTES], bytes[HAKC_TEXT_BYTES];
 
-	printf("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE", "BLOCKS", "BYTES");
-	for (size_t i = 0; i < all->n_clients; i++) {
-		const Hak__Client *client = all->clients[i];
+	printf("%6" PRIu32 " %8" PRId32 " %-16s %14s %12" PRIu64 " %12s\n", client->holder,
+	       client->pid, hakc_safe_text(client->name, name),
+	       hakc_duration_text(age_of(client), age), share->blocks,
+	       hakc_bytes_text(share->bytes, bytes));
+}
 
-		printf("%6" PRIu32 " %8" PRId32 " %-16s %14s %12" PRIu64 " %12s\n", client->holder,
-		       client->pid, hakc_safe_text(client->name, name),
-		       hakc_duration_text(age_of(client), age), client->live_blocks,
-		       hakc_bytes_text(client->allocated_bytes, bytes));
-	}
-	printf("nobody's: %" PRIu64 " blocks, %s\n", sums->lost_blocks,
-	       hakc_bytes_text(sums->lost_bytes, bytes));
+static void print_leaks(const struct hakc_query_clients *all, const struct hakc_query_check *check,
+			const struct hak_share *nobody)
+{
+	const struct hak_share *root = &check->owners[HAK_HOLDER_ROOT];
+	char bytes[HAKC_TEXT_BYTES];
+
+	printf("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE", "BLOCKS", "BYTES");
+	for (size_t i = 0; i < all->n_clients; i++)
+		print_owner(all->clients[i], share_of(check, all->clients[i]->holder));
+	printf("%6u %8s %-16s %14s %12" PRIu64 " %12s\n", HAK_HOLDER_ROOT, "-", "(roots)", "-",
+	       root->blocks, hakc_bytes_text(root->bytes, bytes));
+	if (check->sums.orphans)
+		printf("SuperSlabs whose owner died, with blocks of others: %" PRIu64 "\n",
+		       check->sums.orphans);
+	printf("nobody's: %" PRIu64 " blocks, %s\n", nobody->blocks,
+	       hakc_bytes_text(nobody->bytes, bytes));
 }
 
 int hakc_verb_leaks(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	struct hakc_query_clients all;
 	struct hakc_query_check check;
-	int r = hakc_query_check(query, &check);
+	int r = hakc_query_check(query, true, &check);
 
 	if (r != 0)
 		return r;
 	r = hakc_query_clients(query, &all);
 	if (r == 0) {
-		*ret_degraded = check.sums.lost_blocks > 0;
+		struct hak_share nobody = {check.sums.lost_blocks, check.sums.lost_bytes};
+
+		*ret_degraded = nobody.blocks > 0;
 		if (as_json)
-			leaks_json(&all, &check.sums);
+			leaks_json(&all, &check, &nobody);
 		else
-			print_leaks(&all, &check.sums);
+			print_leaks(&all, &check, &nobody);
 		hakc_query_clients_deinit(&all);
 	}
 	hakc_query_check_deinit(&check);

@@ -87,7 +87,10 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
 	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
 }
 
-/* Adds a page, which it takes over or frees, and says where the next one begins; 0 or -ENOMEM. */
+/*
+ * Adds a page, which it takes over or frees, and says where the next one begins; 0, -ENOMEM, or
+ * -EPROTO: it can't be what a daemon means.
+ */
 typedef int add_page_fn(void *all, Hak__Reply *page, uint32_t *ret_next);
 
 /* Asks for page after page; *from is the field of the request that says where one begins. */
@@ -179,6 +182,19 @@ void hakc_query_clients_deinit(struct hakc_query_clients *clients)
 	*clients = (struct hakc_query_clients){0};
 }
 
+static int add_owners(struct hakc_query_check *all, const Hak__Check *page)
+{
+	if (page->n_owner_blocks != page->n_owners || page->n_owner_bytes != page->n_owners)
+		return -EPROTO;
+	for (size_t i = 0; i < page->n_owners; i++) {
+		if (page->owners[i] >= HAK_HOLDER_COUNT)
+			return -EPROTO;
+		all->owners[page->owners[i]].blocks += page->owner_blocks[i];
+		all->owners[page->owners[i]].bytes += page->owner_bytes[i];
+	}
+	return 0;
+}
+
 static int add_check(void *context, Hak__Reply *page, uint32_t *ret_next)
 {
 	struct hakc_query_check *all = context;
@@ -186,9 +202,10 @@ static int add_check(void *context, Hak__Reply *page, uint32_t *ret_next)
 	size_t room = HAKC_QUERY_ANOMALIES_MAX - all->n_anomalies;
 	size_t n = check->n_anomalies < room ? check->n_anomalies : room;
 	Hak__Anomaly **list;
-	int r;
+	int r = add_owners(all, check);
 
 	*ret_next = check->next_superslab;
+	all->sums.orphans += check->orphans;
 	all->sums.superslabs += check->superslabs;
 	all->sums.slabs += check->slabs;
 	all->sums.spans += check->spans;
@@ -198,9 +215,9 @@ static int add_check(void *context, Hak__Reply *page, uint32_t *ret_next)
 	all->sums.lost_bytes += check->lost_bytes;
 	all->sums.stale_hints += check->stale_hints;
 	all->sums.more_anomalies += check->more_anomalies + (check->n_anomalies - n);
-	if (n == 0) { /* most pages of a large pool: nothing in them is to be listed */
+	if (r < 0 || n == 0) { /* most pages of a large pool: nothing in them is to be listed */
 		hak__reply__free_unpacked(page, NULL);
-		return 0;
+		return r;
 	}
 	r = keep_page(&all->pages, &all->n_pages, page);
 	if (r < 0)
@@ -214,7 +231,7 @@ static int add_check(void *context, Hak__Reply *page, uint32_t *ret_next)
 	return 0;
 }
 
-int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_check)
+int hakc_query_check(struct hakc_query *query, bool owners, struct hakc_query_check *ret_check)
 {
 	struct hakc_query_check all = {.sums = HAK__CHECK__INIT};
 	Hak__Request request = HAK__REQUEST__INIT;
@@ -223,6 +240,7 @@ int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_chec
 
 	request.body_case = HAK__REQUEST__BODY_CHECK;
 	request.check = &check;
+	check.owners = owners;
 	r = ask_pages(query, &request, &check.from_superslab, HAK__REPLY__BODY_CHECK, add_check,
 		      &all);
 	if (r != 0)

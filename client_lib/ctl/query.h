@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "client_lib/conn.h"
+#include "proto/shm/check.h"
 
 struct hakc_query {
 	struct hakc_conn conn;
@@ -29,6 +30,7 @@ struct hakc_query_clients {
 /* All pages of an audit, added up; the anomalies live in the pages. */
 struct hakc_query_check {
 	Hak__Check sums;
+	struct hak_share owners[HAK_HOLDER_COUNT]; /* if they were asked for */
 	Hak__Reply **pages;
 	size_t n_pages;
 	Hak__Anomaly **anomalies;
@@ -45,8 +47,8 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);
 
-/* sums.more_anomalies: those that are not listed. */
-int hakc_query_check(struct hakc_query *query, struct hakc_query_check *ret_check);
+/* With the owners of blocks, or with anomalies; sums.more_anomalies: those that are not listed. */
+int hakc_query_check(struct hakc_query *query, bool owners, struct hakc_query_check *ret_check);
 void hakc_query_check_deinit(struct hakc_query_check *check);
 
 #endif

@@ -221,9 +221,9 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status},
 	{"stats", "counters of the clients and of the daemon", run_stats},
-	{"clients", "the attached processes and what they hold", run_clients},
-	{"check", "an audit: everything that contradicts itself", hakc_verb_check},
-	{"leaks", "live blocks by their owners, and those of nobody", hakc_verb_leaks},
+	{"clients", "the attached processes and what is in their SuperSlabs", run_clients},
+	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check},
+	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks},
 	{NULL, NULL, NULL},
 };
 

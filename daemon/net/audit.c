@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The audit: jobs of STEP SuperSlabs each walk the pool until a page of
- * anomalies is full, or so long that the tool should hear of us. What is wrong only if the daemon isn't at work on a
- * SuperSlab (hak_finding.unless_taken) is decided between two steps, on the
- * loop, which alone knows what is taken.
+ * anomalies is full, or so long that the tool should hear of us. What is wrong
+ * only if the daemon isn't at work on a SuperSlab (hak_finding.unless_taken) is
+ * decided between two steps, on the loop, which alone knows what is taken.
  */
 #include "daemon/net/audit.h"
 
@@ -23,8 +23,10 @@
 struct hakd_audit {
 	struct hak_audit walk; /* first: report gets it */
 	uint32_t generations[HAK_HOLDER_COUNT];
-	uint32_t from; /* where the page begins */
-	uint32_t next; /* where the walk goes on */
+	struct hak_share shares[HAK_HOLDER_COUNT];
+	bool lists_owners; /* instead of anomalies */
+	uint32_t from;	   /* where the page begins */
+	uint32_t next;	   /* where the walk goes on */
 	uint32_t n_findings;
 	uint64_t n_more; /* for which there is no room */
 	struct hak_finding findings[HAK_WIRE_CHECK_PAGE];
@@ -34,7 +36,7 @@ struct hakd_audit {
 
 static void add(struct hakd_audit *audit, const struct hak_finding *finding)
 {
-	if (audit->n_findings < HAK_WIRE_CHECK_PAGE)
+	if (!audit->lists_owners && audit->n_findings < HAK_WIRE_CHECK_PAGE)
 		audit->findings[audit->n_findings++] = *finding;
 	else
 		audit->n_more++;
@@ -76,14 +78,18 @@ static void run_step(struct hakd_job *job)
 							     &audit->walk);
 }
 
-/* On the loop: not granted, not taken for anything, and still as it was found. */
+/*
+ * On the loop: neither granted nor taken for anything, or an orphan (the loop itself writes
+ * the words of an heir, and GRANTED behind them); and still as it was found.
+ */
 static bool is_certain(const struct hakd_pool *pool, const struct hak_finding *finding)
 {
 	/* Relaxed: the loop's own store. */
 	uint64_t s = hak_load_relaxed(&pool->segment.superslabs[finding->superslab]);
+	bool is_free = hak_superslab_state(s) == HAK_SUPERSLAB_FREE &&
+		       pool->states[finding->superslab] != HAKD_TAKEN;
 
-	return pool->states[finding->superslab] != HAKD_TAKEN &&
-	       hak_superslab_state(s) == HAK_SUPERSLAB_FREE &&
+	return (is_free || hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN) &&
 	       hak_slab_load(&pool->segment.slab_words[finding->slot]) == finding->word;
 }
 
@@ -117,10 +123,17 @@ static void describe_slot(const struct hak_finding *f, uint32_t per, char text[T
 	char shape[48];
 
 	class_text(w, shape);
-	if (f->kind == HAK_ANOMALY_OWNER)
+	if (f->kind == HAK_ANOMALY_OWNER && f->owner == HAK_HOLDER_NONE)
+		snprintf(text, TEXT_BYTES,
+			 "the slab word names holder %u, but the SuperSlab is an orphan, nobody's",
+			 hak_slab_owner(w));
+	else if (f->kind == HAK_ANOMALY_OWNER)
 		snprintf(text, TEXT_BYTES,
 			 "the slab word names holder %u, but the SuperSlab is granted to holder %u",
 			 hak_slab_owner(w), f->owner);
+	else if (f->kind == HAK_ANOMALY_STATE && hak_slab_state(w) == HAK_SLAB_ACTIVE)
+		snprintf(text, TEXT_BYTES, "%s of an orphan that thread %u claims", shape,
+			 hak_slab_thread(w));
 	else if (f->kind == HAK_ANOMALY_STATE)
 		snprintf(text, TEXT_BYTES, "the slab word has state %u, which no slab can be in",
 			 (unsigned)hak_slab_state(w));
@@ -144,6 +157,31 @@ static void describe_slot(const struct hak_finding *f, uint32_t per, char text[T
 	else
 		snprintf(text, TEXT_BYTES, "%s begins inside of the slab or span of slot %u", shape,
 			 f->head % per);
+}
+
+/* A sentence about a block; the finding's word is its tag. */
+static void describe_block(const struct hak_finding *f, char text[TEXT_BYTES])
+{
+	uint32_t tag = (uint32_t)f->word;
+	unsigned holder = hak_tag_holder(tag);
+
+	if (f->kind == HAK_ANOMALY_LEAKED)
+		snprintf(text, TEXT_BYTES, "block %" PRIu32 " is holder %u's, which is not there",
+			 f->block, holder);
+	else if (f->kind == HAK_ANOMALY_HELD)
+		snprintf(text, TEXT_BYTES, "block %" PRIu32 " is free, and holder %u owns it",
+			 f->block, holder);
+	else if (f->kind == HAK_ANOMALY_NOBODY && hak_tag_state(tag) == HAK_TAG_FREED)
+		snprintf(text, TEXT_BYTES,
+			 "block %" PRIu32 " of an owner that died is nobody's and not free",
+			 f->block);
+	else if (f->kind == HAK_ANOMALY_NOBODY)
+		snprintf(text, TEXT_BYTES,
+			 "block %" PRIu32 " of an orphan has no holder and is not free", f->block);
+	else
+		snprintf(text, TEXT_BYTES,
+			 "block %" PRIu32 " has tag %08" PRIx32 ", which no block can have",
+			 f->block, tag);
 }
 
 /* A sentence. */
@@ -177,6 +215,12 @@ static void describe(const struct hak_finding *f, uint32_t per, char text[TEXT_B
 		snprintf(text, TEXT_BYTES,
 			 "hints %08" PRIx64 " of frees in slots that nothing can have been in", w);
 		break;
+	case HAK_ANOMALY_TAG:
+	case HAK_ANOMALY_LEAKED:
+	case HAK_ANOMALY_NOBODY:
+	case HAK_ANOMALY_HELD:
+		describe_block(f, text);
+		break;
 	default:
 		describe_slot(f, per, text);
 	}
@@ -194,8 +238,33 @@ static void fill_anomaly(const struct hak_geometry *g, const struct hak_finding 
 	ret->superslab = finding->superslab;
 	ret->slot = has_slot ? (int32_t)(finding->slot - first) : -1;
 	ret->offset = (uint64_t)(has_slot ? finding->slot : first) << HAK_SLOT_LG;
+	if (finding->block != HAK_NO_BLOCK)
+		ret->offset += finding->block * finding->block_bytes;
 	ret->owner = finding->owner;
 	ret->text = text;
+}
+
+/*
+ * The owners of what this page walked. They fit a packet: 4095 of at most 13 bytes, since a page is
+ * of less than 2^31 blocks and 2^36 bytes, but for one huge run, which has one owner.
+ */
+static void fill_owners(const struct hakd_audit *audit, Hak__Check *check)
+{
+	static uint32_t owners[HAK_HOLDER_COUNT]; /* the loop's thread only */
+	static uint64_t blocks[HAK_HOLDER_COUNT], bytes[HAK_HOLDER_COUNT];
+	size_t n = 0;
+
+	for (unsigned holder = 0; holder < HAK_HOLDER_COUNT; holder++) {
+		if (!audit->shares[holder].blocks)
+			continue;
+		owners[n] = holder;
+		blocks[n] = audit->shares[holder].blocks;
+		bytes[n++] = audit->shares[holder].bytes;
+	}
+	check->n_owners = check->n_owner_blocks = check->n_owner_bytes = n;
+	check->owners = owners;
+	check->owner_blocks = blocks;
+	check->owner_bytes = bytes;
 }
 
 static void answer(struct hakd_job *job)
@@ -213,13 +282,16 @@ static void answer(struct hakd_job *job)
 		fill_anomaly(g, &audit->findings[i], &page[i], texts[i]);
 		all[i] = &page[i];
 	}
+	if (audit->lists_owners)
+		fill_owners(audit, &check);
 	check.superslabs = census->superslabs;
+	check.orphans = census->orphans;
 	check.slabs = census->slabs;
 	check.spans = census->spans;
 	check.live_blocks = census->live_blocks;
 	check.live_bytes = census->live_bytes;
-	check.lost_blocks = audit->walk.lost_blocks;
-	check.lost_bytes = audit->walk.lost_bytes;
+	check.lost_blocks = audit->walk.lost.blocks;
+	check.lost_bytes = audit->walk.lost.bytes;
 	check.stale_hints = audit->walk.stale_hints;
 	check.n_anomalies = audit->n_findings;
 	check.anomalies = all;
@@ -245,7 +317,7 @@ static void end_step(struct hakd_job *job)
 	free(audit);
 }
 
-bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab)
+bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bool owners)
 {
 	struct hakd_job *job = hakd_job_new(peer->daemon, peer, NULL, 0);
 	struct hakd_audit *audit = calloc(1, sizeof(*audit));
@@ -263,6 +335,8 @@ bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab)
 			audit->generations[slot] = peer->daemon->clients[slot]->generation;
 	audit->walk.generations = audit->generations;
 	audit->walk.report = report;
+	audit->lists_owners = owners;
+	audit->walk.shares = owners ? audit->shares : NULL;
 	audit->from = audit->next = from_superslab < total ? from_superslab : total;
 	job->audit = audit;
 	job->request_id = id;

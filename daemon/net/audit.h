@@ -4,7 +4,10 @@
 
 #include "daemon/net/peer.h"
 
-/* Answers a check by a page of the audit, from a SuperSlab on; jobs walk. Always true. */
-bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab);
+/*
+ * Answers a check by a page of the audit, from a SuperSlab on; jobs walk. It lists anomalies, or
+ * the owners of blocks. Always true.
+ */
+bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bool owners);
 
 #endif

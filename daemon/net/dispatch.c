@@ -220,7 +220,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 	case HAK__REQUEST__BODY_CLIENTS:
 		return hakd_query_clients(peer, request->id, request->clients->from_holder);
 	case HAK__REQUEST__BODY_CHECK:
-		return hakd_audit(peer, request->id, request->check->from_superslab);
+		return hakd_audit(peer, request->id, request->check->from_superslab,
+				  request->check->owners);
 	default:
 		return false;
 	}

@@ -2,9 +2,12 @@
 /*
  * The walk; see check.h. A look at a slot is a function of the words that it
  * reads; what it finds wrong is believed when all looks agree and the word in
- * the registry is still the one that the walk began with.
+ * the registry is still the one that the walk began with. Blocks are attributed
+ * to their owners behind it, by a glimpse of the same words.
  */
 #include "proto/shm/check.h"
+
+#include "proto/shm/check_tag.h"
 
 const char *const hak_anomaly_names[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_OWNER] = "owner",	   [HAK_ANOMALY_STATE] = "state",
@@ -13,6 +16,8 @@ const char *const hak_anomaly_names[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_OVERLAP] = "overlap", [HAK_ANOMALY_RUN] = "run",
 	[HAK_ANOMALY_HOLDER] = "holder",   [HAK_ANOMALY_GENERATION] = "generation",
 	[HAK_ANOMALY_FREED] = "freed",	   [HAK_ANOMALY_PENDING] = "pending",
+	[HAK_ANOMALY_TAG] = "tag",	   [HAK_ANOMALY_LEAKED] = "leaked",
+	[HAK_ANOMALY_NOBODY] = "nobody",   [HAK_ANOMALY_HELD] = "held",
 };
 
 const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
@@ -28,6 +33,10 @@ const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
 	[HAK_ANOMALY_GENERATION] = "SuperSlab granted to an earlier holder of the slot",
 	[HAK_ANOMALY_FREED] = "slab word of a free SuperSlab that is not reset",
 	[HAK_ANOMALY_PENDING] = "hints of slots in which nothing can have been",
+	[HAK_ANOMALY_TAG] = "tag of a block that no block can have",
+	[HAK_ANOMALY_LEAKED] = "block of a holder that is not there",
+	[HAK_ANOMALY_NOBODY] = "block that is not free and has no owner",
+	[HAK_ANOMALY_HELD] = "free block that a holder owns",
 };
 
 /* A SuperSlab or run under the walk. */
@@ -37,6 +46,8 @@ struct walk {
 	uint64_t s; /* its word, as the walk began */
 	struct hak_census *census;
 	struct hak_audit *audit; /* NULL: only counted */
+	bool is_lost;		 /* its holder isn't there */
+	bool has_doubt;		 /* a finding was told that may be none */
 };
 
 /* What one look at a slot sees. */
@@ -46,6 +57,7 @@ struct look {
 	uint64_t n_free;
 	uint64_t block_bytes;
 	bool is_span;
+	bool is_tagged;
 	bool has_anomaly;
 	struct hak_finding finding; /* the first one */
 };
@@ -63,7 +75,7 @@ static void note(const struct walk *walk, const struct hak_finding *finding)
 {
 	struct hak_audit *audit = walk->audit;
 
-	if (!audit || !audit->report || audit->report(audit, finding))
+	if (audit && audit->report ? audit->report(audit, finding) : !finding->unless_taken)
 		walk->census->anomalies[finding->kind]++;
 }
 
@@ -73,6 +85,7 @@ static void note_superslab(const struct walk *walk, enum hak_anomaly kind, uint6
 					 .superslab = walk->index,
 					 .slot = HAK_NO_SLOT,
 					 .head = HAK_NO_SLOT,
+					 .block = HAK_NO_BLOCK,
 					 .owner = hak_superslab_owner(walk->s),
 					 .word = word});
 }
@@ -93,6 +106,11 @@ static bool stays(const struct walk *walk, const hak_u64 *word, uint64_t seen)
 	return true;
 }
 
+static bool is_orphan(const struct walk *walk)
+{
+	return hak_superslab_state(walk->s) == HAK_SUPERSLAB_ORPHAN;
+}
+
 static void accuse(const struct walk *walk, struct look *look, enum hak_anomaly kind, uint32_t slot,
 		   uint32_t head, uint64_t word)
 {
@@ -105,21 +123,59 @@ static void accuse(const struct walk *walk, struct look *look, enum hak_anomaly 
 		.slot = slot,
 		.head = head,
 		.owner = hak_superslab_owner(walk->s),
-		.word = word};
+		.block = HAK_NO_BLOCK,
+		.word = word,
+		/* Its heir's words are written before the registry's. */
+		.unless_taken = kind == HAK_ANOMALY_OWNER && is_orphan(walk)};
 }
 
-/* Relaxed: only counted; what is wrong is looked at again. */
+static void accuse_block(const struct walk *walk, struct look *look, enum hak_anomaly kind,
+			 uint32_t slot, uint32_t block, uint32_t tag)
+{
+	if (look->has_anomaly)
+		return;
+	accuse(walk, look, kind, slot, slot, tag);
+	look->finding.block = block;
+	look->finding.block_bytes = look->block_bytes;
+}
+
+/* Tags are looked at after the bits: see hak_slab_taken_bits. */
+static uint32_t tag_of(const struct walk *walk, const struct look *look, uint32_t slot,
+		       uint32_t block)
+{
+	return look->is_tagged ? hak_tag_load(&hak_segment_tags(walk->segment, slot)[block]) : 0;
+}
+
+static void look_at_tags(const struct walk *walk, uint32_t slot, unsigned i, uint64_t taken,
+			 struct look *look)
+{
+	uint64_t all = hak_slab_bits_mask(look->n_blocks, i);
+
+	if (!look->is_tagged && !is_orphan(walk))
+		return;
+	for (uint64_t rest = all; rest && !look->has_anomaly; rest &= rest - 1) {
+		unsigned bit = (unsigned)__builtin_ctzll(rest);
+		uint32_t block = i * 64 + bit, tag = tag_of(walk, look, slot, block);
+		enum hak_anomaly kind = hak_check_tag(walk->segment, tag, !(taken >> bit & 1),
+						      is_orphan(walk));
+
+		if (kind != HAK_ANOMALY_COUNT)
+			accuse_block(walk, look, kind, slot, block, tag);
+	}
+}
+
 static void look_at_bits(const struct walk *walk, uint32_t slot, uint64_t w, struct look *look)
 {
 	const hak_u64 *bits = hak_segment_bits(walk->segment, slot);
 
 	for (unsigned i = 0; i < hak_slab_bits_words(look->n_blocks); i++) {
-		uint64_t word = hak_load_relaxed(&bits[i]);
+		uint64_t taken = hak_slab_taken_bits(&bits[i]);
 		uint64_t all = hak_slab_bits_mask(look->n_blocks, i);
 
-		look->n_free += (uint64_t)__builtin_popcountll(word & all);
-		if (word & ~all)
+		look->n_free += (uint64_t)__builtin_popcountll(~taken & all);
+		if (~taken & ~all)
 			accuse(walk, look, HAK_ANOMALY_BITS, slot, slot, w);
+		look_at_tags(walk, slot, i, taken, look);
 	}
 }
 
@@ -146,6 +202,7 @@ static void look_at_head(const struct walk *walk, uint32_t slot, uint32_t length
 	}
 	look->length = length;
 	look->is_span = hak_slab_state(w) == HAK_SLAB_SPAN;
+	look->is_tagged = w & HAK_SLAB_TAGGED;
 	look->n_blocks = look->is_span ? 1 : hak_classes[hak_slab_class(w)].n_blocks;
 	look->block_bytes = look->is_span ? (uint64_t)length << HAK_SLOT_LG
 					  : hak_classes[hak_slab_class(w)].size;
@@ -170,6 +227,8 @@ static struct look look_at(const struct walk *walk, uint32_t slot, uint32_t end)
 			accuse(walk, &look, HAK_ANOMALY_BODY, slot, slot, w);
 		break;
 	case HAK_SLAB_ACTIVE:
+		if (is_orphan(walk) && hak_slab_thread(w) != 0)
+			accuse(walk, &look, HAK_ANOMALY_STATE, slot, slot, w);
 		if (hak_slab_class(w) >= HAK_CLASS_COUNT)
 			accuse(walk, &look, HAK_ANOMALY_CLASS, slot, slot, w);
 		else
@@ -188,7 +247,8 @@ static struct look look_at(const struct walk *walk, uint32_t slot, uint32_t end)
 static bool is_same(const struct look *a, const struct look *b)
 {
 	return a->has_anomaly && b->has_anomaly && a->finding.kind == b->finding.kind &&
-	       a->finding.slot == b->finding.slot && a->finding.word == b->finding.word;
+	       a->finding.slot == b->finding.slot && a->finding.block == b->finding.block &&
+	       a->finding.word == b->finding.word;
 }
 
 static bool is_unused(const struct look *look)
@@ -199,8 +259,64 @@ static bool is_unused(const struct look *look)
 				       look->finding.kind == HAK_ANOMALY_RANGE));
 }
 
+/* n blocks of a look that are a holder's, or nobody's: HAK_HOLDER_NONE. */
+static void credit(const struct walk *walk, const struct look *look, unsigned holder, uint64_t n)
+{
+	struct hak_audit *audit = walk->audit;
+	struct hak_share *share = &audit->lost;
+
+	if (holder != HAK_HOLDER_NONE && !audit->shares)
+		return;
+	if (holder != HAK_HOLDER_NONE)
+		share = &audit->shares[holder];
+	share->blocks += n;
+	share->bytes += n * look->block_bytes;
+}
+
+/* A block that isn't free. What is wrong with it counts only where all looks saw wrong. */
+static void attribute_block(const struct walk *walk, const struct look *look, uint32_t tag)
+{
+	unsigned owner = walk->is_lost ? HAK_HOLDER_NONE : hak_superslab_owner(walk->s);
+
+	if (hak_check_tag(walk->segment, tag, false, is_orphan(walk)) != HAK_ANOMALY_COUNT)
+		credit(walk, look, HAK_HOLDER_NONE, look->has_anomaly);
+	else
+		credit(walk, look, hak_tag_state(tag) == HAK_TAG_NONE ? owner : hak_tag_holder(tag),
+		       1);
+}
+
+/* The blocks of a slab or span to their owners. */
+static void attribute(const struct walk *walk, uint32_t slot, const struct look *look)
+{
+	const hak_u64 *bits = hak_segment_bits(walk->segment, slot);
+
+	if (!look->is_tagged && !is_orphan(walk)) {
+		credit(walk, look, walk->is_lost ? HAK_HOLDER_NONE : hak_superslab_owner(walk->s),
+		       look->n_blocks - look->n_free);
+		return;
+	}
+	for (unsigned i = 0; i < hak_slab_bits_words(look->n_blocks); i++) {
+		uint64_t taken = hak_slab_taken_bits(&bits[i]);
+
+		taken &= hak_slab_bits_mask(look->n_blocks, i);
+		for (; taken; taken &= taken - 1)
+			attribute_block(walk, look,
+					tag_of(walk, look, slot,
+					       i * 64 + (unsigned)__builtin_ctzll(taken)));
+	}
+}
+
+/* One that may be none once a SuperSlab: the others have the same reason. */
+static void note_look(struct walk *walk, const struct look *look)
+{
+	if (look->finding.unless_taken && walk->has_doubt)
+		return;
+	walk->has_doubt |= look->finding.unless_taken;
+	note(walk, &look->finding);
+}
+
 /* One slab, span or unused slot; its length, or 0: the run is not what it was any more. */
-static uint32_t check_slot(const struct walk *walk, uint32_t slot, uint32_t end)
+static uint32_t check_slot(struct walk *walk, uint32_t slot, uint32_t end)
 {
 	struct hak_census *census = walk->census;
 	struct look look = look_at(walk, slot, end);
@@ -219,7 +335,9 @@ static uint32_t check_slot(const struct walk *walk, uint32_t slot, uint32_t end)
 	if (look.has_anomaly && has_moved(walk))
 		return 0;
 	if (look.has_anomaly)
-		note(walk, &look.finding);
+		note_look(walk, &look);
+	if (walk->audit)
+		attribute(walk, slot, &look);
 	census->unused_slots += is_unused(&look);
 	census->slabs += look.n_blocks > 0 && !look.is_span;
 	census->spans += look.n_blocks > 0 && look.is_span;
@@ -228,13 +346,16 @@ static uint32_t check_slot(const struct walk *walk, uint32_t slot, uint32_t end)
 	return look.length;
 }
 
-static void check_slots(const struct walk *walk, uint32_t n)
+static void check_slots(struct walk *walk, uint32_t n)
 {
 	uint32_t per = walk->segment->geometry.slots_per_superslab;
 	uint32_t end = (walk->index + n) * per;
 	uint32_t length = 1;
 
-	walk->census->superslabs += n;
+	if (is_orphan(walk))
+		walk->census->orphans += n;
+	else
+		walk->census->superslabs += n;
 	for (uint32_t slot = walk->index * per; slot < end && length > 0; slot += length)
 		length = check_slot(walk, slot, end);
 }
@@ -245,7 +366,12 @@ static struct walk begin_walk(const struct hak_segment *segment, uint32_t index,
 {
 	uint64_t s = hak_load_acquire(&segment->superslabs[index]);
 
-	return (struct walk){segment, index, s, census, audit};
+	return (struct walk){segment, index, s, census, audit, false, false};
+}
+
+static bool has_slots(const struct walk *walk)
+{
+	return hak_superslab_state(walk->s) == HAK_SUPERSLAB_GRANTED || is_orphan(walk);
 }
 
 static bool has_possible_length(const struct walk *walk)
@@ -261,17 +387,22 @@ uint32_t hak_check_superslab(const struct hak_segment *segment, uint32_t index,
 {
 	struct walk walk = begin_walk(segment, index, census, NULL);
 
-	if (hak_superslab_state(walk.s) != HAK_SUPERSLAB_GRANTED || !has_possible_length(&walk))
+	if (!has_slots(&walk) || !has_possible_length(&walk))
 		return 1;
 	check_slots(&walk, hak_superslab_length(walk.s));
 	return hak_superslab_length(walk.s);
 }
 
-/* Orphans, and what waits for a grace; its bodies are nobody's first. */
-static bool may_be_nobodys(const struct walk *walk)
+/* A body of the run's owner; while that is RECLAIMING it may have become an orphan's already. */
+static bool is_body(const struct walk *walk, uint64_t s, uint32_t distance)
 {
-	return hak_superslab_state(walk->s) == HAK_SUPERSLAB_RECLAIMING ||
-	       hak_superslab_state(walk->s) == HAK_SUPERSLAB_ORPHAN;
+	unsigned owner = hak_superslab_owner(s);
+
+	return hak_superslab_state(s) == HAK_SUPERSLAB_BODY &&
+	       hak_superslab_length(s) == distance &&
+	       (owner == hak_superslab_owner(walk->s) ||
+		(owner == HAK_HOLDER_NONE &&
+		 hak_superslab_state(walk->s) == HAK_SUPERSLAB_RECLAIMING));
 }
 
 /* The bodies of a run in the registry; the first one that isn't its is told. */
@@ -283,10 +414,7 @@ static void check_bodies(const struct walk *walk)
 		/* [order:registry] Bodies are written before the head's length, or moved after it. */
 		uint64_t body = hak_load_acquire(&head[i]);
 
-		if (hak_superslab_state(body) == HAK_SUPERSLAB_BODY &&
-		    hak_superslab_length(body) == i &&
-		    (hak_superslab_owner(body) == hak_superslab_owner(walk->s) ||
-		     (hak_superslab_owner(body) == HAK_HOLDER_NONE && may_be_nobodys(walk))))
+		if (is_body(walk, body, i))
 			continue;
 		if (stays(walk, &head[i], body))
 			note_superslab(walk, HAK_ANOMALY_RUN, body);
@@ -304,8 +432,6 @@ static bool check_holder(const struct walk *walk)
 	enum hak_holder_state state = hak_holder_state(holder);
 	const uint32_t *generations = walk->audit->generations;
 
-	if (owner == HAK_HOLDER_NONE && may_be_nobodys(walk))
-		return true;
 	if (owner < HAK_HOLDER_FIRST ||
 	    (state != HAK_HOLDER_ATTACHED && state != HAK_HOLDER_RECLAIMING)) {
 		if (!stays(walk, word, holder))
@@ -369,7 +495,10 @@ static bool may_be_taken(const struct walk *walk, uint64_t w)
 	       owner >= HAK_HOLDER_FIRST && hak_holder_state(holder) != HAK_HOLDER_FREE;
 }
 
-/* Collected slab words keep their epoch, perhaps that they have tags, and nothing else; the first that keeps more is told. */
+/*
+ * Collected slab words keep their epoch, perhaps that they have tags, and nothing else; the first
+ * that keeps more is told.
+ */
 static void check_free(const struct walk *walk)
 {
 	uint32_t per = walk->segment->geometry.slots_per_superslab;
@@ -381,6 +510,7 @@ static void check_free(const struct walk *walk)
 					      .superslab = walk->index,
 					      .slot = slot,
 					      .head = slot,
+					      .block = HAK_NO_BLOCK,
 					      .owner = HAK_HOLDER_NONE,
 					      .word = w};
 
@@ -394,17 +524,18 @@ static void check_free(const struct walk *walk)
 	}
 }
 
-static void check_granted(const struct walk *walk)
+static void check_granted(struct walk *walk)
 {
-	struct hak_audit *audit = walk->audit;
-	uint64_t blocks = audit->census.live_blocks, bytes = audit->census.live_bytes;
+	bool is_nobodys = hak_superslab_owner(walk->s) == HAK_HOLDER_NONE;
 
-	if (hak_superslab_state(walk->s) == HAK_SUPERSLAB_GRANTED)
+	if (is_orphan(walk) && !is_nobodys)
+		note_superslab(walk, HAK_ANOMALY_RUN, walk->s);
+	/* RECLAIMING and nobody's: what lived there has gone, it waits for a grace. */
+	if (hak_superslab_state(walk->s) == HAK_SUPERSLAB_GRANTED ||
+	    (hak_superslab_state(walk->s) == HAK_SUPERSLAB_RECLAIMING && !is_nobodys))
+		walk->is_lost = !check_holder(walk);
+	if (has_slots(walk))
 		check_slots(walk, hak_superslab_length(walk->s));
-	if (!check_holder(walk)) {
-		audit->lost_blocks += audit->census.live_blocks - blocks;
-		audit->lost_bytes += audit->census.live_bytes - bytes;
-	}
 	check_bodies(walk);
 	check_hints(walk, false);
 }

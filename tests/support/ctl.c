@@ -5,6 +5,24 @@
 #include "tests/support/process.h"
 #include "tests/support/run.h"
 
+long long hakt_json_number(json_t *object, const char *name)
+{
+	json_t *value = json_object_get(object, name);
+
+	if (!json_is_integer(value))
+		fail_msg("%s is no whole number", name);
+	return json_integer_value(value);
+}
+
+const char *hakt_json_string(json_t *object, const char *name)
+{
+	const char *value = json_string_value(json_object_get(object, name));
+
+	if (!value)
+		fail_msg("%s is no string", name);
+	return value;
+}
+
 json_t *hakt_ctl_judge(const char *socket, const char *verb, int *ret_exit_code)
 {
 	struct hakt_process ctl = {0};

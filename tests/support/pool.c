@@ -9,8 +9,8 @@
 
 static char *reserve(uint64_t bytes, int protection)
 {
-	void *memory = mmap(NULL, bytes, protection, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-			    -1, 0);
+	void *memory = mmap(NULL, bytes, protection, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
 
 	assert_true(memory != MAP_FAILED);
 	return memory;
@@ -50,7 +50,8 @@ void hakt_pool_set_holder(struct hakt_pool *pool, unsigned holder, enum hak_hold
 {
 	struct hak_holder *holders = (void *)((char *)pool->registry + HAK_REGISTRY_HOLDERS_AT);
 
-	hak_store_relaxed(&holders[holder].word, hak_holder_pack(state, generation));
+	/* Behind what was done for or by the holder, as the daemon does. */
+	hak_store_release(&holders[holder].word, hak_holder_pack(state, generation));
 }
 
 void hakt_pool_grant(struct hakt_pool *pool, uint32_t head, uint32_t n, bool huge, unsigned owner)

@@ -148,7 +148,7 @@ static void test_a_healthy_pool_with_everything_in_it_is_clean(void **state)
 	assert_int_equal(audit.census.slabs, HAK_CLASS_COUNT);
 	assert_int_equal(audit.census.spans, 3);
 	assert_int_equal(audit.census.superslabs, 29);
-	assert_int_equal(audit.lost_blocks, 0);
+	assert_int_equal(audit.lost.blocks, 0);
 	assert_int_equal(audit.stale_hints, 0);
 }
 
@@ -207,12 +207,12 @@ static void test_a_holder_that_is_not_there_is_told_with_what_is_lost(void **sta
 	assert_true(hakt_pool_cut_span(&pool, FREED * PER, NOBODY, 2));
 	expect(HAK_ANOMALY_HOLDER, FREED, HAK_NO_SLOT, NOBODY);
 	audit = audit_pool();
-	assert_int_equal(audit.lost_blocks, 1);
-	assert_int_equal(audit.lost_bytes, 2 * HAK_SLOT_BYTES);
+	assert_int_equal(audit.lost.blocks, 1);
+	assert_int_equal(audit.lost.bytes, 2 * HAK_SLOT_BYTES);
 	hakt_pool_set_holder(&pool, NOBODY, HAK_HOLDER_RECLAIMING, 1);
 	audit = audit_pool();
 	assert_int_equal(n_findings, 0); /* it is being collected */
-	assert_int_equal(audit.lost_blocks, 0);
+	assert_int_equal(audit.lost.blocks, 0);
 }
 
 static void test_what_is_collected_for_nobody_is_told(void **state)

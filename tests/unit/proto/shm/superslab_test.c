@@ -162,6 +162,54 @@ static void test_what_a_run_is_shortened_by_is_reclaimed_alone(void **state)
 	}
 }
 
+static void test_an_orphan_is_nobodys_as_long_as_it_was(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n <= 5; n++) {
+		hak_u64 words[N] = {0};
+
+		hak_superslab_grant_run(&words[1], OWNER, n > 1, n);
+		hak_superslab_begin_collect(&words[1]);
+		hak_superslab_orphan(&words[1]);
+		check(&words[1], HAK_SUPERSLAB_ORPHAN, HAK_HOLDER_NONE, n);
+		assert_int_equal(hak_superslab_is_huge(hak_load_relaxed(&words[1])), n > 1);
+		assert_int_equal(hak_superslab_grant(hak_load_relaxed(&words[1])), 1);
+		for (uint32_t i = 1; i < n; i++)
+			check(&words[1 + i], HAK_SUPERSLAB_BODY, HAK_HOLDER_NONE, i);
+		assert_int_equal(hak_load_relaxed(&words[1 + n]), 0);
+	}
+}
+
+static void test_an_orphan_that_is_inherited_is_another_grant(void **state)
+{
+	hak_u64 word = 0;
+
+	(void)state;
+	hak_superslab_grant_run(&word, OWNER, false, 1);
+	hak_superslab_begin_collect(&word);
+	hak_superslab_orphan(&word);
+	hak_superslab_inherit(&word, OWNER + 1);
+	check(&word, HAK_SUPERSLAB_GRANTED, OWNER + 1, 1);
+	assert_int_equal(hak_superslab_grant(hak_load_relaxed(&word)), 2);
+	collect(&word);
+	check(&word, HAK_SUPERSLAB_FREE, HAK_HOLDER_NONE, 0);
+}
+
+static void test_an_orphan_whose_last_block_has_gone_is_collected(void **state)
+{
+	hak_u64 words[N] = {0};
+
+	(void)state;
+	hak_superslab_grant_run(&words[1], OWNER, true, 4);
+	hak_superslab_begin_collect(&words[1]);
+	hak_superslab_orphan(&words[1]);
+	hak_superslab_begin_collect(&words[1]);
+	check(&words[1], HAK_SUPERSLAB_RECLAIMING, HAK_HOLDER_NONE, 4);
+	hak_superslab_end_collect(&words[1]);
+	for (uint32_t i = 0; i < N; i++)
+		check(&words[i], HAK_SUPERSLAB_FREE, HAK_HOLDER_NONE, 0);
+}
+
 static void test_the_generation_goes_up_with_every_grant(void **state)
 {
 	hak_u64 words[N] = {0};
@@ -242,6 +290,32 @@ static void shorten_to_1(hak_u64 *words)
 	hak_superslab_shorten_run(words, 1);
 }
 
+static void inherit(hak_u64 *words)
+{
+	hak_superslab_inherit(words, OWNER);
+}
+
+static void test_moves_of_orphans_that_must_not_be_are_asserted(void **state)
+{
+	hak_u64 words[N] = {0};
+
+	(void)state;
+	hak_superslab_grant_run(words, OWNER, false, 1);
+	assert_int_equal(signal_of(hak_superslab_orphan, words), SIGABRT); /* granted */
+	assert_int_equal(signal_of(inherit, words), SIGABRT);
+	hak_superslab_begin_collect(words);
+	assert_int_equal(signal_of(inherit, words), SIGABRT);
+	hak_superslab_orphan(words);
+	assert_int_equal(signal_of(inherit, words), 0);
+	assert_int_equal(signal_of(hak_superslab_orphan, words), SIGABRT);
+	assert_int_equal(signal_of(hak_superslab_end_collect, words), SIGABRT);
+	hak_superslab_grant_run(&words[1], OWNER, true, 3);
+	hak_superslab_begin_collect(&words[1]);
+	hak_superslab_orphan(&words[1]);
+	assert_int_equal(signal_of(inherit, &words[1]), SIGABRT); /* huge */
+	assert_int_equal(signal_of(hak_superslab_begin_collect, &words[1]), 0);
+}
+
 static void test_lengths_that_must_not_be_are_asserted(void **state)
 {
 	hak_u64 words[N] = {0};
@@ -282,10 +356,14 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_bodies_of_a_run_know_their_head),
 	cmocka_unit_test(test_reclaiming_remembers_whose_it_was),
 	cmocka_unit_test(test_a_collected_run_is_free_from_head_to_end),
+	cmocka_unit_test(test_an_orphan_is_nobodys_as_long_as_it_was),
+	cmocka_unit_test(test_an_orphan_that_is_inherited_is_another_grant),
+	cmocka_unit_test(test_an_orphan_whose_last_block_has_gone_is_collected),
 	cmocka_unit_test(test_the_generation_goes_up_with_every_grant),
 	cmocka_unit_test(test_the_generation_wraps_inside_its_field),
 	cmocka_unit_test(test_an_extended_run_is_one_run),
 	cmocka_unit_test(test_what_a_run_is_shortened_by_is_reclaimed_alone),
+	cmocka_unit_test(test_moves_of_orphans_that_must_not_be_are_asserted),
 	cmocka_unit_test(test_lengths_that_must_not_be_are_asserted),
 	cmocka_unit_test(test_moves_that_must_not_be_are_asserted),
 };

@@ -365,6 +365,35 @@ static void test_a_full_page_of_an_audit_fits_a_packet(void **state)
 	check.live_blocks = check.live_bytes = UINT64_MAX;
 	check.lost_blocks = check.lost_bytes = check.more_anomalies = UINT64_MAX;
 	check.next_superslab = UINT32_MAX;
+	check.orphans = UINT64_MAX;
+	reply.id = UINT64_MAX;
+	reply.body_case = HAK__REPLY__BODY_CHECK;
+	reply.check = &check;
+	assert_true(hak_wire_pack_reply(&reply, packet, sizeof(packet)) > 0);
+}
+
+static void test_all_owners_of_a_page_of_an_audit_fit_a_packet(void **state)
+{
+	static uint32_t owners[HAK_HOLDER_COUNT];
+	static uint64_t blocks[HAK_HOLDER_COUNT], bytes[HAK_HOLDER_COUNT];
+	Hak__Check check = HAK__CHECK__INIT;
+	Hak__Reply reply = HAK__REPLY__INIT;
+
+	(void)state;
+	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
+		owners[i] = i;
+		/* The most that a page has: 16384 SuperSlabs of 2 MiB, of blocks of 16 bytes. */
+		blocks[i] = UINT64_C(1) << 31;
+		bytes[i] = UINT64_C(1) << 35;
+	}
+	check.n_owners = check.n_owner_blocks = check.n_owner_bytes = HAK_HOLDER_COUNT;
+	check.owners = owners;
+	check.owner_blocks = blocks;
+	check.owner_bytes = bytes;
+	check.superslabs = check.slabs = check.spans = check.stale_hints = UINT64_MAX;
+	check.live_blocks = check.live_bytes = check.orphans = UINT64_MAX;
+	check.lost_blocks = check.lost_bytes = check.more_anomalies = UINT64_MAX;
+	check.next_superslab = UINT32_MAX;
 	reply.id = UINT64_MAX;
 	reply.body_case = HAK__REPLY__BODY_CHECK;
 	reply.check = &check;
@@ -500,6 +529,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_largest_grant_fits_a_packet),
 	cmocka_unit_test(test_a_full_page_of_clients_fits_a_packet),
 	cmocka_unit_test(test_a_full_page_of_an_audit_fits_a_packet),
+	cmocka_unit_test(test_all_owners_of_a_page_of_an_audit_fit_a_packet),
 	cmocka_unit_test(test_packets_cut_off_anywhere_are_survived),
 	cmocka_unit_test(test_of_two_bodies_the_last_counts),
 	cmocka_unit_test(test_random_bytes_are_survived),
