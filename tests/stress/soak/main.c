@@ -24,7 +24,14 @@
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
+#include "tests/support/slowness.h"
 
+/* Starting a client takes a sanitizer longer. */
+#ifdef HAKT_IS_SANITIZED
+#define RATE 5
+#else
+#define RATE 40
+#endif
 #define SECOND	    UINT64_C(1000000000)
 #define ROUND_NS    (30 * SECOND)
 #define PATIENCE_NS (120 * SECOND) /* by then something hangs */
@@ -418,7 +425,7 @@ int main(int argc, char **argv)
 						{"seed", required_argument, NULL, 's'},
 						{"limit", required_argument, NULL, 'l'},
 						{0}};
-	static struct soak_driver d = {.rate = 30};
+	static struct soak_driver d = {.rate = RATE};
 	const char *limit = "1G";
 	unsigned n_clients = 12;
 	uint64_t seed = 0;
