@@ -48,17 +48,29 @@ static void show_anomalies(json_t *check)
 	}
 }
 
+/* What must not have happened to anybody, also of those that died since. */
+static uint64_t count_refused(json_t *stats)
+{
+	static const char *const names[] = {"double_frees", "invalid_frees", "foreign_frees"};
+	uint64_t n = number(json_object_get(stats, "daemon"), "protocol_errors");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		n += number(json_object_get(stats, "clients"), names[i]);
+	return n;
+}
+
 struct soak_state soak_audit_ask(const char *socket)
 {
 	json_t *check = ask(socket, "check"), *leaks = ask(socket, "leaks");
-	json_t *status = ask(socket, "status"), *pool;
-	struct soak_state state = {.is_known = check && leaks && status};
+	json_t *status = ask(socket, "status"), *stats = ask(socket, "stats"), *pool;
+	struct soak_state state = {.is_known = check && leaks && status && stats};
 
 	if (state.is_known) {
 		pool = json_array_get(json_object_get(status, "pools"), 0);
 		state.anomalies = number(check, "anomaly_count");
 		show_anomalies(check);
 		state.nobodys = number(json_object_get(leaks, "nobody"), "live_blocks");
+		state.refused = count_refused(stats);
 		state.clients = number(pool, "clients");
 		state.superslabs = number(pool, "granted_superslabs");
 		state.orphans = number(pool, "orphan_superslabs");
@@ -67,6 +79,7 @@ struct soak_state soak_audit_ask(const char *socket)
 	json_decref(check);
 	json_decref(leaks);
 	json_decref(status);
+	json_decref(stats);
 	return state;
 }
 
@@ -77,6 +90,10 @@ void soak_audit_run(struct soak_table *table, const char *socket)
 
 		if (!state.is_known && !table->has_daemon_deaths)
 			soak_say(table, SOAK_NOBODY, SOAK_E_REFUSED, "no answer of hakmemctl");
+		if (state.refused)
+			soak_say(table, SOAK_NOBODY, SOAK_E_REFUSED,
+				 "%llu frees refused or peers cut off, see above, or the log",
+				 (unsigned long long)state.refused);
 		if (state.is_known) { /* relaxed: the driver shows and adds up */
 			hak_store_relaxed(&table->seen.superslabs, state.superslabs);
 			hak_store_relaxed(&table->seen.orphans, state.orphans);

@@ -10,6 +10,7 @@ struct soak_state {
 	bool is_known;	    /* false: hakmemctl had no answer, and nothing else is set */
 	uint64_t anomalies; /* of check; they have been printed */
 	uint64_t nobodys;   /* blocks of leaks */
+	uint64_t refused;   /* frees that were refused, peers that were cut off */
 	uint64_t clients, superslabs, orphans, live_blocks; /* of status */
 };
 

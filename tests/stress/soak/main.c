@@ -294,6 +294,9 @@ static void count_leaks(struct soak_driver *d, const struct soak_state *state, b
 	d->anomalies += state->anomalies;
 	if (!state->is_known)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_REFUSED, "the daemon does not answer");
+	if (state->refused)
+		soak_say(d->table, SOAK_NOBODY, SOAK_E_REFUSED, "%llu frees or peers were refused",
+			 (unsigned long long)state->refused);
 	if (blocks || superslabs)
 		fprintf(stderr,
 			"soak: leak: seed %llu: %llu blocks live, of which nobody's %llu, %llu "
