@@ -171,7 +171,7 @@ static void close_fds(int *fds, unsigned *n_fds)
 
 static int send_request(struct hakc_conn *conn, Hak__Request *request, int64_t deadline)
 {
-	char packet[4096]; /* a request is small: the largest is a giveback */
+	char packet[8192]; /* a request is small: the largest publishes a list */
 	int r;
 
 	if (!is_open(conn)) {

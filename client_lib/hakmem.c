@@ -9,6 +9,7 @@
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/resize.h"
+#include "client_lib/root.h"
 #include "client_lib/ticket.h"
 #include "proto/shm/check.h"
 
@@ -165,6 +166,35 @@ void *hakmem_ptr(hakmem_ref_t ref)
 	    hak_slab_epoch(w) == hak_ref_epoch(ref))
 		return (void *)(hakc_self->base + hak_ref_offset(ref));
 	return find_ref(ref);
+}
+
+int hakmem_root_publish(const char *name, hakmem_ref_t ref)
+{
+	return hakmem_root_publish_list(name, &ref, 1);
+}
+
+int hakmem_root_publish_list(const char *name, const hakmem_ref_t *refs, size_t n)
+{
+	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
+
+	return t ? hakc_root_publish(t->heap, name, refs, n) : error;
+}
+
+int hakmem_root_lookup(const char *name, hakmem_ref_t *ret_ref)
+{
+	int error;
+	const struct hakc_thread *t = hakc_thread_get(&error);
+
+	return t ? hakc_root_lookup(t->heap, name, ret_ref) : error;
+}
+
+int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref)
+{
+	int error;
+	struct hakc_thread *t = hakc_thread_get(&error);
+
+	return t ? hakc_root_withdraw(t->heap, name, ret_ref) : error;
 }
 
 int hakmem_is_at_base(void)

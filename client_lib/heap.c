@@ -339,6 +339,12 @@ int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_
 
 		if (r < 0)
 			return r;
+		/* Tags that it has already may be more from now on; of a span it is one. */
+		if ((hak_slab_load(&heap->segment.slab_words[slot]) & HAK_SLAB_TAGGED) &&
+		    hakc_session_back_tags(heap, slot, hak_classes[cls].n_blocks) < 0) {
+			hakc_heap_put_slots(heap, slot, hak_classes[cls].n_slots);
+			return -ENOMEM;
+		}
 	} while (!hak_slab_cut(&heap->segment.slab_words[slot],
 			       hak_segment_bits(&heap->segment, slot), heap->holder, cls, thread));
 	hakc_count_locked(heap, HAK_STAT_STAGE_2);

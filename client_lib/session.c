@@ -377,7 +377,7 @@ static void note_loss(struct hakc_heap *heap, int r)
 	hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
 }
 
-static int call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply)
+int hakc_session_call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply)
 {
 	uint32_t late[HAKC_LATE_MAX];
 	uint32_t n;
@@ -404,7 +404,7 @@ int hakc_session_detach(struct hakc_heap *heap)
 		return -ENOTCONN;
 	request.body_case = HAK__REQUEST__BODY_BYE;
 	request.bye = &bye;
-	if (call(heap, &request, &reply) == 0)
+	if (hakc_session_call(heap, &request, &reply) == 0)
 		hak__reply__free_unpacked(reply, NULL);
 	hakc_conn_deinit(&heap->conn);
 	hakc_heap_deinit(heap);
@@ -510,7 +510,7 @@ static int call_refill(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *re
 	request.body_case = HAK__REQUEST__BODY_REFILL;
 	request.refill = refill;
 	hakc_count(heap, HAK_STAT_STAGE_3, 1);
-	r = call(heap, &request, &reply);
+	r = hakc_session_call(heap, &request, &reply);
 	count_wait(heap, now_us() - start);
 	if (r < 0)
 		return r;
@@ -565,7 +565,7 @@ static void call_giveback(struct hakc_heap *heap, Hak__Giveback *giveback, uint3
 
 	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
 	request.giveback = giveback;
-	if (call(heap, &request, &reply) < 0)
+	if (hakc_session_call(heap, &request, &reply) < 0)
 		return;
 	if (reply->error)
 		hakc_log(HAKC_LOG_WARN, "the daemon did not take memory back: %s",

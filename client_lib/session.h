@@ -42,6 +42,12 @@ void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, u
 /* Gives the tags of a slab of n blocks memory. 0 or -ENOMEM. May be called without the lock. */
 int hakc_session_back_tags(const struct hakc_heap *heap, uint32_t slot, uint32_t n);
 
+/*
+ * Asks and waits; replies that others wait for are taken in. 0 and *ret_reply, to be released, also
+ * if it carries an error; or a negative errno.
+ */
+int hakc_session_call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply);
+
 /* A block that is not of the heap is freed; t is NULL where there is no heap. */
 void hakc_session_free_foreign(struct hakc_thread *t, void *block);
 

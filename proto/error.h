@@ -16,7 +16,13 @@
 	X(DENIED, 6, EACCES, "not permitted")                                            \
 	X(NOT_YOURS, 7, EPERM, "that memory is not granted to the client that asked")    \
 	X(STOPPING, 8, ESHUTDOWN, "the daemon is stopping")                              \
-	X(INTERNAL, 9, EIO, "the daemon failed; its log says how")
+	X(INTERNAL, 9, EIO, "the daemon failed; its log says how")                       \
+	X(STALE, 10, ESTALE, "the ref is void: taken, freed, or of a dead owner")        \
+	X(NOT_OWNER, 11, EPERM, "the block belongs to somebody else")                    \
+	X(EXISTS, 12, EEXIST, "that name is taken, or that block is published already")  \
+	X(NO_ROOT, 13, ENOENT, "there is no root of that name")                          \
+	X(ROOTS_FULL, 14, ENOSPC, "the table of roots is full")                          \
+	X(BAD_ARGUMENT, 15, EINVAL, "no name or no ref")
 
 enum hak_error {
 #define X(name, code, number, text) HAK_E_##name = (code),

@@ -256,3 +256,47 @@ void hakc_query_check_deinit(struct hakc_query_check *check)
 	free(check->anomalies);
 	*check = (struct hakc_query_check){.sums = HAK__CHECK__INIT};
 }
+
+static int add_roots(void *context, Hak__Reply *page, uint32_t *ret_next)
+{
+	struct hakc_query_roots *all = context;
+	const Hak__Roots *roots = page->roots;
+	Hak__Root **list;
+	int r;
+
+	*ret_next = roots->next_entry;
+	r = keep_page(&all->pages, &all->n_pages, page);
+	if (r < 0 || roots->n_roots == 0)
+		return r;
+	list = realloc(all->roots, (all->n_roots + roots->n_roots) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	all->roots = list;
+	memcpy(list + all->n_roots, roots->roots, roots->n_roots * sizeof(*list));
+	all->n_roots += roots->n_roots;
+	return 0;
+}
+
+int hakc_query_roots(struct hakc_query *query, struct hakc_query_roots *ret_roots)
+{
+	struct hakc_query_roots all = {0};
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__RootsQuery roots = HAK__ROOTS_QUERY__INIT;
+	int r;
+
+	request.body_case = HAK__REQUEST__BODY_ROOTS;
+	request.roots = &roots;
+	r = ask_pages(query, &request, &roots.from_entry, HAK__REPLY__BODY_ROOTS, add_roots, &all);
+	if (r != 0)
+		hakc_query_roots_deinit(&all);
+	else
+		*ret_roots = all;
+	return r;
+}
+
+void hakc_query_roots_deinit(struct hakc_query_roots *roots)
+{
+	free_pages(roots->pages, roots->n_pages);
+	free(roots->roots);
+	*roots = (struct hakc_query_roots){0};
+}

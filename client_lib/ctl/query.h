@@ -37,6 +37,14 @@ struct hakc_query_check {
 	size_t n_anomalies;
 };
 
+/* All pages of the table of roots; the roots live in the pages. */
+struct hakc_query_roots {
+	Hak__Reply **pages;
+	size_t n_pages;
+	Hak__Root **roots;
+	size_t n_roots;
+};
+
 int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
 
@@ -50,5 +58,8 @@ void hakc_query_clients_deinit(struct hakc_query_clients *clients);
 /* With the owners of blocks, or with anomalies; sums.more_anomalies: those that are not listed. */
 int hakc_query_check(struct hakc_query *query, bool owners, struct hakc_query_check *ret_check);
 void hakc_query_check_deinit(struct hakc_query_check *check);
+
+int hakc_query_roots(struct hakc_query *query, struct hakc_query_roots *ret_roots);
+void hakc_query_roots_deinit(struct hakc_query_roots *roots);
 
 #endif

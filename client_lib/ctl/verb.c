@@ -14,6 +14,7 @@
 
 #include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/text.h"
 
 static void status_json(const Hak__Status *status)
@@ -72,8 +73,8 @@ static void print_pool(const Hak__PoolStatus *pool)
 	print_bytes("limit", pool->limit_bytes);
 	printf("  %-20s %" PRIu64 " of %s\n", "granted SuperSlabs", pool->granted_superslabs,
 	       hakc_bytes_text(pool->superslab_bytes, text));
-	printf("  %-20s %" PRIu64 " of the dead, %" PRIu64 " not free yet\n", "  of these",
-	       pool->orphan_superslabs, pool->waiting_superslabs);
+	printf("  %-20s %" PRIu64 "\n", "  of them orphans", pool->orphan_superslabs);
+	printf("  %-20s %" PRIu64 "\n", "not free yet", pool->waiting_superslabs);
 	printf("  %-20s %" PRIu64 " (%" PRIu64 " in reserve, %" PRIu64 " kept)\n",
 	       "warm SuperSlabs", warm, pool->reserve_superslabs, pool->kept_superslabs);
 	printf("  %-20s %s\n", "huge pages", hakc_safe_text(pool->huge_pages, text));
@@ -224,6 +225,7 @@ const struct hakc_verb hakc_verbs[] = {
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check},
 	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks},
+	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots},
 	{NULL, NULL, NULL},
 };
 

@@ -196,6 +196,53 @@ enum hakmem_owner {
 HAKMEM_API int hakmem_owner(const void *block, int *ret_pid);
 
 /*
+ * Roots: names for blocks that shall outlive the process that made them. What is
+ * published belongs to the pool: no process's death or hakmem_detach takes it, nobody
+ * can free, take or realloc it, everybody may look it up, read and write it.
+ * It stays until it is withdrawn, at the longest as long as the daemon's pool.
+ *
+ * A name has 1 to 63 bytes without control characters. The pool has room for 512
+ * published blocks; `hakmemctl roots` lists them. Publishing and withdrawing ask the
+ * daemon and attach if needed. All void the refs that were made of the blocks before.
+ */
+
+/*
+ * Publishes a block that the caller's process owns, by a ref made by hakmem_ref. Only that
+ * block: what it points to goes with its owner as ever. 0; or, and nothing has changed:
+ * -EINVAL: no such name can be, or no ref of this pool; -EPERM: the block is another
+ * process's (take it first); -ESTALE: the ref is void; -EEXIST: the name is in use, or the block
+ * is published already; -ENOSPC: no room. -ENOTCONN, -ETIMEDOUT: the daemon has not answered: it is
+ * published or will be, or it is the caller's still; hakmem_owner tells, after a time-out
+ * when the daemon answers again.
+ */
+HAKMEM_API int hakmem_root_publish(const char *name, hakmem_ref_t ref);
+
+/*
+ * The same for n blocks under one name, all or none, for structures of blocks that point
+ * to each other. hakmem_root_lookup gives the first; the others are to be reached from it. -EEXIST
+ * also if a block is twice in the list. If a ref is taken by somebody else during the call:
+ * -ESTALE, and refs that were made of the other blocks may be void.
+ */
+HAKMEM_API int hakmem_root_publish_list(const char *name, const hakmem_ref_t *refs, size_t n);
+
+/*
+ * The ref of a name's (first) block, for hakmem_ptr: to be used, not to be taken
+ * (-ESTALE). Asks nobody, and works while the daemon is away; attaches if needed. 0;
+ * -ENOENT: there is no such name, or no daemon to attach to; -EINVAL. Whoever looks it
+ * up has to know by other means that nobody withdraws and frees it meanwhile.
+ */
+HAKMEM_API int hakmem_root_lookup(const char *name, hakmem_ref_t *ret_ref);
+
+/*
+ * Ends a name: its blocks, all of the list, are the caller's process's from now on, to be
+ * freed or passed on, and go with it if it dies. *ret_ref is a fresh ref of the (first) one. Any
+ * process may do that. 0; -ENOENT: there is no such name; -EINVAL; -ESTALE: a process has
+ * scribbled over the pool's words: the name is gone, the blocks are lost. -ENOTCONN,
+ * -ETIMEDOUT: the daemon has not answered: as for hakmem_root_publish, hakmem_owner of the block tells.
+ */
+HAKMEM_API int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref);
+
+/*
  * 1: the pool is mapped at its own address, raw pointers may be shared; 0: it
  * is mapped elsewhere, use refs. Attaches if needed; a negative errno.
  */

@@ -121,6 +121,7 @@ static int open_segment(struct hakd_pool *pool, const struct hak_geometry *g)
 	hak_segment_init(&pool->segment, g, pool->registry, pool->heap);
 	pool->superslabs = (void *)((char *)pool->registry + HAK_REGISTRY_SUPERSLABS_AT);
 	pool->holders = (void *)((char *)pool->registry + HAK_REGISTRY_HOLDERS_AT);
+	pool->roots = (void *)((char *)pool->registry + HAK_REGISTRY_ROOTS_AT);
 	return 0;
 }
 

@@ -53,6 +53,7 @@ struct hakd_pool {
 	struct hak_segment segment;
 	hak_u64 *superslabs;	    /* the registry's words, writable */
 	struct hak_holder *holders; /* likewise */
+	struct hak_root *roots;	    /* likewise */
 
 	int registry_fd;	/* for us */
 	int registry_reader_fd; /* opened for reading: for clients */

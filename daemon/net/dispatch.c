@@ -15,6 +15,7 @@
 #include "daemon/net/job.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
+#include "daemon/net/roots.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
@@ -222,6 +223,12 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 	case HAK__REQUEST__BODY_CHECK:
 		return hakd_audit(peer, request->id, request->check->from_superslab,
 				  request->check->owners);
+	case HAK__REQUEST__BODY_PUBLISH:
+		return hakd_roots_publish(peer, request->id, request->publish);
+	case HAK__REQUEST__BODY_WITHDRAW:
+		return hakd_roots_withdraw(peer, request->id, request->withdraw);
+	case HAK__REQUEST__BODY_ROOTS:
+		return hakd_roots_list(peer, request->id, request->roots->from_entry);
 	default:
 		return false;
 	}

@@ -28,7 +28,7 @@ static void end_status(struct hakd_job *job)
 	p.name = pool->name;
 	p.capacity_bytes = pool->segment.geometry.capacity;
 	p.limit_bytes = pool->limit;
-	p.granted_superslabs = pool->n_taken - pool->n_idle;
+	p.granted_superslabs = pool->n_taken - pool->n_idle - pool->n_waiting;
 	p.reserve_superslabs = pool->reserve.warm.n;
 	p.kept_superslabs = pool->kept.n;
 	p.orphan_superslabs = pool->n_orphans;

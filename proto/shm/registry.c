@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proto/shm/roots.h"
+
 #define HUGE_PAGE (UINT64_C(1) << 21)
 
 static uint64_t align_up(uint64_t value, uint64_t alignment)
@@ -30,6 +32,9 @@ uint64_t hak_layout_fingerprint(void)
 		offsetof(struct hak_holder, pid),
 		HAK_HOLDER_COUNT,
 		HAK_REGISTRY_ROOTS_AT,
+		sizeof(struct hak_root),
+		offsetof(struct hak_root, name),
+		HAK_ROOT_COUNT,
 		HAK_REGISTRY_SUPERSLABS_AT,
 		HAK_SUPERSLAB_OWNER_SHIFT,
 		HAK_SUPERSLAB_LENGTH_SHIFT,

@@ -10,7 +10,7 @@
  * |-------------------|------------------------|--------------------------------|
  * | 0..4095           | struct hak_registry    | once, before anybody attaches  |
  * | 4096..266239      | struct hak_holder[]    | attach, detach, death          |
- * | 266240..331775    | roots                  | reserved                       |
+ * | 266240..331775    | struct hak_root[]      | publish, withdraw              |
  * | 331776..          | SuperSlab words        | grant, collect                 |
  *
  * | header bytes | field              |

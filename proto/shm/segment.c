@@ -16,6 +16,7 @@ void hak_segment_init(struct hak_segment *segment, const struct hak_geometry *ge
 	*segment = (struct hak_segment){
 		.geometry = *geometry,
 		.holders = (const void *)(facts + HAK_REGISTRY_HOLDERS_AT),
+		.roots = (const void *)(facts + HAK_REGISTRY_ROOTS_AT),
 		.superslabs = (const void *)(facts + HAK_REGISTRY_SUPERSLABS_AT),
 		.slab_words = (void *)(words + geometry->slab_words_at),
 		.pending = (void *)(words + geometry->pending_at),

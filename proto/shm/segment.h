@@ -24,9 +24,12 @@
 
 #include "proto/shm/registry.h"
 
+struct hak_root;
+
 struct hak_segment {
 	struct hak_geometry geometry;
 	const struct hak_holder *holders;
+	const struct hak_root *roots; /* see roots.h */
 	const hak_u64 *superslabs;
 	hak_u64 *slab_words;
 	hak_u32 *pending;

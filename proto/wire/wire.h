@@ -20,6 +20,7 @@
 #define HAK_WIRE_REFILL_MAX   1024u  /* SuperSlabs a refill that isn't huge may ask for */
 #define HAK_WIRE_CLIENTS_PAGE 128u   /* clients in one page */
 #define HAK_WIRE_CHECK_PAGE   160u   /* anomalies in one page */
+#define HAK_WIRE_ROOTS_PAGE   128u   /* roots in one page */
 
 /*
  * Packs a message into buffer. Bytes of the packet; -EMSGSIZE: it needs more

@@ -10,6 +10,7 @@ int main(void)
 	struct hakmem_options options = {0};
 	struct hakmem_stats stats;
 	char *text, *zeros, *aligned;
+	hakmem_ref_t ref;
 	int fails = 0;
 
 	fails += hakmem_attach(&options) != 0;
@@ -25,6 +26,12 @@ int main(void)
 	fails += hakmem_usable_size(text) < 100000;
 	fails += zeros[99] != 0;
 	fails += hakmem_is_at_base() != 1;
+	fails += hakmem_root_publish("text", hakmem_ref(text)) != 0;
+	fails += hakmem_root_lookup("text", &ref) != 0 || hakmem_ptr(ref) != text;
+	fails += hakmem_root_withdraw("text", &ref) != 0 || hakmem_ptr(ref) != text;
+	ref = hakmem_ref(zeros);
+	fails += hakmem_root_publish_list("zeros", &ref, 1) != 0;
+	fails += hakmem_root_withdraw("zeros", &ref) != 0;
 	hakmem_free(text);
 	hakmem_free(zeros);
 	hakmem_free(aligned);

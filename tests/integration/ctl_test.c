@@ -121,7 +121,7 @@ static void test_the_status_as_text_names_daemon_and_pool(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  huge pages           ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, " in reserve, ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0,
-	      "    of these           0 of the dead, 0 not free yet\n");
+	      "    of them orphans    0\n  not free yet         0\n");
 }
 
 static void test_the_stats_count_what_clients_and_daemon_did(void **state)
@@ -188,6 +188,53 @@ static void test_the_clients_are_listed_with_what_they_hold(void **state)
 	hakmem_free(block);
 }
 
+static void test_the_roots_are_listed_with_who_published_them(void **state)
+{
+	hakmem_ref_t refs[2] = {hakmem_ref(hakmem_malloc(100000)), hakmem_ref(hakmem_malloc(1000))};
+	json_t *json, *root, *clients, *client;
+	hakmem_ref_t ref;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(hakmem_root_publish_list("the \"config\"", refs, 2), 0);
+	assert_int_equal(hakmem_root_lookup("the \"config\"", &ref), 0);
+	json = hakt_ctl(hakd.socket, "roots");
+	check_number(json, "schema_version", 1, 1);
+	assert_int_equal(json_array_size(json_object_get(json, "roots")), 1);
+	root = json_array_get(json_object_get(json, "roots"), 0);
+	check_string(root, "name", "the \"config\"");
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)ref);
+	check_string(root, "ref", text);
+	check_number(root, "offset", (long long)hak_ref_offset(ref),
+		     (long long)hak_ref_offset(ref));
+	check_number(root, "blocks", 2, 2);
+	check_number(root, "bytes", 131072 + 1000, 131072 + 1100);
+	check_number(root, "pid", getpid(), getpid());
+	clients = hakt_ctl(hakd.socket, "clients");
+	client = json_array_get(json_object_get(clients, "clients"), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *member = i ? "generation" : "holder";
+		long long number = json_integer_value(json_object_get(client, member));
+
+		check_number(root, member, number, number);
+	}
+	json_decref(clients);
+	check_number(root, "published_at", 1600000000, 1ll << 40);
+	check_number(root, "age_seconds", 0, 3600);
+	json_decref(json);
+	snprintf(text, sizeof(text), "0x%016llx 0x%010llx      2 ", (unsigned long long)ref,
+		 (unsigned long long)hak_ref_offset(ref));
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "roots"), NULL, 0, text);
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "roots"), NULL, 0, "\nthe \"config\" ");
+	assert_int_equal(hakmem_root_withdraw("the \"config\"", &ref), 0);
+	hakmem_free(hakmem_ptr(ref));
+	hakmem_free(hakmem_ptr(refs[1]));
+	json = hakt_ctl(hakd.socket, "roots");
+	assert_true(json_is_array(json_object_get(json, "roots")));
+	assert_int_equal(json_array_size(json_object_get(json, "roots")), 0);
+	json_decref(json);
+}
+
 static void test_nobody_attached_is_an_empty_list(void **state)
 {
 	json_t *json, *clients;
@@ -209,6 +256,7 @@ static void test_help_and_version_need_no_daemon(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "6 degraded");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "\n  check  ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "\n  leaks  ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "\n  roots  ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", NOWHERE, "--version"), NULL, 0,
 	      "hakmemctl " HAKMEM_VERSION "\n");
 }
@@ -319,6 +367,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_status_as_text_names_daemon_and_pool),
 	cmocka_unit_test(test_the_stats_count_what_clients_and_daemon_did),
 	cmocka_unit_test(test_the_clients_are_listed_with_what_they_hold),
+	cmocka_unit_test(test_the_roots_are_listed_with_who_published_them),
 	cmocka_unit_test(test_nobody_attached_is_an_empty_list),
 	cmocka_unit_test(test_help_and_version_need_no_daemon),
 	cmocka_unit_test(test_a_failed_write_is_exit_code_1),

@@ -124,6 +124,10 @@ static void make_request(Hak__Request *request, Hak__Request__BodyCase body)
 	static Hak__StatusQuery status = HAK__STATUS_QUERY__INIT;
 	static Hak__StatsQuery stats = HAK__STATS_QUERY__INIT;
 	static Hak__ClientsQuery clients = HAK__CLIENTS_QUERY__INIT;
+	static Hak__CheckQuery check = HAK__CHECK_QUERY__INIT;
+	static Hak__Publish publish = HAK__PUBLISH__INIT;
+	static Hak__Withdraw withdraw = HAK__WITHDRAW__INIT;
+	static Hak__RootsQuery roots = HAK__ROOTS_QUERY__INIT;
 	static uint32_t superslab;
 
 	refill.count = 1;
@@ -146,6 +150,18 @@ static void make_request(Hak__Request *request, Hak__Request__BodyCase body)
 		break;
 	case HAK__REQUEST__BODY_STATS:
 		request->stats = &stats;
+		break;
+	case HAK__REQUEST__BODY_CHECK:
+		request->check = &check;
+		break;
+	case HAK__REQUEST__BODY_PUBLISH:
+		request->publish = &publish;
+		break;
+	case HAK__REQUEST__BODY_WITHDRAW:
+		request->withdraw = &withdraw;
+		break;
+	case HAK__REQUEST__BODY_ROOTS:
+		request->roots = &roots;
 		break;
 	default:
 		request->clients = &clients;
@@ -179,8 +195,7 @@ static void leave(struct hakc_conn *conn, const int fds[HAK_WIRE_FDS_MAX])
 static void test_a_request_before_the_hello_is_cut_off(void **state)
 {
 	(void)state;
-	for (unsigned body = HAK__REQUEST__BODY_REFILL; body <= HAK__REQUEST__BODY_CLIENTS;
-	     body++) {
+	for (unsigned body = HAK__REQUEST__BODY_REFILL; body <= HAK__REQUEST__BODY_ROOTS; body++) {
 		struct hakc_conn conn;
 		Hak__Request request;
 
@@ -204,6 +219,79 @@ static void test_a_tool_may_not_ask_for_memory(void **state)
 		make_request(&request, of_clients[i]);
 		check_request_is_cut_off(&conn, &request);
 	}
+}
+
+static void test_a_tool_may_neither_publish_nor_withdraw(void **state)
+{
+	static const Hak__Request__BodyCase of_clients[] = {HAK__REQUEST__BODY_PUBLISH,
+							    HAK__REQUEST__BODY_WITHDRAW};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hakc_conn conn;
+		Hak__Request request;
+
+		connect_greeted(&conn, HAK__PEER_KIND__PEER_TOOL, NULL);
+		make_request(&request, of_clients[i]);
+		check_request_is_cut_off(&conn, &request);
+	}
+}
+
+/* Asks, and expects this error. */
+static void check_refused(struct hakc_conn *conn, Hak__Request *request, unsigned error)
+{
+	Hak__Reply *reply;
+
+	assert_int_equal(hakc_conn_call(conn, request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, error);
+	hak__reply__free_unpacked(reply, NULL);
+}
+
+static void test_a_publication_of_nonsense_is_refused(void **state)
+{
+	static uint64_t refs[900];
+	char name[300];
+	int fds[HAK_WIRE_FDS_MAX];
+	struct hakc_conn conn;
+	Hak__Request request;
+	Hak__Reply *reply;
+
+	(void)state;
+	connect_greeted(&conn, HAK__PEER_KIND__PEER_CLIENT, fds);
+	make_request(&request, HAK__REQUEST__BODY_PUBLISH);
+	check_refused(&conn, &request, HAK_E_BAD_ARGUMENT); /* no name, no refs */
+	request.publish->name = name;
+	request.publish->refs = refs;
+	request.publish->n_refs = 1;
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = 0;
+	check_refused(&conn, &request, HAK_E_BAD_ARGUMENT);
+	name[1] = 0;
+	for (unsigned i = 0; i < 900; i++) {
+		refs[0] = hak_ref_make(UINT64_C(0x9e3779b97f4a7c15) * i >> i % 40, i, i * 7);
+		check_refused(&conn, &request,
+			      hak_ref_epoch(refs[0]) == 0 ||
+					      hak_ref_offset(refs[0]) >= UINT64_C(64) << 30
+				      ? HAK_E_BAD_ARGUMENT
+				      : HAK_E_STALE);
+	}
+	request.publish->n_refs = 900; /* more than there is room for */
+	check_refused(&conn, &request, HAK_E_ROOTS_FULL);
+	request.publish->n_refs = 0;
+	check_refused(&conn, &request, HAK_E_BAD_ARGUMENT);
+	request.publish->name = (char *)(uintptr_t)protobuf_c_empty_string;
+	make_request(&request, HAK__REQUEST__BODY_WITHDRAW);
+	check_refused(&conn, &request, HAK_E_BAD_ARGUMENT);
+	request.withdraw->name = name;
+	check_refused(&conn, &request, HAK_E_NO_ROOT);
+	make_request(&request, HAK__REQUEST__BODY_ROOTS);
+	request.roots->from_entry = UINT32_MAX;
+	assert_int_equal(hakc_conn_call(&conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->body_case, HAK__REPLY__BODY_ROOTS);
+	assert_int_equal(reply->roots->n_roots, 0);
+	assert_int_equal(reply->roots->next_entry, 0);
+	hak__reply__free_unpacked(reply, NULL);
+	leave(&conn, fds);
 }
 
 static void test_a_second_hello_is_cut_off(void **state)
@@ -412,6 +500,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_packet_that_is_too_large_is_cut_off),
 	cmocka_unit_test(test_a_request_before_the_hello_is_cut_off),
 	cmocka_unit_test(test_a_tool_may_not_ask_for_memory),
+	cmocka_unit_test(test_a_tool_may_neither_publish_nor_withdraw),
+	cmocka_unit_test(test_a_publication_of_nonsense_is_refused),
 	cmocka_unit_test(test_a_second_hello_is_cut_off),
 	cmocka_unit_test(test_a_hello_of_another_layout_is_refused_with_both_versions),
 	cmocka_unit_test(test_memory_of_nobody_is_not_taken_back),

@@ -173,12 +173,14 @@ void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)
 
 	for (unsigned i = 0; i < 1000; i++) {
 		s = hakt_daemon_status(daemon);
-		if (s.clients == 0 && s.granted_superslabs == 0 && s.live_blocks == 0)
+		if (s.clients == 0 && s.granted_superslabs == 0 && s.waiting_superslabs == 0 &&
+		    s.live_blocks == 0)
 			return;
 		pause_10ms();
 	}
-	fail_msg("left after 10 s: %u clients, %llu SuperSlabs, %llu blocks", s.clients,
-		 s.granted_superslabs, s.live_blocks);
+	fail_msg("left after 10 s: %u clients, %llu SuperSlabs granted and %llu waiting, %llu "
+		 "blocks",
+		 s.clients, s.granted_superslabs, s.waiting_superslabs, s.live_blocks);
 }
 
 int hakt_daemon_stop_empty(struct hakt_daemon *daemon)

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef HAKT_HAS_ROOTS
-
 #define NAMES	   8u
 #define NAME_BYTES 16
 
@@ -102,27 +100,3 @@ void soak_lookup(struct soak_worker *w)
 		soak_fail(w, SOAK_E_TWICE, "ref %llx of name %s was taken", (unsigned long long)ref,
 			  name);
 }
-
-#else
-
-void soak_publish(struct soak_worker *w)
-{
-	(void)w;
-}
-
-void soak_withdraw(struct soak_worker *w)
-{
-	(void)w;
-}
-
-void soak_lookup(struct soak_worker *w)
-{
-	(void)w;
-}
-
-void soak_withdraw_all(struct soak_worker *w)
-{
-	(void)w;
-}
-
-#endif

@@ -173,7 +173,7 @@ static void test_every_request_comes_back_as_it_was(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 800; i++) {
-		int body = HAK__REQUEST__BODY_HELLO + (int)(i % 8);
+		int body = HAK__REQUEST__BODY_HELLO + (int)(i % 11);
 		Hak__Request *request = random_request(body, &seed), *got = NULL;
 		int n = hak_wire_pack_request(request, packet, sizeof(packet));
 
@@ -184,7 +184,7 @@ static void test_every_request_comes_back_as_it_was(void **state)
 		hak__request__free_unpacked(request, NULL);
 		hak__request__free_unpacked(got, NULL);
 	}
-	assert_int_equal(HAK__REQUEST__BODY_CHECK - HAK__REQUEST__BODY_HELLO, 7);
+	assert_int_equal(HAK__REQUEST__BODY_ROOTS - HAK__REQUEST__BODY_HELLO, 10);
 }
 
 static void test_every_reply_comes_back_as_it_was(void **state)
@@ -194,18 +194,18 @@ static void test_every_reply_comes_back_as_it_was(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 800; i++) {
 		/* One more than there are bodies: a reply without. */
-		int body = HAK__REPLY__BODY_WELCOME + (int)(i % 7);
+		int body = HAK__REPLY__BODY_WELCOME + (int)(i % 9);
 		Hak__Reply *reply = random_reply(body, &seed), *got = NULL;
 		int n = hak_wire_pack_reply(reply, packet, sizeof(packet));
 
 		assert_true(n > 0);
 		assert_int_equal(hak_wire_unpack_reply(packet, (size_t)n, &got), 0);
-		assert_int_equal(got->body_case, body > HAK__REPLY__BODY_CHECK ? 0 : body);
+		assert_int_equal(got->body_case, body > HAK__REPLY__BODY_ROOTS ? 0 : body);
 		check_equal(&reply->base, &got->base);
 		hak__reply__free_unpacked(reply, NULL);
 		hak__reply__free_unpacked(got, NULL);
 	}
-	assert_int_equal(HAK__REPLY__BODY_CHECK - HAK__REPLY__BODY_WELCOME, 5);
+	assert_int_equal(HAK__REPLY__BODY_ROOTS - HAK__REPLY__BODY_WELCOME, 7);
 }
 
 static void test_a_request_without_a_body_is_EBADMSG(void **state)
@@ -400,6 +400,35 @@ static void test_all_owners_of_a_page_of_an_audit_fit_a_packet(void **state)
 	assert_true(hak_wire_pack_reply(&reply, packet, sizeof(packet)) > 0);
 }
 
+static void test_a_full_page_of_roots_fits_a_packet(void **state)
+{
+	static Hak__Root page[HAK_WIRE_ROOTS_PAGE];
+	Hak__Root *roots[HAK_WIRE_ROOTS_PAGE];
+	Hak__Roots list = HAK__ROOTS__INIT;
+	Hak__Reply reply = HAK__REPLY__INIT;
+	char name[64];
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (unsigned i = 0; i < HAK_WIRE_ROOTS_PAGE; i++) {
+		hak__root__init(&page[i]);
+		page[i].name = name;
+		page[i].ref = page[i].offset = page[i].bytes = UINT64_MAX;
+		page[i].blocks = page[i].holder = page[i].generation = UINT32_MAX;
+		page[i].pid = -1;
+		page[i].published_at = -1;
+		roots[i] = &page[i];
+	}
+	list.n_roots = HAK_WIRE_ROOTS_PAGE;
+	list.roots = roots;
+	list.next_entry = UINT32_MAX;
+	reply.id = UINT64_MAX;
+	reply.body_case = HAK__REPLY__BODY_ROOTS;
+	reply.roots = &list;
+	assert_true(hak_wire_pack_reply(&reply, packet, sizeof(packet)) > 0);
+}
+
 /* As both a request and a reply: refused, or a message that can be packed again. */
 static void check_anything(const uint8_t *bytes, size_t n)
 {
@@ -441,13 +470,13 @@ static int pack_any(unsigned i, uint64_t *seed)
 {
 	int n;
 
-	if (i % 12 < 7) {
-		Hak__Request *request = random_request(2 + (int)(i % 12), seed);
+	if (i % 19 < 11) {
+		Hak__Request *request = random_request(2 + (int)(i % 19), seed);
 
 		n = hak_wire_pack_request(request, packet, sizeof(packet));
 		hak__request__free_unpacked(request, NULL);
 	} else {
-		Hak__Reply *reply = random_reply(4 + (int)(i % 12 - 7), seed);
+		Hak__Reply *reply = random_reply(4 + (int)(i % 19 - 11), seed);
 
 		n = hak_wire_pack_reply(reply, packet, sizeof(packet));
 		hak__reply__free_unpacked(reply, NULL);
@@ -461,7 +490,7 @@ static void test_packets_cut_off_anywhere_are_survived(void **state)
 	uint64_t seed = hakt_random_seed();
 
 	(void)state;
-	for (unsigned i = 0; i < 24; i++) {
+	for (unsigned i = 0; i < 38; i++) {
 		int n = pack_any(i, &seed);
 
 		for (int length = 0; length <= n; length++)
@@ -530,6 +559,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_full_page_of_clients_fits_a_packet),
 	cmocka_unit_test(test_a_full_page_of_an_audit_fits_a_packet),
 	cmocka_unit_test(test_all_owners_of_a_page_of_an_audit_fit_a_packet),
+	cmocka_unit_test(test_a_full_page_of_roots_fits_a_packet),
 	cmocka_unit_test(test_packets_cut_off_anywhere_are_survived),
 	cmocka_unit_test(test_of_two_bodies_the_last_counts),
 	cmocka_unit_test(test_random_bytes_are_survived),
