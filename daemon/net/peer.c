@@ -63,6 +63,11 @@ static void on_packet(uv_poll_t *handle, int status, int events)
 		hakd_peer_close(peer, "hung up");
 		return;
 	}
+	/* Its death is known by now, and was not when it asked. */
+	if (peer->client && peer->client->is_leaving && !peer->client->has_detached) {
+		hakd_peer_close(peer, "asked, and died");
+		return;
+	}
 	if ((size_t)n > sizeof(packet) ||
 	    hak_wire_unpack_request(packet, (size_t)n, &request) < 0) {
 		break_off(peer, "a packet that is no request");

@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "tests/stress/contents.h"
+
 #define STEP	      UINT64_C(0x9e3779b97f4a7c15) /* splitmix64, Steele, Lea, Flood (2014) */
 #define NO_MEMORY_MAX 10000u
 
@@ -65,8 +67,7 @@ static uint64_t below(struct hakt_party *party, uint64_t end)
 	return hakt_random(&party->random) % end;
 }
 
-/* The first word of an item's contents; each further one is larger by STEP. */
-static uint64_t first_word(const struct hakt_item *item)
+static uint64_t name_of(const struct hakt_item *item)
 {
 	uint64_t state = item->serial << 8 ^ item->maker ^ item->size << 40;
 
@@ -75,33 +76,21 @@ static uint64_t first_word(const struct hakt_item *item)
 
 static void fill(const struct hakt_item *item, void *block)
 {
-	uint64_t word = first_word(item);
-	uint64_t *words = block;
-	size_t n = item->size / sizeof(word);
-
-	for (size_t i = 0; i < n; i++, word += STEP)
-		words[i] = word;
-	memcpy(&words[n], &word, item->size % sizeof(word));
+	hakt_contents_fill(block, item->size, name_of(item));
 }
 
 /* The first `bytes` of the contents. */
 static void check(const struct hakt_item *item, const void *block, size_t bytes)
 {
-	uint64_t word = first_word(item);
-	const uint64_t *words = block;
-	size_t n = bytes / sizeof(word);
+	size_t at = hakt_contents_wrong_at(block, bytes, name_of(item));
+	uint64_t found = 0;
 
-	for (size_t i = 0; i < n; i++, word += STEP)
-		if (words[i] != word)
-			hakt_die("block %llu of maker %u, %llu bytes, is wrong at %zu: %llx, not "
-				 "%llx",
-				 (unsigned long long)item->serial, item->maker,
-				 (unsigned long long)item->size, i * sizeof(word),
-				 (unsigned long long)words[i], (unsigned long long)word);
-	if (memcmp(&words[n], &word, bytes % sizeof(word)) != 0)
-		hakt_die("block %llu of maker %u, %llu bytes, is wrong at its end",
-			 (unsigned long long)item->serial, item->maker,
-			 (unsigned long long)item->size);
+	if (at == bytes)
+		return;
+	memcpy(&found, (const char *)block + at, bytes - at < 8 ? bytes - at : 8);
+	hakt_die("block %llu of maker %u, %llu bytes, is wrong at %zu: %llx",
+		 (unsigned long long)item->serial, item->maker, (unsigned long long)item->size, at,
+		 (unsigned long long)found);
 }
 
 static void *block_of(const struct hakt_item *item)

@@ -14,21 +14,7 @@
 #include <stdint.h>
 
 #include "client_lib/include/hakmem.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAKT_IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAKT_IS_SANITIZED 1
-#endif
-#endif
-
-/* Counts of operations and rounds are divided by this. */
-#ifdef HAKT_IS_SANITIZED
-#define HAKT_SLOWNESS 4u
-#else
-#define HAKT_SLOWNESS 1u
-#endif
+#include "tests/support/slowness.h"
 
 #define HAKT_LIVE_MAX  256u /* items that a party holds */
 #define HAKT_BATCH_MAX 16u  /* items of a message */
