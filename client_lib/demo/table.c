@@ -143,7 +143,8 @@ int hakc_counts_merge(struct hakc_counts *counts, const struct hakc_packed *pack
 	uint64_t n_words = 0;
 	int r = 0;
 
-	if (bytes_most < sizeof(*packed) || packed->n_bytes > bytes_most)
+	if (bytes_most < sizeof(*packed) || packed->n_bytes < sizeof(*packed) ||
+	    packed->n_bytes > bytes_most)
 		return -EBADMSG;
 	end = packed->n_bytes;
 	for (uint64_t i = 0; i < packed->n_distinct && r == 0; i++) {

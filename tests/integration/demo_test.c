@@ -157,8 +157,8 @@ static void test_many_words_agree_with_a_count_in_one_process(void **state)
 	hakt_process_end(&demo);
 }
 
-/* The pid of an attached worker; 0: there is none yet. */
-static pid_t find_worker(void)
+/* The pid of an attached process of the demo; 0: there is none yet. */
+static pid_t find_client(const char *wanted)
 {
 	json_t *json = hakt_ctl(hakd.socket, "clients");
 	json_t *client;
@@ -168,36 +168,156 @@ static pid_t find_worker(void)
 	json_array_foreach(json_object_get(json, "clients"), i, client)
 	{
 		const char *name = json_string_value(json_object_get(client, "name"));
+		const char *state = json_string_value(json_object_get(client, "state"));
 
-		if (name && strcmp(name, "demo-worker") == 0)
+		if (name && strcmp(name, wanted) == 0 && state && strcmp(state, "attached") == 0)
 			pid = (pid_t)json_integer_value(json_object_get(client, "pid"));
 	}
 	json_decref(json);
 	return pid;
 }
 
-static void test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty(void **state)
+/* Starts a count of many words and kills a process of it, which must have attached. */
+static pid_t kill_one_of(struct hakt_process *demo, const char *name)
+{
+	pid_t pid = 0;
+
+	make_many_words(200);
+	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
+	while (pid == 0)
+		pid = find_client(name);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	return pid;
+}
+
+static void check_killed_fails_the_count(const char *role)
 {
 	struct hakt_process demo = {0};
-	char expected[64];
-	pid_t worker = 0;
+	char name[32], expected[64];
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "demo-%s", role);
+	pid = kill_one_of(&demo, name);
+	hakt_process_wait(&demo);
+	assert_int_equal(demo.exit_code, 1);
+	snprintf(expected, sizeof(expected), "a %s (pid %d) was killed by signal 9", role,
+		 (int)pid);
+	check_output(&demo, 2, expected);
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+static void test_a_killed_reader_fails_the_count_and_leaves_the_pool_empty(void **state)
+{
+	(void)state;
+	check_killed_fails_the_count("reader");
+}
+
+static void test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty(void **state)
+{
+	(void)state;
+	check_killed_fails_the_count("reporter");
+}
+
+static void test_a_worker_killed_from_outside_is_replaced(void **state)
+{
+	struct hakt_process demo = {0};
+
+	(void)state;
+	kill_one_of(&demo, "demo-worker");
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "verify: agrees (1000000 words, ");
+	check_output(&demo, 1, "workers killed: 1\n");
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+/* The number behind this text in what the demo printed. */
+static unsigned long long number_of(struct hakt_process *demo, const char *text)
+{
+	const char *found;
+
+	check_output(demo, 1, text);
+	found = strstr(hakt_process_output(demo, 1), text);
+	return strtoull(found + strlen(text), NULL, 10);
+}
+
+/* What must be the same however often workers die: all up to the times. */
+static void keep_counts(struct hakt_process *demo, char *to, size_t size)
+{
+	const char *output = hakt_process_output(demo, 1);
+	const char *end = strstr(output, "seconds: ");
+
+	assert_non_null(end);
+	assert_true((size_t)(end - output) < size);
+	memcpy(to, output, (size_t)(end - output));
+	to[end - output] = 0;
+}
+
+/* Counts the folder killing workers so often: exact, empty and clean at the end. */
+static void run_killing(struct hakt_process *demo, const char *workers, const char *every)
+{
+	json_t *check;
+
+	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", workers, "--kill-every",
+					   every, "--verify", folder));
+	hakt_process_wait_done(demo);
+	check_output(demo, 1, "verify: agrees (");
+	check_output(demo, 1, "pool: empty\n");
+	assert_true(number_of(demo, "workers killed: ") >= 1);
+	check_pool_is_empty();
+	check = hakt_ctl(hakd.socket, "check"); /* fails if something is wrong */
+	json_decref(check);
+}
+
+static void test_killed_workers_change_no_count(void **state)
+{
+	static char with[4096], without[4096];
+	struct hakt_process calm = {0}, killing = {0};
+
+	(void)state;
+	make_many_words(400);
+	hakt_process_start(&calm, HAKT_LIST(HAKT_HAKMEM_DEMO, folder));
+	hakt_process_wait_done(&calm);
+	assert_int_equal(number_of(&calm, "workers killed: "), 0);
+	assert_int_equal(number_of(&calm, "files handed out again: "), 0);
+	keep_counts(&calm, without, sizeof(without));
+	run_killing(&killing, "4", "20");
+	keep_counts(&killing, with, sizeof(with));
+	assert_string_equal(with, without);
+	hakt_process_end(&calm);
+	hakt_process_end(&killing);
+}
+
+/* Each kill hits a worker that has files, and some kill is in time for them. */
+static void test_files_of_a_killed_worker_are_handed_out_again(void **state)
+{
+	struct hakt_process demo = {0};
 
 	(void)state;
 	make_many_words(200);
-	hakt_process_start(&demo,
-			   HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
-	while (worker == 0)
-		worker = find_worker();
-	assert_int_equal(kill(worker, SIGKILL), 0);
-	hakt_process_wait(&demo);
-	assert_int_equal(demo.exit_code, 1);
-	snprintf(expected, sizeof(expected), "a worker (pid %d) was killed by signal 9",
-		 (int)worker);
-	check_output(&demo, 2, expected);
-	check_output(&demo, 2, "hakmem-demo: the count failed (");
-	check_output(&demo, 1, "pool: empty\n");
-	assert_null(strstr(demo.output[1], "verify: agrees"));
-	check_pool_is_empty();
+	run_killing(&demo, "1", "2");
+	assert_true(number_of(&demo, "files handed out again: ") >= 1);
+	hakt_process_end(&demo);
+}
+
+/* One file for eight workers: those killed without a file cost nothing. */
+static void test_workers_are_killed_with_nothing_left_to_do(void **state)
+{
+	static char text[16 << 20];
+	struct hakt_process demo = {0};
+
+	(void)state;
+	begin_folder();
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i % 8 == 7 ? ' ' : 'a' + i / 8 % 26);
+	hakt_directory_write(folder, "one", text, sizeof(text));
+	run_killing(&demo, "8", "5");
+	check_output(&demo, 1, "words: 2097152 (26 distinct)\n");
+	assert_true(number_of(&demo, "workers killed: ") >
+		    number_of(&demo, "files handed out again: "));
 	hakt_process_end(&demo);
 }
 
@@ -209,6 +329,11 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 		{"--workers", "0", "--workers takes 1 to 256, not 0"},
 		{"--workers", "257", "--workers takes 1 to 256, not 257"},
 		{"--workers", "two", "--workers takes 1 to 256, not two"},
+		{"--kill-every", "0", "--kill-every takes 1 to 60000, not 0"},
+		{"--kill-every", "60001", "--kill-every takes 1 to 60000, not 60001"},
+		{"--kill-every", "-5", "--kill-every takes 1 to 60000, not -5"},
+		{"--kill-every", "5ms", "--kill-every takes 1 to 60000, not 5ms"},
+		{"--kill-every", NULL, "option '--kill-every' requires an argument"},
 		{"--fast", NULL, "hakmem-demo --help lists the options"},
 	};
 
@@ -253,7 +378,12 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_one_worker_counts_exactly),
 	cmocka_unit_test(test_eight_workers_count_exactly),
 	cmocka_unit_test(test_many_words_agree_with_a_count_in_one_process),
-	cmocka_unit_test(test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_killed_reader_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_worker_killed_from_outside_is_replaced),
+	cmocka_unit_test(test_killed_workers_change_no_count),
+	cmocka_unit_test(test_files_of_a_killed_worker_are_handed_out_again),
+	cmocka_unit_test(test_workers_are_killed_with_nothing_left_to_do),
 	cmocka_unit_test(test_wrong_usage_is_exit_code_2),
 	cmocka_unit_test(test_without_a_daemon_it_is_exit_code_3),
 	cmocka_unit_test(test_the_option_beats_the_environment),
