@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/ctl.h"
@@ -157,35 +158,43 @@ static void test_many_words_agree_with_a_count_in_one_process(void **state)
 	hakt_process_end(&demo);
 }
 
-/* The pid of an attached process of the demo; 0: there is none yet. */
-static pid_t find_client(const char *wanted)
+#define WORKERS 3
+
+/* The pids of attached processes of the demo with that name; how many there are, most at most. */
+static unsigned find_clients(const char *wanted, pid_t *pids, unsigned most)
 {
 	json_t *json = hakt_ctl(hakd.socket, "clients");
 	json_t *client;
 	size_t i;
-	pid_t pid = 0;
+	unsigned n = 0;
 
 	json_array_foreach(json_object_get(json, "clients"), i, client)
 	{
 		const char *name = json_string_value(json_object_get(client, "name"));
 		const char *state = json_string_value(json_object_get(client, "state"));
 
-		if (name && strcmp(name, wanted) == 0 && state && strcmp(state, "attached") == 0)
-			pid = (pid_t)json_integer_value(json_object_get(client, "pid"));
+		if (n < most && name && strcmp(name, wanted) == 0 && state &&
+		    strcmp(state, "attached") == 0)
+			pids[n++] = (pid_t)json_integer_value(json_object_get(client, "pid"));
 	}
 	json_decref(json);
-	return pid;
+	return n;
+}
+
+static void wait_clients(const char *name, pid_t *pids, unsigned n)
+{
+	while (find_clients(name, pids, n) < n)
+		;
 }
 
 /* Starts a count of many words and kills a process of it, which must have attached. */
 static pid_t kill_one_of(struct hakt_process *demo, const char *name)
 {
-	pid_t pid = 0;
+	pid_t pid;
 
 	make_many_words(200);
 	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
-	while (pid == 0)
-		pid = find_client(name);
+	wait_clients(name, &pid, 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	return pid;
 }
@@ -220,6 +229,16 @@ static void test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty(voi
 	check_killed_fails_the_count("reporter");
 }
 
+/* The number behind this text in what the demo printed. */
+static unsigned long long number_of(struct hakt_process *demo, const char *text)
+{
+	const char *found;
+
+	check_output(demo, 1, text);
+	found = strstr(hakt_process_output(demo, 1), text);
+	return strtoull(found + strlen(text), NULL, 10);
+}
+
 static void test_a_worker_killed_from_outside_is_replaced(void **state)
 {
 	struct hakt_process demo = {0};
@@ -234,14 +253,58 @@ static void test_a_worker_killed_from_outside_is_replaced(void **state)
 	hakt_process_end(&demo);
 }
 
-/* The number behind this text in what the demo printed. */
-static unsigned long long number_of(struct hakt_process *demo, const char *text)
+/* Waits until a process has nothing to do for a while, because others don't go on. */
+static void wait_idle(pid_t pid)
 {
-	const char *found;
+	const struct timespec pause = {.tv_nsec = 5000000};
 
-	check_output(demo, 1, text);
-	found = strstr(hakt_process_output(demo, 1), text);
-	return strtoull(found + strlen(text), NULL, 10);
+	for (unsigned n_idle = 0; n_idle < 20; n_idle++) {
+		char path[32], text[256], *end;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		file = fopen(path, "r");
+		assert_non_null(file);
+		text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+		fclose(file);
+		end = strrchr(text, ')');
+		assert_non_null(end);
+		if (strncmp(end, ") S ", 4) != 0)
+			n_idle = 0;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Tables that were sent and not taken die with their workers. */
+static void test_what_the_dead_had_sent_and_nobody_taken_is_counted_again(void **state)
+{
+	struct hakt_process demo = {0};
+	pid_t reporter, workers[WORKERS];
+	char gone[HAKT_CTL_STATE_BYTES];
+
+	(void)state;
+	make_many_words(200);
+	hakt_process_start(&demo,
+			   HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
+	wait_clients("demo-reporter", &reporter, 1);
+	wait_clients("demo-worker", workers, WORKERS);
+	assert_int_equal(kill(reporter, SIGSTOP), 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		wait_idle(workers[i]);
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_int_equal(kill(workers[i], SIGKILL), 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		do
+			hakt_ctl_client_state(hakd.socket, workers[i], gone);
+		while (*gone);
+	assert_int_equal(kill(reporter, SIGCONT), 0);
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "verify: agrees (1000000 words, ");
+	check_output(&demo, 1, "workers killed: 3\n");
+	assert_true(number_of(&demo, "files handed out again: ") >= 1);
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
 }
 
 /* What must be the same however often workers die: all up to the times. */
@@ -381,6 +444,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_killed_reader_fails_the_count_and_leaves_the_pool_empty),
 	cmocka_unit_test(test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty),
 	cmocka_unit_test(test_a_worker_killed_from_outside_is_replaced),
+	cmocka_unit_test(test_what_the_dead_had_sent_and_nobody_taken_is_counted_again),
 	cmocka_unit_test(test_killed_workers_change_no_count),
 	cmocka_unit_test(test_files_of_a_killed_worker_are_handed_out_again),
 	cmocka_unit_test(test_workers_are_killed_with_nothing_left_to_do),
