@@ -37,10 +37,10 @@
  * ref of such a file: 0, nobody had taken it, and another ref of the same block
  * is sent; ESTALE, a worker took it, and the file is loaded again.
  *
- * That may happen to a file whose table is still on its way. So "taken and not
- * yet counted" is decided in one place, by the reporter, which counts each number
- * once and frees a second table of it; and a file that is done is revoked by the
- * reader, whose worker may find ESTALE then and goes on with the next.
+ * That may happen to a file whose table is still on its way. So one process alone
+ * decides what has been counted: the reporter, which counts each number once and
+ * frees a second table of it. The reader then revokes what it had handed out again:
+ * the worker that comes to it finds ESTALE, and goes on with the next file.
  */
 
 #include <stddef.h>
