@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 # From a fresh checkout to a running demo: installs what building needs, builds,
 # runs a daemon of its own in a private folder and the demo against it. Takes
-# the demo's arguments (default: --verify); ends with the demo's exit code, and
-# leaves no process and no file behind but build/.
+# the demo's arguments (default: --kill-every 50 --verify: workers are killed all
+# the time, and the count must be exact); audits the pool and shows what is left in
+# it. Ends with the demo's exit code, or the audit's, and leaves no process and no
+# file behind but build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,7 +39,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-[ $# -gt 0 ] || set -- --verify
+[ $# -gt 0 ] || set -- --kill-every 50 --verify
 
 step "installing what the build needs"
 bash deploy/install-deps.sh
@@ -65,6 +67,9 @@ done
 step "running hakmem-demo $*"
 code=0
 "$bin/hakmem-demo" "$@" || code=$?
-step "hakmemctl status, afterwards"
+step "hakmemctl check and status, afterwards"
+audit=0
+"$bin/hakmemctl" check || audit=$?
+[ $code -ne 0 ] || code=$audit
 "$bin/hakmemctl" status || true
 exit "$code"

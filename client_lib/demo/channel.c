@@ -1,97 +1,156 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The channels. The sockets' buffers are small: a sender waits until receivers
- * have caught up, so only so many files and tables are in memory at a time.
+ * The channels: pairs of sockets that keep packets whole. Their buffers are
+ * small: a sender waits until receivers have caught up, so only so many tables
+ * are in memory at a time.
  */
 #include "client_lib/demo/channel.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SEND_BUFFER_BYTES 8192
-#define PATIENCE_TRIES	  1000 /* of 10 ms */
 
-static int socket_init(int *ret_in, int *ret_out)
+/* What carries a descriptor. */
+union parcel {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+int hakc_channel_init(int ends[2])
 {
 	const int bytes = SEND_BUFFER_BYTES;
-	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
-	*ret_in = ends[0];
-	*ret_out = ends[1];
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	return 0;
 }
 
-int hakc_channels_init(struct hakc_channels *channels)
+static int pair_init(int *ret_in, int *ret_out)
 {
 	int ends[2];
+	int r = hakc_channel_init(ends);
+
+	if (r == 0) {
+		*ret_in = ends[0];
+		*ret_out = ends[1];
+	}
+	return r;
+}
+
+int hakc_channels_init(struct hakc_channels *channels)
+{
 	int r;
 
 	*channels = (struct hakc_channels){-1, -1, -1, -1, -1, -1};
-	r = socket_init(&channels->files_in, &channels->files_out);
+	r = pair_init(&channels->crew_in, &channels->crew_out);
 	if (r == 0)
-		r = socket_init(&channels->results_in, &channels->results_out);
-	if (r < 0)
-		return r;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	channels->control_out = ends[0];
-	channels->control_in = ends[1];
-	return 0;
+		r = pair_init(&channels->results_in, &channels->results_out);
+	if (r == 0)
+		r = pair_init(&channels->done_in, &channels->done_out);
+	return r;
 }
 
-void hakc_channels_close(int *fd)
+void hakc_channel_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-int hakc_channel_send(int fd, const void *packet, size_t bytes)
+/* The receiver closed with packets unread: to a sender the same as closed. */
+static int error_of_send(void)
 {
-	while (send(fd, packet, bytes, MSG_NOSIGNAL) < 0)
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+static int send_packet(int fd, const void *packet, size_t bytes, int flags)
+{
+	while (send(fd, packet, bytes, MSG_NOSIGNAL | flags) < 0)
 		if (errno != EINTR)
-			return -errno;
+			return error_of_send();
 	return 0;
 }
 
-int hakc_channel_receive(int fd, void *packet, size_t bytes)
+int hakc_channel_send(int fd, const void *packet, size_t bytes)
+{
+	return send_packet(fd, packet, bytes, 0);
+}
+
+int hakc_channel_try_send(int fd, const void *packet, size_t bytes)
+{
+	return send_packet(fd, packet, bytes, MSG_DONTWAIT);
+}
+
+static int receive_packet(int fd, void *packet, size_t bytes, int flags)
 {
 	ssize_t n;
 
 	do {
-		n = recv(fd, packet, bytes, MSG_TRUNC);
+		n = recv(fd, packet, bytes, MSG_TRUNC | flags);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return errno == ECONNRESET ? 0 : -errno;
 	if (n == 0)
 		return 0;
 	return (size_t)n == bytes ? 1 : -EBADMSG;
 }
 
-void hakc_channel_wait_closed(int fd)
+int hakc_channel_receive(int fd, void *packet, size_t bytes)
+{
+	return receive_packet(fd, packet, bytes, 0);
+}
+
+int hakc_channel_try_receive(int fd, void *packet, size_t bytes)
+{
+	return receive_packet(fd, packet, bytes, MSG_DONTWAIT);
+}
+
+int hakc_channel_send_fd(int over, int fd)
+{
+	char byte = 0;
+	struct iovec text = {.iov_base = &byte, .iov_len = 1};
+	union parcel parcel = {0};
+	struct msghdr message = {.msg_iov = &text,
+				 .msg_iovlen = 1,
+				 .msg_control = parcel.bytes,
+				 .msg_controllen = sizeof(parcel.bytes)};
+
+	parcel.header.cmsg_level = SOL_SOCKET;
+	parcel.header.cmsg_type = SCM_RIGHTS;
+	parcel.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&parcel.header), &fd, sizeof(fd));
+	while (sendmsg(over, &message, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return error_of_send();
+	return 0;
+}
+
+int hakc_channel_try_receive_fd(int over, int *ret_fd)
 {
 	char byte;
+	struct iovec text = {.iov_base = &byte, .iov_len = 1};
+	union parcel parcel = {0};
+	struct msghdr message = {.msg_iov = &text,
+				 .msg_iovlen = 1,
+				 .msg_control = parcel.bytes,
+				 .msg_controllen = sizeof(parcel.bytes)};
+	const struct cmsghdr *header;
 	ssize_t n;
 
 	do {
-		n = read(fd, &byte, 1);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-}
-
-void *hakc_patient_malloc(size_t bytes)
-{
-	const struct timespec pause = {.tv_nsec = 10000000};
-	void *block = hakmem_malloc(bytes);
-
-	for (unsigned i = 0; !block && errno == ENOMEM && i < PATIENCE_TRIES; i++) {
-		nanosleep(&pause, NULL);
-		block = hakmem_malloc(bytes);
-	}
-	return block;
+		n = recvmsg(over, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (n == 0)
+		return 0;
+	header = CMSG_FIRSTHDR(&message);
+	if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EBADMSG;
+	memcpy(ret_fd, CMSG_DATA(header), sizeof(int));
+	return 1;
 }

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmem-demo counts the words of folders with several processes that share one
- * heap: a reader loads files, workers count, this process reports. The children
- * are forked before any call of hakmem, so each attaches as a client of its
- * own. At the end the daemon is asked whether everything came back.
+ * heap: a reader loads files, workers count, a reporter reports, and workers may
+ * be killed at any moment. This process starts them and replaces the killed. At
+ * the end it asks the daemon whether everything came back.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client_lib/ctl/query.h"
-#include "client_lib/demo/reporter.h"
+#include "client_lib/demo/channel.h"
+#include "client_lib/demo/crew.h"
 #include "proto/wire/socket_path.h"
 
 #define TIMEOUT_MS	   5000u
@@ -31,32 +30,34 @@ enum exit_code {
 };
 
 struct arguments {
-	unsigned n_workers;
-	bool verifies;
+	struct hakc_task task;
 	const char *socket;
-	char *const *folders;
 	bool is_answered; /* --help or --version */
 };
 
 static const char usage[] =
-	"usage: hakmem-demo [--workers N] [--verify] [--socket PATH] [FOLDER...]\n"
+	"usage: hakmem-demo [--workers N] [--kill-every MS] [--verify] [--socket PATH] "
+	"[FOLDER...]\n"
 	"Counts the words of the folders' files (default: /usr/share/doc and\n"
 	"/usr/share/common-licenses) with processes that share one heap.\n\n"
-	"  --workers N     processes that count, 1 to 256, default 4\n"
-	"  --verify        count again in one process without hakmem, and compare\n"
-	"  --socket PATH   the daemon's socket\n"
-	"  --help          print this\n"
-	"  --version       print the version\n\n"
+	"  --workers N      processes that count, 1 to 256, default 4\n"
+	"  --kill-every MS  kill -9 one of them, chosen at random, every 1 to 60000\n"
+	"                   milliseconds, and start another one in its place; twice\n"
+	"                   the pause as long as nothing is counted in between\n"
+	"  --verify         count again in one process without hakmem, and compare\n"
+	"  --socket PATH    the daemon's socket\n"
+	"  --help           print this\n"
+	"  --version        print the version\n\n"
 	"exit codes: 0 done, 1 failed or not agreeing, 2 wrong usage, 3 no daemon reachable\n";
 
-static int parse_workers(const char *text, unsigned *ret_n)
+/* A whole number from 1 to most. */
+static int parse_number(const char *option, const char *text, unsigned most, unsigned *ret_n)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || n < 1 || n > HAKC_WORKERS_MAX) {
-		fprintf(stderr, "hakmem-demo: --workers takes 1 to %u, not %s\n", HAKC_WORKERS_MAX,
-			text);
+	if (*text < '0' || *text > '9' || *end || n < 1 || n > most) {
+		fprintf(stderr, "hakmem-demo: %s takes 1 to %u, not %s\n", option, most, text);
 		return -EINVAL;
 	}
 	*ret_n = (unsigned)n;
@@ -68,21 +69,32 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 	static char doc[] = "/usr/share/doc", licenses[] = "/usr/share/common-licenses";
 	static char *const default_folders[] = {doc, licenses, NULL};
 	static const struct option options[] = {
-		{"workers", required_argument, NULL, 'w'}, {"verify", no_argument, NULL, 'c'},
-		{"socket", required_argument, NULL, 's'},  {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},	   {NULL, 0, NULL, 0},
+		{"workers", required_argument, NULL, 'w'},
+		{"kill-every", required_argument, NULL, 'k'},
+		{"verify", no_argument, NULL, 'c'},
+		{"socket", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
 	};
+	struct hakc_task *task = &arguments->task;
 	int option;
 
-	*arguments = (struct arguments){.n_workers = 4, .folders = default_folders};
+	*arguments = (struct arguments){.task = {.n_workers = 4, .folders = default_folders}};
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'w':
-			if (parse_workers(optarg, &arguments->n_workers) < 0)
+			if (parse_number("--workers", optarg, HAKC_WORKERS_MAX, &task->n_workers) <
+			    0)
+				return -EINVAL;
+			break;
+		case 'k':
+			if (parse_number("--kill-every", optarg, HAKC_KILL_EVERY_MOST,
+					 &task->kill_every_ms) < 0)
 				return -EINVAL;
 			break;
 		case 'c':
-			arguments->verifies = true;
+			task->verifies = true;
 			break;
 		case 's':
 			arguments->socket = optarg;
@@ -101,7 +113,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		}
 	}
 	if (optind < argc)
-		arguments->folders = argv + optind;
+		task->folders = argv + optind;
 	return 0;
 }
 
@@ -137,41 +149,6 @@ static enum exit_code find_daemon(const char *given, char path[HAK_SOCKET_PATH_M
 	}
 	fprintf(stderr, "hakmem-demo: the daemon at %s refused (%s)\n", path, query.reason);
 	return EXIT_FAILED;
-}
-
-/* Children end with their parent, however that ends. */
-static void run_child(unsigned i, const struct hakc_channels *channels, char *const *folders,
-		      pid_t parent)
-{
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(1);
-	exit(i == 0 ? hakc_reader_run(channels, folders) : hakc_worker_run(channels));
-}
-
-static int start_children(struct hakc_channels *channels, struct hakc_crew *crew,
-			  const struct arguments *arguments)
-{
-	pid_t parent = getpid();
-	unsigned n = 1 + arguments->n_workers;
-
-	fflush(NULL);
-	for (unsigned i = 0; i < n; i++) {
-		pid_t pid = fork();
-
-		if (pid < 0) {
-			fprintf(stderr, "hakmem-demo: can't fork (%s)\n", strerror(errno));
-			return -errno;
-		}
-		if (pid == 0)
-			run_child(i, channels, arguments->folders, parent);
-		crew->pids[crew->n_children++] = pid;
-	}
-	hakc_channels_close(&channels->files_in);
-	hakc_channels_close(&channels->files_out);
-	hakc_channels_close(&channels->results_in);
-	hakc_channels_close(&channels->control_out);
-	return 0;
 }
 
 /* What the daemon says about our pool; 0, -ENOENT or as hakc_query_*. */
@@ -226,31 +203,12 @@ static int wait_until_empty(const char *path)
 	return -EBUSY;
 }
 
-static enum exit_code run(const struct arguments *arguments, const char *path)
+static enum exit_code run(const struct hakc_task *task, const char *path)
 {
-	struct hakc_crew crew = {0};
-	struct hakc_report report = {0};
-	struct hakc_channels channels;
-	double start = hakc_now();
-	int r = hakc_channels_init(&channels);
+	uint64_t n_killed;
+	int r = hakc_crew_run(task, &n_killed);
 
-	if (r < 0)
-		fprintf(stderr, "hakmem-demo: can't open channels (%s)\n", strerror(-r));
-	if (r == 0)
-		r = start_children(&channels, &crew, arguments);
-	if (r == 0)
-		r = hakc_reporter_run(&channels, &crew, &report);
-	report.seconds = hakc_now() - start;
-	hakc_crew_end(&crew);
-	hakmem_detach(); /* -ENOTCONN if there was nothing to merge */
-	if (r == 0)
-		r = hakc_report_print(&report);
-	if (r == 0 && report.n_lost)
-		r = -ENOMEM;
-	if (arguments->verifies && (r == 0 || report.n_lost))
-		r = hakc_verify_run(&report, arguments->folders);
-	hakc_counts_deinit(&report.counts);
-	fflush(stdout);
+	printf("workers killed: %" PRIu64 "\n", n_killed);
 	if (wait_until_empty(path) < 0 || r != 0)
 		return EXIT_FAILED;
 	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
@@ -268,6 +226,6 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	code = find_daemon(arguments.socket, path);
 	if (code == EXIT_DONE)
-		code = run(&arguments, path);
+		code = run(&arguments.task, path);
 	return (int)code;
 }

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reporter: receives tables, merges them into a private one and frees their
- * blocks, which are the workers'. A process's blocks go when it detaches, so
- * the children stay until everything is merged; closing the control pipe lets
- * them go. One that ends earlier has failed, and the whole count with it.
+ * The reporter: takes each table, so that its worker may die from then on, merges
+ * it into a private one and frees it. It decides what has been counted: each
+ * number once, whichever worker's table comes first.
  */
 #include "client_lib/demo/reporter.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_EVERY_MS 200
+#define SHOW_EVERY_MS 200
 #define TOP_WORDS     20
+#define SPACE_FIRST   1024
 
 struct reporter {
-	struct hakc_channels *channels;
-	struct hakc_crew *crew;
-	struct hakc_report *report;
-	unsigned n_done;
-	uint64_t n_sent; /* files, as the reader says at its end */
-	double looked_at;
+	int results, done;
+	struct hakc_report report;
+	bool *is_done; /* by number */
+	size_t n_space;
+	uint64_t n_done;
+	uint64_t n_sent; /* files, as the reader says when it has been through */
+	bool is_all_sent;
 	bool shows_progress;
+	double shown_at;
 };
 
 double hakc_now(void)
@@ -39,103 +39,106 @@ double hakc_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void clear_progress(const struct reporter *reporter)
+static void show_progress(struct reporter *reporter)
 {
-	if (reporter->shows_progress)
-		fputs("\r\033[K", stderr);
-}
-
-/* Collects the child if it has ended, and says how; 0: it is there, or ended well. */
-static int look_at_child(struct hakc_crew *crew, unsigned i, int flags, bool may_end)
-{
-	const char *what = i == 0 ? "reader" : "worker";
-	pid_t pid = crew->pids[i], r;
-	int status;
-
-	if (pid == 0)
-		return 0;
-	do {
-		r = waitpid(pid, &status, flags);
-	} while (r < 0 && errno == EINTR);
-	if (r == 0)
-		return 0;
-	crew->pids[i] = 0;
-	if (r < 0)
-		return 0;
-	if (may_end && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFSIGNALED(status))
-		fprintf(stderr, "hakmem-demo: a %s (pid %d) was killed by signal %d (%s)\n", what,
-			(int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		fprintf(stderr, "hakmem-demo: a %s (pid %d) ended too early with exit code %d\n",
-			what, (int)pid, WEXITSTATUS(status));
-	return -ECHILD;
-}
-
-static int look_at_children(struct hakc_crew *crew, int flags, bool may_end)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < crew->n_children; i++)
-		if (look_at_child(crew, i, flags, may_end) < 0)
-			r = -ECHILD;
-	return r;
-}
-
-/* Five times a second: who has died, how far are we. */
-static int look_around(struct reporter *reporter)
-{
-	const struct hakc_report *report = reporter->report;
+	const struct hakc_report *report = &reporter->report;
 	double now = hakc_now();
 
-	if ((now - reporter->looked_at) * 1000 < LOOK_EVERY_MS)
-		return 0;
-	reporter->looked_at = now;
-	if (reporter->shows_progress)
-		fprintf(stderr, "\r\033[K%" PRIu64 " files, %.1f MB, %" PRIu64 " words",
-			report->n_files, (double)report->bytes / 1e6, report->counts.n_words);
-	return look_at_children(reporter->crew, WNOHANG, false);
+	if (!reporter->shows_progress || (now - reporter->shown_at) * 1000 < SHOW_EVERY_MS)
+		return;
+	reporter->shown_at = now;
+	fprintf(stderr, "\r\033[K%" PRIu64 " files, %.1f MB, %" PRIu64 " words", report->n_files,
+		(double)report->bytes / 1e6, report->counts.n_words);
 }
 
-static int merge(struct reporter *reporter, const struct hakc_result *result)
+static int make_space(struct reporter *reporter, uint64_t number)
 {
-	struct hakc_report *report = reporter->report;
-	int r = 0;
+	size_t n = reporter->n_space ? reporter->n_space : SPACE_FIRST;
+	bool *is_done;
 
-	if (result->table.buckets)
-		r = hakc_counts_merge(&report->counts, &result->table);
-	report->n_files++;
-	report->bytes += result->bytes;
-	report->n_binary += result->is_binary != 0;
-	report->n_allocated += result->table.n_allocated;
-	if (r < 0)
+	while (n <= number)
+		n *= 2;
+	if (n == reporter->n_space)
+		return 0;
+	is_done = realloc(reporter->is_done, n * sizeof(*is_done));
+	if (!is_done)
+		return -ENOMEM;
+	memset(is_done + reporter->n_space, 0, (n - reporter->n_space) * sizeof(*is_done));
+	reporter->is_done = is_done;
+	reporter->n_space = n;
+	return 0;
+}
+
+/* 0: the words are counted; -ESTALE: the table died with its worker, nothing has changed. */
+static int take_table(struct reporter *reporter, const struct hakc_result *result)
+{
+	void *table;
+	int r;
+
+	if (result->table == 0)
+		return 0;
+	r = hakmem_take(result->table, &table);
+	if (r == 0) {
+		r = hakc_counts_merge(&reporter->report.counts, table, hakmem_usable_size(table));
+		hakmem_free(table);
+	}
+	if (r < 0 && r != -ESTALE)
 		fprintf(stderr, "hakmem-demo: the words of file %" PRIu64 " can't be merged (%s)\n",
 			result->number, strerror(-r));
 	return r;
 }
 
-static int take(struct reporter *reporter, const struct hakc_result *result)
+/* The second table of a file that is done. */
+static void drop_table(const struct hakc_result *result)
 {
-	struct hakc_report *report = reporter->report;
+	void *table;
 
+	if (result->table && hakmem_take(result->table, &table) == 0)
+		hakmem_free(table);
+}
+
+static int count(struct reporter *reporter, const struct hakc_result *result)
+{
+	struct hakc_report *report = &reporter->report;
+	int r = make_space(reporter, result->number);
+
+	if (r < 0)
+		return r;
+	if (reporter->is_done[result->number]) {
+		drop_table(result);
+		return 0;
+	}
+	r = take_table(reporter, result);
+	if (r == -ESTALE)
+		return 0; /* the reader hands the file out again */
+	if (r < 0)
+		return r;
+	reporter->is_done[result->number] = true;
+	reporter->n_done++;
+	if (result->kind == HAKC_RESULT_GONE) {
+		report->n_unreadable++;
+	} else {
+		report->n_files++;
+		report->bytes += result->bytes;
+		report->n_lost += result->kind == HAKC_RESULT_LOST;
+		report->n_binary += result->is_binary != 0;
+		report->n_allocated += result->n_allocated;
+	}
+	return hakc_channel_send(reporter->done, &result->number, sizeof(result->number));
+}
+
+static int hear(struct reporter *reporter, const struct hakc_result *result)
+{
 	switch (result->kind) {
 	case HAKC_RESULT_FILE:
-		return merge(reporter, result);
 	case HAKC_RESULT_LOST:
-		report->n_files++;
-		report->n_lost++;
-		report->bytes += result->bytes;
-		return 0;
-	case HAKC_RESULT_READER_DONE:
-		reporter->n_sent = result->number;
-		report->n_allocated += result->reader.n_allocated;
-		report->n_unreadable += result->reader.n_unreadable;
-		report->n_lost += result->reader.n_lost;
-		reporter->n_done++;
-		return 0;
-	case HAKC_RESULT_WORKER_DONE:
-		reporter->n_done++;
+	case HAKC_RESULT_GONE:
+		return count(reporter, result);
+	case HAKC_RESULT_ALL_SENT:
+		reporter->is_all_sent = true;
+		reporter->n_sent = result->reader.n_files;
+		reporter->report.n_unreadable += result->reader.n_unreadable;
+		reporter->report.n_lost += result->reader.n_lost;
 		return 0;
 	default:
 		return -EBADMSG;
@@ -144,72 +147,23 @@ static int take(struct reporter *reporter, const struct hakc_result *result)
 
 static int collect(struct reporter *reporter)
 {
-	int fd = reporter->channels->results_out;
+	struct hakc_result result;
 	int r = 0;
 
-	while (r == 0 && reporter->n_done < reporter->crew->n_children) {
-		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		struct hakc_result result;
-
-		if (poll(&ready, 1, LOOK_EVERY_MS) > 0) {
-			r = hakc_channel_receive(fd, &result, sizeof(result));
-			if (r == 0)
-				r = -ECHILD;
-			else if (r > 0)
-				r = take(reporter, &result);
-		}
+	while (r == 0 && !(reporter->is_all_sent && reporter->n_done == reporter->n_sent)) {
+		r = hakc_channel_receive(reporter->results, &result, sizeof(result));
 		if (r == 0)
-			r = look_around(reporter);
+			r = -EPIPE;
+		else if (r > 0)
+			r = hear(reporter, &result);
+		show_progress(reporter);
 	}
-	clear_progress(reporter);
+	if (reporter->shows_progress)
+		fputs("\r\033[K", stderr);
 	return r;
 }
 
-int hakc_reporter_run(struct hakc_channels *channels, struct hakc_crew *crew,
-		      struct hakc_report *report)
-{
-	struct reporter reporter = {.channels = channels,
-				    .crew = crew,
-				    .report = report,
-				    .looked_at = hakc_now(),
-				    .shows_progress = isatty(STDERR_FILENO)};
-	int r = collect(&reporter);
-
-	if (r < 0) {
-		/* Likely a child's death is the cause; it may take a moment to show. */
-		const struct timespec pause = {.tv_nsec = 100000000};
-
-		nanosleep(&pause, NULL);
-		look_at_children(crew, WNOHANG, false);
-		fprintf(stderr, "hakmem-demo: the count failed (%s)\n",
-			r == -ECHILD ? "a process of it has gone" : strerror(-r));
-		return r;
-	}
-	if (report->counts.n_words > 0)
-		hakmem_trim(); /* frees that still wait in a cache reach their owners while these live */
-	hakc_channels_close(&channels->control_in);
-	r = look_at_children(crew, 0, true);
-	if (r == 0 && reporter.n_sent != report->n_files) {
-		fprintf(stderr, "hakmem-demo: %" PRIu64 " files were sent, %" PRIu64 " came back\n",
-			reporter.n_sent, report->n_files);
-		r = -EBADMSG;
-	}
-	return r;
-}
-
-void hakc_crew_end(struct hakc_crew *crew)
-{
-	for (unsigned i = 0; i < crew->n_children; i++)
-		if (crew->pids[i] > 0)
-			kill(crew->pids[i], SIGTERM);
-	for (unsigned i = 0; i < crew->n_children; i++) {
-		while (crew->pids[i] > 0 && waitpid(crew->pids[i], NULL, 0) < 0 && errno == EINTR)
-			;
-		crew->pids[i] = 0;
-	}
-}
-
-int hakc_report_print(const struct hakc_report *report)
+static int print(const struct hakc_report *report)
 {
 	const struct hakc_count **sorted = hakc_counts_sort(&report->counts);
 	double seconds = report->seconds > 0 ? report->seconds : 1e-9;
@@ -232,4 +186,37 @@ int hakc_report_print(const struct hakc_report *report)
 	if (report->n_lost)
 		printf("files without memory: %" PRIu64 "\n", report->n_lost);
 	return 0;
+}
+
+int hakc_reporter_run(const struct hakc_channels *channels, char *const *folders, bool verifies,
+		      double started)
+{
+	static char name[] = "demo-reporter";
+	struct hakc_channels own = *channels;
+	struct reporter reporter = {.results = own.results_out,
+				    .done = own.done_in,
+				    .shows_progress = isatty(STDERR_FILENO),
+				    .shown_at = hakc_now()};
+	int r;
+
+	program_invocation_short_name = name;
+	hakc_channel_close(&own.crew_in);
+	hakc_channel_close(&own.crew_out);
+	hakc_channel_close(&own.results_in);
+	hakc_channel_close(&own.done_out);
+	r = collect(&reporter);
+	reporter.report.seconds = hakc_now() - started;
+	hakmem_detach(); /* -ENOTCONN if there was nothing to take */
+	if (r < 0)
+		fprintf(stderr, "hakmem-demo: the count failed (%s)\n",
+			r == -EPIPE ? "a process of it has gone" : strerror(-r));
+	else
+		r = print(&reporter.report);
+	if (r == 0 && verifies)
+		r = hakc_verify_run(&reporter.report, folders);
+	if (r == 0 && reporter.report.n_lost)
+		r = -ENOMEM;
+	hakc_counts_deinit(&reporter.report.counts);
+	free(reporter.is_done);
+	return r == 0 && fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

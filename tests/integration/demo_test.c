@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/ctl.h"
@@ -157,47 +158,266 @@ static void test_many_words_agree_with_a_count_in_one_process(void **state)
 	hakt_process_end(&demo);
 }
 
-/* The pid of an attached worker; 0: there is none yet. */
-static pid_t find_worker(void)
+#define WORKERS 3
+
+/* The pids of attached processes of the demo with that name; how many there are, most at most. */
+static unsigned find_clients(const char *wanted, pid_t *pids, unsigned most)
 {
 	json_t *json = hakt_ctl(hakd.socket, "clients");
 	json_t *client;
 	size_t i;
-	pid_t pid = 0;
+	unsigned n = 0;
 
 	json_array_foreach(json_object_get(json, "clients"), i, client)
 	{
 		const char *name = json_string_value(json_object_get(client, "name"));
+		const char *state = json_string_value(json_object_get(client, "state"));
 
-		if (name && strcmp(name, "demo-worker") == 0)
-			pid = (pid_t)json_integer_value(json_object_get(client, "pid"));
+		if (n < most && name && strcmp(name, wanted) == 0 && state &&
+		    strcmp(state, "attached") == 0)
+			pids[n++] = (pid_t)json_integer_value(json_object_get(client, "pid"));
 	}
 	json_decref(json);
+	return n;
+}
+
+static void wait_clients(const char *name, pid_t *pids, unsigned n)
+{
+	while (find_clients(name, pids, n) < n)
+		;
+}
+
+/* Starts a count of many words and kills a process of it, which must have attached. */
+static pid_t kill_one_of(struct hakt_process *demo, const char *name)
+{
+	pid_t pid;
+
+	make_many_words(200);
+	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
+	wait_clients(name, &pid, 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
 	return pid;
 }
 
-static void test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty(void **state)
+static void check_killed_fails_the_count(const char *role)
 {
 	struct hakt_process demo = {0};
-	char expected[64];
-	pid_t worker = 0;
+	char name[32], expected[64];
+	pid_t pid;
 
-	(void)state;
-	make_many_words(200);
-	hakt_process_start(&demo,
-			   HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
-	while (worker == 0)
-		worker = find_worker();
-	assert_int_equal(kill(worker, SIGKILL), 0);
+	snprintf(name, sizeof(name), "demo-%s", role);
+	pid = kill_one_of(&demo, name);
 	hakt_process_wait(&demo);
 	assert_int_equal(demo.exit_code, 1);
-	snprintf(expected, sizeof(expected), "a worker (pid %d) was killed by signal 9",
-		 (int)worker);
+	snprintf(expected, sizeof(expected), "a %s (pid %d) was killed by signal 9", role,
+		 (int)pid);
 	check_output(&demo, 2, expected);
-	check_output(&demo, 2, "hakmem-demo: the count failed (");
 	check_output(&demo, 1, "pool: empty\n");
-	assert_null(strstr(demo.output[1], "verify: agrees"));
 	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+static void test_a_killed_reader_fails_the_count_and_leaves_the_pool_empty(void **state)
+{
+	(void)state;
+	check_killed_fails_the_count("reader");
+}
+
+static void test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty(void **state)
+{
+	(void)state;
+	check_killed_fails_the_count("reporter");
+}
+
+/* The number behind this text in what the demo printed. */
+static unsigned long long number_of(struct hakt_process *demo, const char *text)
+{
+	const char *found;
+
+	check_output(demo, 1, text);
+	found = strstr(hakt_process_output(demo, 1), text);
+	return strtoull(found + strlen(text), NULL, 10);
+}
+
+static void test_a_worker_killed_from_outside_is_replaced(void **state)
+{
+	struct hakt_process demo = {0};
+
+	(void)state;
+	kill_one_of(&demo, "demo-worker");
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "verify: agrees (1000000 words, ");
+	check_output(&demo, 1, "workers killed: 1\n");
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+/* Waits until a process has nothing to do for a while, because others don't go on. */
+static void wait_idle(pid_t pid)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+
+	for (unsigned n_idle = 0; n_idle < 20; n_idle++) {
+		char path[32], text[256], *end;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		file = fopen(path, "r");
+		assert_non_null(file);
+		text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+		fclose(file);
+		end = strrchr(text, ')');
+		assert_non_null(end);
+		if (strncmp(end, ") S ", 4) != 0)
+			n_idle = 0;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* A count of 200 files of many words whose reporter is stopped; returns that one's pid. */
+static pid_t start_stopped(struct hakt_process *demo, pid_t workers[WORKERS])
+{
+	pid_t reporter;
+
+	make_many_words(200);
+	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
+	wait_clients("demo-reporter", &reporter, 1);
+	wait_clients("demo-worker", workers, WORKERS);
+	assert_int_equal(kill(reporter, SIGSTOP), 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		wait_idle(workers[i]);
+	return reporter;
+}
+
+/* Kills them, and waits until the daemon has taken back what was theirs. */
+static void kill_workers(const pid_t workers[WORKERS])
+{
+	char state[HAKT_CTL_STATE_BYTES];
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_int_equal(kill(workers[i], SIGKILL), 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		do
+			hakt_ctl_client_state(hakd.socket, workers[i], state);
+		while (*state);
+}
+
+/* Tables that were sent and not taken die with their workers. */
+static void test_what_the_dead_had_sent_and_nobody_taken_is_counted_again(void **state)
+{
+	struct hakt_process demo = {0};
+	pid_t workers[WORKERS], reporter;
+
+	(void)state;
+	reporter = start_stopped(&demo, workers);
+	kill_workers(workers);
+	assert_int_equal(kill(reporter, SIGCONT), 0);
+	hakt_process_wait_done(&demo);
+	check_output(&demo, 1, "verify: agrees (1000000 words, ");
+	check_output(&demo, 1, "workers killed: 3\n");
+	assert_true(number_of(&demo, "files handed out again: ") >= 1);
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+/* Those that the dead had taken can't be loaded again. The count ends, and tells. */
+static void test_files_that_went_with_their_workers_and_from_disk_are_unreadable(void **state)
+{
+	struct hakt_process demo = {0};
+	pid_t workers[WORKERS], reporter;
+	unsigned long long n_files;
+
+	(void)state;
+	reporter = start_stopped(&demo, workers);
+	begin_folder();
+	kill_workers(workers);
+	assert_int_equal(kill(reporter, SIGCONT), 0);
+	hakt_process_wait(&demo);
+	n_files = number_of(&demo, "files: ");
+	assert_true(n_files < 200);
+	assert_int_equal(n_files + number_of(&demo, "unreadable files: "), 200);
+	check_output(&demo, 2, " (No such file or directory)\n");
+	check_output(&demo, 1, "pool: empty\n");
+	check_pool_is_empty();
+	hakt_process_end(&demo);
+}
+
+/* What must be the same however often workers die: all up to the times. */
+static void keep_counts(struct hakt_process *demo, char *to, size_t size)
+{
+	const char *output = hakt_process_output(demo, 1);
+	const char *end = strstr(output, "seconds: ");
+
+	assert_non_null(end);
+	assert_true((size_t)(end - output) < size);
+	memcpy(to, output, (size_t)(end - output));
+	to[end - output] = 0;
+}
+
+/* Counts the folder killing workers so often: exact, empty and clean at the end. */
+static void run_killing(struct hakt_process *demo, const char *workers, const char *every)
+{
+	json_t *check;
+
+	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", workers, "--kill-every",
+					   every, "--verify", folder));
+	hakt_process_wait_done(demo);
+	check_output(demo, 1, "verify: agrees (");
+	check_output(demo, 1, "pool: empty\n");
+	assert_true(number_of(demo, "workers killed: ") >= 1);
+	check_pool_is_empty();
+	check = hakt_ctl(hakd.socket, "check"); /* fails if something is wrong */
+	json_decref(check);
+}
+
+static void test_killed_workers_change_no_count(void **state)
+{
+	static char with[4096], without[4096];
+	struct hakt_process calm = {0}, killing = {0};
+
+	(void)state;
+	make_many_words(120);
+	hakt_process_start(&calm, HAKT_LIST(HAKT_HAKMEM_DEMO, folder));
+	hakt_process_wait_done(&calm);
+	assert_int_equal(number_of(&calm, "workers killed: "), 0);
+	assert_int_equal(number_of(&calm, "files handed out again: "), 0);
+	keep_counts(&calm, without, sizeof(without));
+	run_killing(&killing, "4", "20");
+	keep_counts(&killing, with, sizeof(with));
+	assert_string_equal(with, without);
+	hakt_process_end(&calm);
+	hakt_process_end(&killing);
+}
+
+/* Each kill hits a worker that has files, and some kill is in time for them. */
+static void test_files_of_a_killed_worker_are_handed_out_again(void **state)
+{
+	struct hakt_process demo = {0};
+
+	(void)state;
+	make_many_words(60);
+	run_killing(&demo, "1", "2");
+	assert_true(number_of(&demo, "files handed out again: ") >= 1);
+	hakt_process_end(&demo);
+}
+
+/* One file for eight workers: those killed without a file cost nothing. */
+static void test_workers_are_killed_with_nothing_left_to_do(void **state)
+{
+	static char text[8 << 20];
+	struct hakt_process demo = {0};
+
+	(void)state;
+	begin_folder();
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i % 8 == 7 ? ' ' : 'a' + i / 8 % 26);
+	hakt_directory_write(folder, "one", text, sizeof(text));
+	run_killing(&demo, "8", "5");
+	check_output(&demo, 1, "words: 1048576 (26 distinct)\n");
+	assert_true(number_of(&demo, "workers killed: ") >
+		    number_of(&demo, "files handed out again: "));
 	hakt_process_end(&demo);
 }
 
@@ -209,6 +429,11 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 		{"--workers", "0", "--workers takes 1 to 256, not 0"},
 		{"--workers", "257", "--workers takes 1 to 256, not 257"},
 		{"--workers", "two", "--workers takes 1 to 256, not two"},
+		{"--kill-every", "0", "--kill-every takes 1 to 60000, not 0"},
+		{"--kill-every", "60001", "--kill-every takes 1 to 60000, not 60001"},
+		{"--kill-every", "-5", "--kill-every takes 1 to 60000, not -5"},
+		{"--kill-every", "5ms", "--kill-every takes 1 to 60000, not 5ms"},
+		{"--kill-every", NULL, "option '--kill-every' requires an argument"},
 		{"--fast", NULL, "hakmem-demo --help lists the options"},
 	};
 
@@ -253,7 +478,14 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_one_worker_counts_exactly),
 	cmocka_unit_test(test_eight_workers_count_exactly),
 	cmocka_unit_test(test_many_words_agree_with_a_count_in_one_process),
-	cmocka_unit_test(test_a_killed_worker_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_killed_reader_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_killed_reporter_fails_the_count_and_leaves_the_pool_empty),
+	cmocka_unit_test(test_a_worker_killed_from_outside_is_replaced),
+	cmocka_unit_test(test_what_the_dead_had_sent_and_nobody_taken_is_counted_again),
+	cmocka_unit_test(test_files_that_went_with_their_workers_and_from_disk_are_unreadable),
+	cmocka_unit_test(test_killed_workers_change_no_count),
+	cmocka_unit_test(test_files_of_a_killed_worker_are_handed_out_again),
+	cmocka_unit_test(test_workers_are_killed_with_nothing_left_to_do),
 	cmocka_unit_test(test_wrong_usage_is_exit_code_2),
 	cmocka_unit_test(test_without_a_daemon_it_is_exit_code_3),
 	cmocka_unit_test(test_the_option_beats_the_environment),
