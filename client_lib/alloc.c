@@ -19,6 +19,7 @@
 
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
+#include "client_lib/list.h"
 #include "client_lib/log.h"
 
 #define HINT_LOOKS    256u /* SuperSlabs that one look for hints goes over */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "client_lib/free.h"
+#include "client_lib/list.h"
 #include "proto/shm/crossing.h"
 
 #define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */

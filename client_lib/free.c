@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "client_lib/flush.h"
+#include "client_lib/list.h"
 #include "client_lib/log.h"
 #include "client_lib/session.h"
 #include "client_lib/ticket.h"

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client_lib/list.h"
 #include "client_lib/session.h"
 
 static struct hakc_heap *the_heap;
@@ -33,29 +34,16 @@ struct hakc_heap *hakc_heap(void)
 	return the_heap;
 }
 
-void hakc_list_push(struct hakc_heap *heap, uint32_t *head, uint32_t slot, enum hakc_list list)
+/*
+ * Of a new slab or span. The last who wrote to it may have been another thread, ordered before us by
+ * another process that freed the span meanwhile; ThreadSanitizer doesn't see such an order.
+ */
+static void reset_record(struct hakc_slab *slab)
 {
-	struct hakc_slab *slab = &heap->slabs[slot];
-
-	slab->list = (uint8_t)list;
-	slab->prev = 0;
-	slab->next = *head;
-	if (*head)
-		heap->slabs[*head - 1].prev = slot + 1;
-	*head = slot + 1;
-}
-
-void hakc_list_remove(struct hakc_heap *heap, uint32_t *head, uint32_t slot)
-{
-	struct hakc_slab *slab = &heap->slabs[slot];
-
-	if (slab->prev)
-		heap->slabs[slab->prev - 1].next = slab->next;
-	else
-		*head = slab->next;
-	if (slab->next)
-		heap->slabs[slab->next - 1].prev = slab->prev;
+	slab->next = slab->prev = 0;
 	slab->list = HAKC_LIST_NONE;
+	slab->word = 0;
+	hak_store_relaxed(&slab->keeper, 0); /* as above */
 }
 
 static size_t slabs_bytes(const struct hakc_heap *heap)
@@ -245,7 +233,7 @@ static uint32_t inherit(struct hakc_heap *heap, uint32_t slot, uint32_t room)
 		n = hak_classes[cls].n_slots;
 	if (n == 0 || n > room)
 		return 0;
-	heap->slabs[slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
+	reset_record(&heap->slabs[slot]);
 	/* Free by now, or a hint will come from who frees the last block. */
 	if (is_span ? hak_slab_retire_span(word, bits, tags, heap->holder)
 		    : hak_slab_is_empty(bits, hak_classes[cls].n_blocks) &&
@@ -348,7 +336,7 @@ int hakc_heap_cut(struct hakc_heap *heap, unsigned cls, uint32_t thread, uint32_
 	} while (!hak_slab_cut(&heap->segment.slab_words[slot],
 			       hak_segment_bits(&heap->segment, slot), heap->holder, cls, thread));
 	hakc_count_locked(heap, HAK_STAT_STAGE_2);
-	heap->slabs[slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
+	reset_record(&heap->slabs[slot]);
 	*ret_slot = slot;
 	return 0;
 }
@@ -460,7 +448,7 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 		if (r < 0)
 			return r;
 	} while (!cut_span_at(heap, *ret_slot, n));
-	heap->slabs[*ret_slot] = (struct hakc_slab){.list = HAKC_LIST_NONE};
+	reset_record(&heap->slabs[*ret_slot]);
 	hakc_count_locked(heap, HAK_STAT_SPANS);
 	return 0;
 }

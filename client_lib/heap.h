@@ -121,10 +121,6 @@ static inline void hakc_count_locked(struct hakc_heap *heap, enum hak_stat stat)
 	hak_store_relaxed(counter, hak_load_relaxed(counter) + 1); /* decides nothing */
 }
 
-/* Lists of slabs, linked by their records. */
-void hakc_list_push(struct hakc_heap *heap, uint32_t *head, uint32_t slot, enum hakc_list list);
-void hakc_list_remove(struct hakc_heap *heap, uint32_t *head, uint32_t slot);
-
 /* All below: with the heap's lock held. */
 
 /* Maps the private tables for a geometry; 0 or -ENOMEM. */

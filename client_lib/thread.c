@@ -16,6 +16,7 @@
 #include "client_lib/alloc.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
+#include "client_lib/list.h"
 #include "client_lib/session.h"
 #include "proto/shm/crossing.h"
 

@@ -63,7 +63,7 @@
 
 #define UNUSED 0 /* states of W */
 #define ACTIVE 1
-#define RECLAIMING 2
+#define RECLAIMING 2 /* of W here; in the code the SuperSlab's word says it, and W of an orphan has owner 0 */
 #define ORPHAN 3
 
 #if SCENARIO == PASS
