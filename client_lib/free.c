@@ -86,13 +86,22 @@ void hakc_free_own_span(struct hakc_thread *t, uint32_t slot, uint64_t w, const 
 bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
 {
 	struct hakc_heap *heap = t->heap;
+	hak_u64 *bits = hak_segment_bits(&heap->segment, slot);
+	hak_u32 *keeper = &heap->slabs[slot].keeper;
 
-	if (!hak_load_relaxed(
-		    &heap->slabs[slot].keeper)) /* if it is kept just now: see keep_span */
+	if (!hak_load_relaxed(keeper)) /* if it is kept just now: see keep_span */
 		return false;
-	if (hak_slab_claim(&t->words[slot], hak_segment_bits(&heap->segment, slot),
-			   hak_segment_tags(&heap->segment, slot), 1))
-		hakc_free_report_double(t, (void *)hak_segment_address(&heap->segment, slot));
+	if (!hak_slab_claim(&t->words[slot], bits, hak_segment_tags(&heap->segment, slot), 1))
+		return true;
+	/*
+	 * Given out since we looked, and freed by who it was lent to: not twice. Relaxed: the bit, an
+	 * acquire, was set by who got it from who had cleared the keeper.
+	 */
+	if (!hak_load_relaxed(keeper)) {
+		hak_slab_free(bits, 1);
+		return false;
+	}
+	hakc_free_report_double(t, (void *)hak_segment_address(&heap->segment, slot));
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "client_lib/list.h"
 #include "client_lib/thread.h"
 
 static void before(void)

@@ -14,7 +14,10 @@
 /* A block of less than a word has the first bytes of the name. */
 void hakt_contents_fill(void *block, size_t bytes, uint64_t name);
 
-/* Safe to call on what others may be writing: then the answer is one or the other. Where the first `bytes` differ from what the name says; `bytes`: nowhere. */
+/*
+ * Where the first `bytes` differ from what the name says; `bytes`: nowhere. Others may be writing
+ * them meanwhile: then it is one or the other.
+ */
 size_t hakt_contents_wrong_at(const void *block, size_t bytes, uint64_t name);
 
 #endif

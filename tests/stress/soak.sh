@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# soak.sh MINUTES [--clients N] [--kills-per-second R] [--seed S] [--limit SIZE] [--build DIRECTORY]
-# Many clients allocate, give, take, lend, publish and free at random, and are killed and started anew all
-# the time; soak/main.c says what is checked. The build directory's default is build/release; a
-# build with sanitizers is killed less often, since starting a client takes it longer.
+# soak.sh MINUTES [--clients N] [--kills-per-second R] [--seed S] [--limit SIZE]
+#   [--build DIRECTORY]
+# Many clients allocate, give, take, lend, publish and free at random, and are killed and started
+# anew all the time; soak/main.c says what is checked. The build directory's default is
+# build/release; a build with sanitizers is killed less often, since starting a client takes longer.
 # Last line: kills=N takes=N stale=N leaked=N anomalies=N corrupt=N; 0 if the last three are 0.
-# --seed repeats the choices of a run, not what meets what. Until the time is over: Ctrl-C ends it
-# and what it has started.
+# leaked: blocks or SuperSlabs that are left when everybody has freed everything; anomalies: of
+# hakmemctl check; corrupt: all else that is wrong, each is said on stderr.
+# --seed repeats the choices of a run, not what meets what.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -22,7 +24,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ ! -x "$build/bin/soak" ]; then
-	echo "$build/bin/soak is not there: cmake --preset release && cmake --build --preset release" >&2
+	echo "$build/bin/soak is not there: cmake --preset release, cmake --build --preset release" >&2
 	exit 2
 fi
 exec "$build/bin/soak" ${arguments[@]+"${arguments[@]}"}

@@ -88,7 +88,7 @@ void soak_audit_run(struct soak_table *table, const char *socket)
 	for (;;) {
 		struct soak_state state = soak_audit_ask(socket);
 
-		if (!state.is_known && !table->has_daemon_deaths)
+		if (!state.is_known)
 			soak_say(table, SOAK_NOBODY, SOAK_E_REFUSED, "no answer of hakmemctl");
 		if (state.refused)
 			soak_say(table, SOAK_NOBODY, SOAK_E_REFUSED,

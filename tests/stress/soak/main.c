@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soak MINUTES [--clients N] [--kills-per-second R] [--seed S]: clients pass blocks on and are killed
- * all the time. The driver, this process, is no client: it starts a daemon and the
+ * soak MINUTES [--clients N] [--kills-per-second R] [--seed S]: clients pass blocks on and are
+ * killed all the time. The driver, this process, is no client: it starts a daemon and the
  * clients, kills and replaces them, and twice a minute lets everybody free everything, so that
- * a leak is found near its cause. Last line: kills=N takes=N stale=N leaked=N anomalies=N corrupt=N;
+ * a leak is found near its cause. Last line:
+ *   kills=N takes=N stale=N leaked=N anomalies=N corrupt=N
  * exit code 0 where the last three are 0 and there were takes.
  */
 #include "tests/support/run.h"
@@ -423,11 +424,13 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
-						{"kills-per-second", required_argument, NULL, 'k'},
-						{"seed", required_argument, NULL, 's'},
-						{"limit", required_argument, NULL, 'l'},
-						{0}};
+	static const struct option options[] = {
+		{"clients", required_argument, NULL, 'c'},
+		{"kills-per-second", required_argument, NULL, 'k'},
+		{"seed", required_argument, NULL, 's'},
+		{"limit", required_argument, NULL, 'l'},
+		{"daemon-kills-per-minute", required_argument, NULL, 'd'},
+		{0}};
 	static struct soak_driver d = {.rate = RATE};
 	const char *limit = "1G";
 	unsigned n_clients = 12;
@@ -443,7 +446,9 @@ int main(int argc, char **argv)
 			seed = strtoull(optarg, NULL, 0);
 		else if (option == 'l')
 			limit = optarg;
-		else
+		else if (option == 'd' && atof(optarg) > 0)
+			return fprintf(stderr, "soak: clients find no new daemon yet\n"), 2;
+		else if (option != 'd')
 			return usage();
 	}
 	if (optind != argc - 1 || atof(argv[optind]) <= 0 || n_clients < 2 ||
@@ -453,6 +458,7 @@ int main(int argc, char **argv)
 	d.table = soak_table_new(seed, n_clients);
 	if (!d.table)
 		return usage();
+	printf("seed %llu\n", (unsigned long long)seed);
 	d.random = seed;
 	d.is_terminal = isatty(STDOUT_FILENO);
 	d.begin = soak_now();

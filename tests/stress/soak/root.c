@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks that are the pool's for a while, under one of a few names. Whoever publishes or withdraws may be
- * killed at it: then the block is one's or the pool's, and in both cases what it contains
+ * Blocks that are the pool's for a while, under one of a few names. Whoever publishes or withdraws
+ * may be killed at it: then the block is one's or the pool's, and in both cases what it contains
  * says what it is.
  */
 #include "tests/stress/soak/worker.h"

@@ -32,10 +32,10 @@
  *   when the lender has died: IDLE, and the number goes on, so the borrower's next step fails.
  *
  * A free of a lent block waits in the borrower's buffer, and is not made if that dies
- * (docs/recovery.md). Where there is a ref of before, the lender takes it some time later: then it
- * has the block again or knows that it is free. Where there is none, it has the block for as long as
- * it lives. So nobody can say that such a client has freed everything, and it ends before that is
- * asked.
+ * (docs/recovery.md). Where there is a ref of before, the lender takes it some time later: then
+ * it has the block again or knows that it is free. Where there is none, it has the block for as
+ * long as it lives. So nobody can say that such a client has freed everything, and it ends before
+ * that is asked.
  *
  * Who frees by a pointer must know that the lender lives until the call returns: the block may
  * be another's afterwards, and free can't see it. So the borrower pins the lender, whom the
@@ -155,7 +155,6 @@ struct soak_seen {
 struct soak_table {
 	uint64_t seed;
 	unsigned n_clients;
-	bool has_daemon_deaths;
 	hak_u64 phase;
 	hak_u64 errors[SOAK_ERRORS];
 	struct soak_seen seen;

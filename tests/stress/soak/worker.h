@@ -66,8 +66,8 @@ static inline enum soak_kind soak_name_kind(uint64_t name)
 }
 
 /*
- * Passing a block on to another process, and getting one from there. ThreadSanitizer sees nothing of
- * what other processes do: to it, two threads of ours use the same block one after the other
+ * Passing a block on to another process, and getting one from there. ThreadSanitizer sees nothing
+ * of what other processes do: to it, two threads of ours use the same block one after the other
  * without a word in between.
  */
 #ifdef __SANITIZE_THREAD__
