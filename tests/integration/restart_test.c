@@ -5,19 +5,14 @@
  */
 #include "tests/support/run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "client_lib/conn.h"
 #include "client_lib/include/hakmem.h"
-#include "tests/support/block.h"
 #include "tests/support/ctl.h"
+#include "tests/support/holding.h"
 #include "tests/support/keeper.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
@@ -57,48 +52,14 @@ static struct hakt_status status(void)
 	return hakt_daemon_status(&keeper.daemon);
 }
 
-/* Writes the ref of a block, waits, and looks at it, until it is killed. */
-static int keep_a_block(const void *context)
-{
-	const char *letter = context;
-	char *block = hakt_block_make(*letter);
-
-	hakt_child_say("ref %llu", (unsigned long long)hakmem_ref(block));
-	for (unsigned i = 0; i < 1000; i++) {
-		hakt_child_wait();
-		hakt_block_expect(block, *letter);
-		hakt_child_say("intact");
-	}
-	return 0;
-}
-
-static void start_keeping(struct hakt_process *client, const char *letter)
-{
-	*client = (struct hakt_process){0};
-	hakt_process_fork(client, keep_a_block, letter);
-	hakt_process_wait_output(client, 1, "ref");
-}
-
-static void expect_intact(struct hakt_process *client)
-{
-	hakt_process_tell(client);
-	hakt_process_wait_output(client, 1, "intact");
-}
-
-static void end_killed(struct hakt_process *client)
-{
-	hakt_process_kill(client);
-	hakt_process_end(client);
-}
-
 static void test_blocks_of_living_clients_are_what_they_were(void **state)
 {
 	struct hakt_process clients[2];
 	unsigned long long granted;
 
 	(void)state;
-	start_keeping(&clients[0], "a");
-	start_keeping(&clients[1], "b");
+	hakt_holding_start(&clients[0], "a");
+	hakt_holding_start(&clients[1], "b");
 	granted = status().granted_superslabs;
 	for (unsigned i = 0; i < 3; i++) {
 		hakt_keeper_kill(&keeper);
@@ -107,13 +68,13 @@ static void test_blocks_of_living_clients_are_what_they_were(void **state)
 		assert_int_equal(status().granted_superslabs, granted);
 		expect_clean();
 	}
-	expect_intact(&clients[0]);
-	expect_intact(&clients[1]);
+	hakt_holding_expect_intact(&clients[0]);
+	hakt_holding_expect_intact(&clients[1]);
 	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 0);
-	end_killed(&clients[0]);
+	hakt_holding_kill(&clients[0]);
 	hakt_daemon_wait_clients(&keeper.daemon, 1);
 	expect_clean();
-	end_killed(&clients[1]);
+	hakt_holding_kill(&clients[1]);
 	hakt_daemon_wait_empty(&keeper.daemon);
 	hakt_daemon_wait_reserve(&keeper.daemon, 2);
 	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 2);
@@ -125,19 +86,19 @@ static void test_a_client_that_dies_without_a_daemon_is_collected(void **state)
 	struct hakt_process dies, lives;
 
 	(void)state;
-	start_keeping(&dies, "a");
-	start_keeping(&lives, "b");
+	hakt_holding_start(&dies, "a");
+	hakt_holding_start(&lives, "b");
 	hakt_keeper_kill(&keeper);
-	end_killed(&dies);
+	hakt_holding_kill(&dies);
 	hakt_keeper_start(&keeper);
 	hakt_daemon_wait_clients(&keeper.daemon, 1);
 	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 1);
 	assert_int_equal(status().granted_superslabs, 3);
 	expect_clean();
-	expect_intact(&lives);
+	hakt_holding_expect_intact(&lives);
 	hakt_keeper_take(&keeper);
 	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 1);
-	end_killed(&lives);
+	hakt_holding_kill(&lives);
 }
 
 /* Reads another process's block by its ref, and has one of its own. */
@@ -161,15 +122,15 @@ static void test_new_clients_attach_beside_those_of_before(void **state)
 	unsigned long long ref;
 
 	(void)state;
-	start_keeping(&old, "a");
+	hakt_holding_start(&old, "a");
 	assert_int_equal(sscanf(hakt_process_output(&old, 1), "ref %llu", &ref), 1);
 	hakt_keeper_kill(&keeper);
 	hakt_keeper_start(&keeper);
 	hakt_process_run_child(read_and_allocate, &ref);
 	hakt_daemon_wait_clients(&keeper.daemon, 1);
 	expect_clean();
-	expect_intact(&old);
-	end_killed(&old);
+	hakt_holding_expect_intact(&old);
+	hakt_holding_kill(&old);
 }
 
 static void test_a_collection_that_was_under_way_is_finished(void **state)
@@ -181,13 +142,13 @@ static void test_a_collection_that_was_under_way_is_finished(void **state)
 		struct hakt_words words;
 		hak_u64 *word;
 
-		start_keeping(&client, "a");
+		hakt_holding_start(&client, "a");
 		hakt_keeper_kill(&keeper);
 		hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
 		word = &words.holders[hakt_words_holder(&words, client.pid)].word;
 		assert_int_equal(hak_load_relaxed(word),
 				 hak_holder_pack(HAK_HOLDER_ATTACHED, round)); /* the same slot */
-		end_killed(&client);
+		hakt_holding_kill(&client);
 		hak_store_relaxed(word, hak_holder_pack(HAK_HOLDER_RECLAIMING, round));
 		if (round == 2)
 			hak_superslab_begin_collect(
@@ -285,7 +246,7 @@ static void test_an_exec_without_a_daemon_is_noticed_by_the_lease(void **state)
 	hakt_daemon_wait_empty(&keeper.daemon);
 	hakt_process_check_running(&client);
 	expect_clean();
-	end_killed(&client);
+	hakt_holding_kill(&client);
 }
 
 static void test_a_detach_without_a_daemon_is_noticed_by_the_lease(void **state)
@@ -299,7 +260,7 @@ static void test_a_detach_without_a_daemon_is_noticed_by_the_lease(void **state)
 	hakt_process_check_running(&client);
 	hakt_keeper_take(&keeper);
 	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 0);
-	end_killed(&client);
+	hakt_holding_kill(&client);
 }
 
 static void test_without_its_lease_a_client_stays_until_it_dies(void **state)
@@ -314,15 +275,15 @@ static void test_without_its_lease_a_client_stays_until_it_dies(void **state)
 			snprintf(lease, sizeof(lease), "%s", keeper.kept[i].name);
 	hakt_keeper_remove(&keeper, lease);
 	hakt_keeper_start(&keeper);
-	start_keeping(&other, "o");
+	hakt_holding_start(&other, "o");
 	hakt_keeper_kill(&keeper);
 	hakt_keeper_start(&keeper);
 	hakt_daemon_wait_looks(&keeper.daemon); /* at the other's */
 	assert_int_equal(status().clients, 2);
 	expect_clean();
-	end_killed(&client);
+	hakt_holding_kill(&client);
 	hakt_daemon_wait_clients(&keeper.daemon, 1);
-	end_killed(&other);
+	hakt_holding_kill(&other);
 }
 
 static void test_a_pid_that_is_another_processs_now_is_a_death(void **state)
@@ -331,7 +292,7 @@ static void test_a_pid_that_is_another_processs_now_is_a_death(void **state)
 	struct hakt_words words;
 
 	(void)state;
-	start_keeping(&client, "a");
+	hakt_holding_start(&client, "a");
 	hakt_keeper_kill(&keeper);
 	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
 	words.holders[hakt_words_holder(&words, client.pid)].start_time--;
@@ -339,163 +300,36 @@ static void test_a_pid_that_is_another_processs_now_is_a_death(void **state)
 	hakt_keeper_start(&keeper);
 	hakt_daemon_wait_empty(&keeper.daemon);
 	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 1);
-	end_killed(&client);
+	hakt_holding_kill(&client);
 }
 
 static void test_a_lease_of_the_slots_client_before_proves_nothing(void **state)
 {
 	struct hakt_process client;
-	int stale;
+	int stale, fresh;
 
 	(void)state;
-	start_keeping(&client, "a");
+	hakt_holding_start(&client, "a");
 	hakt_keeper_take(&keeper);
 	stale = dup(hakt_keeper_find(&keeper, "lease-2-1"));
-	end_killed(&client);
+	hakt_holding_kill(&client);
 	hakt_daemon_wait_empty(&keeper.daemon);
-	start_keeping(&client, "b");
+	hakt_holding_start(&client, "b");
 	hakt_keeper_kill(&keeper);
-	assert_true(hakt_keeper_find(&keeper, "lease-2-2") >= 0);
 	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 1);
-	hakt_keeper_put(&keeper, "lease-2-1", stale); /* its removal got lost */
+	fresh = dup(hakt_keeper_find(&keeper, "lease-2-2"));
+	hakt_keeper_remove(&keeper, "lease-2-2");
+	hakt_keeper_put(&keeper, "lease-2-1",
+			stale); /* the first in the list; its removal got lost */
+	hakt_keeper_put(&keeper, "lease-2-2", fresh);
 	hakt_keeper_start(&keeper);
 	hakt_daemon_wait_looks(&keeper.daemon);
 	assert_int_equal(status().clients, 1);
 	hakt_keeper_take(&keeper);
 	assert_int_equal(hakt_keeper_find(&keeper, "lease-2-1"), -1);
 	assert_true(hakt_keeper_find(&keeper, "lease-2-2") >= 0);
-	expect_intact(&client);
-	end_killed(&client);
-}
-
-static ino_t inode(const char *name)
-{
-	struct stat st;
-
-	assert_int_equal(fstat(hakt_keeper_find(&keeper, name), &st), 0);
-	return st.st_ino;
-}
-
-static void test_half_a_pool_is_dropped_for_a_new_one(void **state)
-{
-	static const char *const names[] = {"registry", "heap"};
-
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		ino_t before;
-
-		hakt_keeper_kill(&keeper);
-		before = inode(names[i]);
-		hakt_keeper_remove(&keeper, names[1 - i]);
-		hakt_keeper_start(&keeper);
-		hakt_keeper_take(&keeper);
-		assert_int_equal(hakt_keeper_count(&keeper, "registry"), 1);
-		assert_int_equal(hakt_keeper_count(&keeper, "heap"), 1);
-		assert_true(inode(names[i]) != before);
-		expect_clean();
-	}
-}
-
-/* Its exit code. */
-static int run_to_end(void (*enter)(void *context))
-{
-	int exit_status;
-
-	hakt_keeper_fork(&keeper, enter, NULL);
-	assert_int_equal(waitpid(keeper.daemon.pid, &exit_status, 0), keeper.daemon.pid);
-	assert_true(WIFEXITED(exit_status));
-	return WEXITSTATUS(exit_status);
-}
-
-static void test_a_pool_of_another_version_is_refused_and_left_alone(void **state)
-{
-	struct hakt_process client;
-	struct hakt_words words;
-
-	(void)state;
-	start_keeping(&client, "a");
-	hakt_keeper_kill(&keeper);
-	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
-	words.header->layout_version++;
-	assert_int_equal(run_to_end(NULL), 2);
-	assert_int_equal(access(keeper.daemon.socket, F_OK), -1);
-	words.header->layout_version--;
-	hakt_words_deinit(&words);
-	hakt_keeper_start(&keeper);
-	assert_int_equal(status().clients, 1);
-	expect_intact(&client);
-	end_killed(&client);
-}
-
-static void test_a_name_that_comes_twice_is_refused(void **state)
-{
-	(void)state;
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_put(&keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
-	assert_int_equal(run_to_end(NULL), 2);
-	close(keeper.kept[--keeper.n_kept].fd);
-	hakt_keeper_put(&keeper, "pipe", open("/dev/null", O_RDWR | O_CLOEXEC)); /* is ignored */
-	hakt_keeper_start(&keeper);
-	expect_clean();
-}
-
-static void name_another(void *context)
-{
-	(void)context;
-	setenv("LISTEN_PID", "1", 1);
-}
-
-static void test_descriptors_for_another_process_are_left_alone(void **state)
-{
-	(void)state;
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_put(&keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
-	hakt_keeper_fork(&keeper, name_another, NULL);
-	hakt_daemon_wait_listening(&keeper.daemon);
-	hakt_keeper_take(&keeper);
-	assert_int_equal(hakt_keeper_count(&keeper, "registry"), 2); /* it made a new one */
-	expect_clean();
-}
-
-static void test_the_pool_stays_as_large_as_it_was_made(void **state)
-{
-	(void)state;
-	hakt_keeper_kill(&keeper);
-	keeper.options = HAKT_LIST("--limit", "128M", "--capacity", "2G", "--log-level", "error");
-	hakt_keeper_start(&keeper);
-	assert_int_equal(hakt_ctl_pool(keeper.daemon.socket, "capacity_bytes"), 1 << 30);
-	assert_int_equal(hakt_ctl_pool(keeper.daemon.socket, "limit_bytes"), 128 << 20);
-	expect_clean();
-}
-
-static int start_with_socket(void **state)
-{
-	(void)state;
-	keeper = (struct hakt_keeper){.is_abstract = true};
-	hakt_keeper_init(&keeper, options);
-	hakt_keeper_listen(&keeper);
-	hakt_keeper_start(&keeper);
-	return 0;
-}
-
-static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(void **state)
-{
-	struct hakt_process client;
-	struct hakc_conn conn;
-	Hak__Reply *reply;
-
-	(void)state;
-	start_keeping(&client, "a");
-	hakt_keeper_kill(&keeper);
-	assert_int_equal(hakc_conn_init(&conn, keeper.daemon.socket, 60000), 0);
-	hakt_keeper_fork(&keeper, NULL, NULL);
-	assert_int_equal(
-		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL), 0);
-	hak__reply__free_unpacked(reply, NULL);
-	hakc_conn_deinit(&conn);
-	expect_intact(&client);
-	expect_clean();
-	end_killed(&client);
+	hakt_holding_expect_intact(&client);
+	hakt_holding_kill(&client);
 }
 
 /* Takes and gives back all sizes until it is killed, with a daemon or without. */
@@ -549,7 +383,7 @@ static void test_a_daemon_killed_at_work_leaves_a_clean_pool(void **state)
 		for (unsigned i = round % 2; i < WORKERS; i++)
 			hakt_process_check_running(&workers[i]);
 		for (unsigned i = 0; i < WORKERS; i++)
-			end_killed(&workers[i]);
+			hakt_holding_kill(&workers[i]);
 		hakt_daemon_wait_empty(&keeper.daemon);
 		expect_clean();
 	}
@@ -576,16 +410,6 @@ static const struct CMUnitTest tests[] = {
 					stop),
 	cmocka_unit_test_setup_teardown(test_a_lease_of_the_slots_client_before_proves_nothing,
 					start, stop),
-	cmocka_unit_test_setup_teardown(test_half_a_pool_is_dropped_for_a_new_one, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_pool_of_another_version_is_refused_and_left_alone,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_a_name_that_comes_twice_is_refused, start, stop),
-	cmocka_unit_test_setup_teardown(test_descriptors_for_another_process_are_left_alone, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_the_pool_stays_as_large_as_it_was_made, start, stop),
-	cmocka_unit_test_setup_teardown(
-		test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon,
-		start_with_socket, stop),
 	cmocka_unit_test_setup_teardown(test_a_daemon_killed_at_work_leaves_a_clean_pool, start,
 					stop),
 };
