@@ -57,7 +57,7 @@ static void say_ready(int fd)
 int main(int argc, char **argv)
 {
 	static struct hakd_daemon daemon;
-	struct hakd_keeper keeper;
+	static struct hakd_keeper keeper;
 	struct hakd_config config;
 	struct rlimit files;
 	int ready = -1;
