@@ -36,7 +36,8 @@ static const char help[] =
 	"  --foreground          don't go into the background\n"
 	"  --help, --version\n"
 	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n\n"
-	"exit codes: 0 stopped, 1 failed, 2 wrong usage, 3 another daemon serves the socket\n";
+	"exit codes: 0 stopped, 1 failed, 2 wrong usage, or the pool of an earlier daemon that\n"
+	"was handed over is of another version, 3 another daemon serves the socket\n";
 
 enum setting {
 	SOCKET,

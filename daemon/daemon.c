@@ -11,6 +11,7 @@
 #include "daemon/net/peer.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
+#include "daemon/reclaim/resume.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -64,23 +65,49 @@ static void mask_signals(int how)
 	pthread_sigmask(how, &signals, NULL);
 }
 
-int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config)
+/* A new pool, which the keeper gets before anybody can attach. */
+static int make_pool(struct hakd_daemon *daemon)
 {
-	int r;
+	const struct hakd_config *config = &daemon->config;
+	struct hakd_keeper *keeper = &daemon->keeper;
+	int r = hakd_pool_new("default", config->capacity, config->limit, config->superslab_lg,
+			      &daemon->pool);
 
-	memset(daemon, 0, sizeof(*daemon));
-	daemon->config = *config;
-	mask_signals(SIG_BLOCK);
-	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode);
-	if (r < 0)
-		return r;
-	r = hakd_pool_new("default", config->capacity, config->limit, config->superslab_lg,
-			  &daemon->pool);
 	if (r < 0) {
 		fprintf(stderr, "hakmemd: cannot make the pool: %s\n", strerror(-r));
-		hakd_listener_deinit(&daemon->listener);
 		return r;
 	}
+	/* One without the other is of a daemon that died in here: nobody attached to it. */
+	hakd_keeper_drop(keeper, "registry", &keeper->registry_fd);
+	hakd_keeper_drop(keeper, "heap", &keeper->heap_fd);
+	(void)hakd_keeper_store(keeper, "registry", daemon->pool->registry_fd);
+	(void)hakd_keeper_store(keeper, "heap", daemon->pool->heap_fd);
+	return 0;
+}
+
+/* The pool of an earlier daemon: it goes on as it is, whatever the configuration asks for. */
+static int open_pool(struct hakd_daemon *daemon)
+{
+	const struct hakd_config *config = &daemon->config;
+	const struct hak_geometry *g;
+	int r = hakd_pool_open(daemon->keeper.registry_fd, daemon->keeper.heap_fd, config->limit,
+			       &daemon->pool);
+
+	if (r < 0) {
+		if (r != -EPROTO)
+			fprintf(stderr, "hakmemd: cannot take over the pool: %s\n", strerror(-r));
+		return r;
+	}
+	g = &daemon->pool->segment.geometry;
+	if (g->capacity != config->capacity || g->superslab_lg != config->superslab_lg)
+		hakd_log(HAKD_LOG_WARN,
+			 "the pool stays as it was made: capacity %llu MiB, SuperSlabs of %u MiB",
+			 (unsigned long long)g->capacity >> 20, 1u << (g->superslab_lg - 20));
+	return 0;
+}
+
+static void init_loop(struct hakd_daemon *daemon)
+{
 	uv_loop_init(&daemon->loop);
 	daemon->started_at = uv_now(&daemon->loop);
 	uv_poll_init(&daemon->loop, &daemon->accept, daemon->listener.fd);
@@ -97,6 +124,31 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	hakd_liveness_init(daemon);
 	hakd_graces_init(daemon);
 	hakd_orphans_init(daemon);
+}
+
+int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config,
+		     const struct hakd_keeper *keeper)
+{
+	bool is_handed_over = keeper->registry_fd >= 0 && keeper->heap_fd >= 0;
+	int r;
+
+	memset(daemon, 0, sizeof(*daemon));
+	daemon->config = *config;
+	daemon->keeper = *keeper;
+	mask_signals(SIG_BLOCK);
+	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode,
+			       keeper->socket_fd);
+	if (r < 0)
+		return r;
+	r = is_handed_over ? open_pool(daemon) : make_pool(daemon);
+	if (r == 0) {
+		init_loop(daemon);
+		r = is_handed_over ? hakd_resume(daemon) : 0;
+	}
+	if (r < 0) {
+		hakd_listener_deinit(&daemon->listener);
+		return r;
+	}
 	hakd_upkeep_init(daemon);
 	return 0;
 }

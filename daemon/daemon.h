@@ -11,6 +11,8 @@
  *                                                  +-> orphan (a timer) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
  *
+ *   keeper (descriptors of a daemon before) -> reopen, resume, once at the start
+ *
  * What takes long is a job: its work runs on a thread of libuv's pool on
  * SuperSlabs that the loop has taken for it, its end runs on the loop.
  */
@@ -24,6 +26,7 @@
 #include "daemon/reclaim/lease.h"
 #include "daemon/reclaim/orphan.h"
 #include "daemon/reclaim/scan.h"
+#include "daemon/util/keeper.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
@@ -93,6 +96,7 @@ struct hakd_daemon {
 	uv_loop_t loop;
 	struct hakd_config config;
 	struct hakd_pool *pool;
+	struct hakd_keeper keeper;
 	struct hakd_listener listener;
 	uv_poll_t accept;
 	uv_signal_t terminate;
@@ -112,8 +116,12 @@ struct hakd_daemon {
 	uint64_t started_at; /* ms of the loop's clock */
 };
 
-/* Listens; 0 or a negative errno, having said on stderr what is wrong. */
-int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config);
+/*
+ * Listens, with the pool that the keeper handed over if it did; 0 or a negative
+ * errno, having said on stderr what is wrong. -EPROTO: what was handed over is of no use.
+ */
+int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config,
+		     const struct hakd_keeper *keeper);
 
 /* Serves until SIGTERM or SIGINT; then everything is closed and removed. */
 void hakd_daemon_run(struct hakd_daemon *daemon);

@@ -15,6 +15,7 @@
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
+#define EXIT_USAGE	  2 /* flags, configuration or descriptors that can't be used */
 #define EXIT_OTHER_DAEMON 3 /* another daemon serves the socket */
 
 /* In the parent: waits for the child's word and ends. In the child: where to say it. */
@@ -56,13 +57,14 @@ static void say_ready(int fd)
 int main(int argc, char **argv)
 {
 	static struct hakd_daemon daemon;
+	static struct hakd_keeper keeper;
 	struct hakd_config config;
 	struct rlimit files;
 	int ready = -1;
 	int r = hakd_config_init(&config, argc, argv);
 
 	if (r != 0)
-		return r > 0 ? 0 : 2;
+		return r > 0 ? 0 : EXIT_USAGE;
 	hakd_log_set_level((enum hakd_log_level)config.log_level);
 	hakd_crash_init();
 	signal(SIGPIPE, SIG_IGN);
@@ -70,6 +72,11 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* In the background nobody waits for our end, to start the next. */
+	hakd_keeper_init_none(&keeper);
+	r = config.foreground ? hakd_keeper_init(&keeper) : 0;
+	if (r < 0)
+		return r == -EPROTO ? EXIT_USAGE : 1;
 	if (!config.foreground) {
 		ready = go_into_background();
 		if (ready < 0)
@@ -78,11 +85,12 @@ int main(int argc, char **argv)
 		if (config.socket[0] == '/' && chdir("/") != 0)
 			return 1;
 	}
-	r = hakd_daemon_init(&daemon, &config);
+	r = hakd_daemon_init(&daemon, &config, &keeper);
 	if (r < 0)
-		return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : 1;
+		return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1;
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
-		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
+		 (unsigned long long)daemon.pool->segment.geometry.capacity >> 20,
+		 (unsigned long long)daemon.pool->limit >> 20);
 	if (ready >= 0)
 		say_ready(ready);
 	hakd_daemon_run(&daemon);

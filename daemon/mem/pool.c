@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Making a pool's segment, and the bookkeeping of its SuperSlabs. */
+/* Making and opening a pool, and the bookkeeping of its SuperSlabs. */
 #include "daemon/mem/pool.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
+#include "daemon/mem/files.h"
+#include "daemon/mem/reopen.h"
 
 /*
  * Where a pool is mapped in all processes: below the addresses that PIE
@@ -25,63 +22,6 @@
 #define MAP_AT	     UINT64_C(0x550000000000)
 #define MAP_END	     UINT64_C(0x555500000000)
 #define MAP_AT_LARGE UINT64_C(0x100000000000)
-
-static int make_file(const char *name, uint64_t bytes, mode_t mode)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	int r;
-
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	/* F_SEAL_SEAL too: a client must not add seals that lock others out. */
-	if (ftruncate(fd, (off_t)bytes) == 0 && fchmod(fd, mode) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
-static int open_for_reading(int fd)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static void *map(int fd, uint64_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-/* The same, with the file's pieces of a huge page at addresses that one can be mapped at. */
-static void *map_aligned(int fd, uint64_t bytes)
-{
-	char *room = mmap(NULL, bytes + HAKD_HUGE_BYTES, PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint64_t before;
-	void *memory;
-
-	if (room == MAP_FAILED)
-		return NULL;
-	before = -(uintptr_t)room & (HAKD_HUGE_BYTES - 1);
-	memory = mmap(room + before, bytes, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
-	if (memory == MAP_FAILED) {
-		munmap(room, bytes + HAKD_HUGE_BYTES);
-		return NULL;
-	}
-	if (before > 0)
-		munmap(room, before);
-	munmap(room + before + bytes, HAKD_HUGE_BYTES - before);
-	return memory;
-}
 
 static void write_header(struct hakd_pool *pool, const struct hak_geometry *g)
 {
@@ -101,76 +41,93 @@ static void write_header(struct hakd_pool *pool, const struct hak_geometry *g)
 	memcpy(header->pool_name, pool->name, sizeof(header->pool_name));
 }
 
-static int open_segment(struct hakd_pool *pool, const struct hak_geometry *g)
+/* What follows from a geometry and its files, which are there. */
+static int init_view(struct hakd_pool *pool)
 {
-	int r = pool->registry_fd = make_file("hakmem-registry", g->registry_bytes, 0444);
+	const struct hak_geometry g = pool->segment.geometry;
 
-	if (r >= 0)
-		r = pool->registry_reader_fd = open_for_reading(pool->registry_fd);
-	if (r >= 0)
-		r = pool->heap_fd = make_file("hakmem-heap", g->heap_bytes, 0600);
-	if (r < 0)
-		return r;
-	pool->registry = map(pool->registry_fd, g->registry_bytes);
-	pool->heap = pool->registry ? map_aligned(pool->heap_fd, g->heap_bytes) : NULL;
-	if (!pool->heap)
-		return -errno;
-	if (getrandom(pool->uuid, sizeof(pool->uuid), 0) != (ssize_t)sizeof(pool->uuid))
-		return -EIO;
-	write_header(pool, g);
-	hak_segment_init(&pool->segment, g, pool->registry, pool->heap);
+	pool->has_huge_pieces = UINT64_C(1) << g.superslab_lg == HAKD_HUGE_BYTES;
+	hakd_reserve_init(&pool->reserve, pool->limit >> g.superslab_lg);
+	hak_segment_init(&pool->segment, &g, pool->registry, pool->heap);
 	pool->superslabs = (void *)((char *)pool->registry + HAK_REGISTRY_SUPERSLABS_AT);
 	pool->holders = (void *)((char *)pool->registry + HAK_REGISTRY_HOLDERS_AT);
 	pool->roots = (void *)((char *)pool->registry + HAK_REGISTRY_ROOTS_AT);
-	return 0;
+	pool->states = calloc(g.n_superslabs, 1);
+	return pool->states ? 0 : -ENOMEM;
+}
+
+static struct hakd_pool *alloc_pool(uint64_t limit)
+{
+	struct hakd_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pool->registry_fd = pool->registry_reader_fd = pool->heap_fd = -1;
+	pool->limit = limit;
+	return pool;
+}
+
+static int finish(struct hakd_pool *pool, int r, struct hakd_pool **ret_pool)
+{
+	if (r < 0)
+		hakd_pool_free(pool);
+	else
+		*ret_pool = pool;
+	return r;
 }
 
 int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned superslab_lg,
 		  struct hakd_pool **ret_pool)
 {
-	struct hakd_pool *pool = calloc(1, sizeof(*pool));
+	struct hakd_pool *pool = alloc_pool(limit);
 	struct hak_geometry geometry;
 	int r;
 
 	if (!pool)
 		return -ENOMEM;
-	pool->registry_fd = pool->registry_reader_fd = pool->heap_fd = -1;
 	pool->generation = 1;
-	pool->limit = limit;
 	snprintf(pool->name, sizeof(pool->name), "%s", name);
 	r = hak_geometry_init(&geometry, capacity, superslab_lg);
+	if (r == 0)
+		r = hakd_files_make(pool, &geometry);
+	if (r == 0 && getrandom(pool->uuid, sizeof(pool->uuid), 0) != (ssize_t)sizeof(pool->uuid))
+		r = -EIO;
 	if (r == 0) {
-		pool->segment.geometry = geometry;
-		pool->has_huge_pieces = UINT64_C(1) << superslab_lg == HAKD_HUGE_BYTES;
-		hakd_reserve_init(&pool->reserve, limit >> superslab_lg);
-		r = open_segment(pool, &geometry);
+		write_header(pool, &geometry);
+		r = init_view(pool);
 	}
+	return finish(pool, r, ret_pool);
+}
+
+int hakd_pool_open(int registry_fd, int heap_fd, uint64_t limit, struct hakd_pool **ret_pool)
+{
+	struct hakd_pool *pool = alloc_pool(limit);
+	int r;
+
+	if (!pool) {
+		close(registry_fd);
+		close(heap_fd);
+		return -ENOMEM;
+	}
+	r = hakd_files_take_over(pool, registry_fd, heap_fd);
 	if (r == 0) {
-		pool->states = calloc(geometry.n_superslabs, 1);
-		r = pool->states ? 0 : -ENOMEM;
+		const struct hak_registry *header = pool->registry;
+
+		pool->generation = header->generation;
+		memcpy(pool->uuid, header->uuid, sizeof(pool->uuid));
+		memcpy(pool->name, header->pool_name, sizeof(pool->name));
+		if (pool->limit > header->capacity)
+			pool->limit = header->capacity;
+		r = init_view(pool);
 	}
-	if (r < 0) {
-		hakd_pool_free(pool);
-		return r;
-	}
-	*ret_pool = pool;
-	return 0;
+	if (r == 0)
+		r = hakd_reopen(pool);
+	return finish(pool, r, ret_pool);
 }
 
 void hakd_pool_free(struct hakd_pool *pool)
 {
-	const struct hak_geometry *g = &pool->segment.geometry;
-
-	if (pool->registry)
-		munmap(pool->registry, g->registry_bytes);
-	if (pool->heap)
-		munmap(pool->heap, g->heap_bytes);
-	if (pool->registry_fd >= 0)
-		close(pool->registry_fd);
-	if (pool->registry_reader_fd >= 0)
-		close(pool->registry_reader_fd);
-	if (pool->heap_fd >= 0)
-		close(pool->heap_fd);
+	hakd_files_close(pool);
 	free(pool->states);
 	free(pool);
 }
@@ -420,6 +377,15 @@ uint32_t hakd_pool_granted_huge(const struct hakd_pool *pool, uint32_t head, uns
 
 	/* The loop's own store. */
 	return n > 0 && hak_superslab_is_huge(hak_load_relaxed(&pool->superslabs[head])) ? n : 0;
+}
+
+uint32_t hakd_pool_reclaiming(const struct hakd_pool *pool, uint32_t head, unsigned owner)
+{
+	uint64_t s = hak_load_relaxed(&pool->superslabs[head]); /* the loop's own store */
+
+	if (hak_superslab_state(s) != HAK_SUPERSLAB_RECLAIMING || hak_superslab_owner(s) != owner)
+		return 0;
+	return hak_superslab_length(s);
 }
 
 /* Counts what is being collected; are its pages to be kept? */

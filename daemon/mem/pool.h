@@ -78,6 +78,15 @@ struct hakd_pool {
 /* 0, -EINVAL (geometry), or the errno of memfd_create and mmap. */
 int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned superslab_lg,
 		  struct hakd_pool **ret_pool);
+
+/*
+ * A pool whose daemon is gone, from its descriptors, which are the pool's or
+ * closed from now on: what that daemon left half done is finished or undone,
+ * but for the runs that are RECLAIMING (hakd_pool_reclaiming). The limit goes no
+ * higher than the capacity. 0; -EPROTO: it can't be taken over, said on stderr;
+ * or an errno.
+ */
+int hakd_pool_open(int registry_fd, int heap_fd, uint64_t limit, struct hakd_pool **ret_pool);
 void hakd_pool_free(struct hakd_pool *pool);
 
 static inline uint32_t hakd_pool_n_warm(const struct hakd_pool *pool)
@@ -143,6 +152,13 @@ uint32_t hakd_pool_granted(const struct hakd_pool *pool, uint32_t head, unsigned
 
 /* The same, if it is a huge run. */
 uint32_t hakd_pool_granted_huge(const struct hakd_pool *pool, uint32_t head, unsigned owner);
+
+/*
+ * The length of a run that is being collected from owner, NONE: from nobody any
+ * more; 0: there is none. Its job goes on as after hakd_pool_begin_collect; one that
+ * an earlier daemon left is not kept.
+ */
+uint32_t hakd_pool_reclaiming(const struct hakd_pool *pool, uint32_t head, unsigned owner);
 
 /*
  * Granted, or an orphan: taken for collection. Returns whether the pages shall be kept; to

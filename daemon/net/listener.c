@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +77,37 @@ static void open_spare(struct hakd_listener *listener)
 	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode)
+static int listen_at(struct hakd_listener *listener, unsigned mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)unlink(listener->path); /* we have the lock, so nobody listens on it */
+	strcpy(address.sun_path, listener->path);
+	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->fd >= 0 &&
+	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    chmod(listener->path, mode) == 0 && listen(listener->fd, BACKLOG) == 0)
+		return 0;
+	return -errno;
+}
+
+/* Of the right type, and listening? */
+static int take_over(struct hakd_listener *listener, int fd)
+{
+	int type = 0, is_listening = 0;
+	socklen_t length = sizeof(int);
+
+	listener->fd = fd;
+	listener->is_kept = true;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length) != 0 ||
+	    fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+		return -errno;
+	return type == SOCK_SEQPACKET && is_listening ? 0 : -EPROTOTYPE;
+}
+
+int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode, int kept_fd)
+{
 	int r;
 
 	*listener = (struct hakd_listener){.fd = -1, .lock_fd = -1, .spare_fd = -1};
@@ -92,17 +119,12 @@ int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigne
 			close(listener->lock_fd);
 		return r;
 	}
-	(void)unlink(path); /* we have the lock, so nobody listens on it */
-	strcpy(address.sun_path, listener->path);
-	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener->fd >= 0 &&
-	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	    chmod(path, mode) == 0 && listen(listener->fd, BACKLOG) == 0) {
+	r = kept_fd >= 0 ? take_over(listener, kept_fd) : listen_at(listener, mode);
+	if (r == 0) {
 		open_spare(listener);
 		return 0;
 	}
-	r = -errno;
-	fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(errno));
+	fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(-r));
 	hakd_listener_deinit(listener);
 	return r;
 }
@@ -130,7 +152,8 @@ void hakd_listener_deinit(struct hakd_listener *listener)
 
 	if (listener->fd >= 0) {
 		close(listener->fd);
-		unlink(listener->path);
+		if (!listener->is_kept)
+			unlink(listener->path);
 	}
 	lock_path(listener, path);
 	unlink(path); /* while the lock is ours */

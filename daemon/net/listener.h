@@ -7,15 +7,23 @@
  * that is found there by its holder is stale.
  */
 
+#include <stdbool.h>
+
 struct hakd_listener {
 	int fd;
 	int lock_fd;
 	int spare_fd; /* given up to refuse a connection when no descriptor is left */
+	bool is_kept; /* the socket is its keeper's: it stays when we go */
 	char path[108];
 };
 
-/* 0; -EADDRINUSE: another daemon serves it; or an errno. Says on stderr what is wrong. */
-int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode);
+/*
+ * kept_fd: a socket that listens there already, the listener's from now on; -1:
+ * there is none. 0; -EADDRINUSE: another daemon serves it; or an errno. Says on
+ * stderr what is wrong.
+ */
+int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigned mode,
+		       int kept_fd);
 
 /*
  * The next connection, non-blocking; -EAGAIN: there is none. -EMFILE: out of
@@ -24,7 +32,7 @@ int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigne
  */
 int hakd_listener_accept(struct hakd_listener *listener);
 
-/* Removes socket and lock file. */
+/* Removes socket, unless it is kept, and lock file. */
 void hakd_listener_deinit(struct hakd_listener *listener);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The registry says RECLAIMING from before the first step until after the last;
  * with the owner's name until its scans have ended, with none afterwards. So a
- * daemon that takes over knows which is due: all of it, or the grace.
+ * daemon that takes over (resume.c) knows which is due: all of it, or the grace.
  */
 #include "daemon/reclaim/collect.h"
 
@@ -86,7 +86,8 @@ static void run_reset(struct hakd_job *job)
 	struct hakd_run *run = job->runs;
 
 	for (uint32_t i = 0; i < job->n_runs; i++, run++)
-		run->has_tags = hakd_backing_reset(job->daemon->pool, run->head, run->n, run->keep);
+		run->has_tags |= hakd_backing_reset(job->daemon->pool, run->head, run->n,
+						    run->keep);
 }
 
 void hakd_collect_runs(struct hakd_job *job)
@@ -177,31 +178,49 @@ static void end_own(struct hakd_job *job)
 		hakd_scan_for(job, end_scans);
 }
 
+/* All that is the client's, as runs of its job, which has room for them. */
+static void take_all(struct hakd_job *job)
+{
+	struct hakd_pool *pool = job->daemon->pool;
+	unsigned holder = job->client->holder;
+
+	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs; i++) {
+		uint32_t n = hakd_pool_granted(pool, i, holder);
+
+		if (n > 0)
+			job->runs[job->n_runs++] = (struct hakd_run){
+				.head = i, .n = n, .keep = hakd_pool_begin_collect(pool, i, n)};
+		/* Begun by an earlier daemon: nobody else has a job, since the client isn't busy. */
+		else if ((n = hakd_pool_reclaiming(pool, i, holder)) > 0)
+			job->runs[job->n_runs++] = (struct hakd_run){.head = i, .n = n};
+	}
+}
+
+static uint32_t count_runs(const struct hakd_pool *pool, unsigned holder)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs; i++)
+		n += hakd_pool_granted(pool, i, holder) > 0 ||
+		     hakd_pool_reclaiming(pool, i, holder) > 0;
+	return n;
+}
+
 void hakd_collect_client(struct hakd_client *client, struct hakd_peer *peer, uint64_t request_id)
 {
 	struct hakd_daemon *daemon = client->daemon;
-	uint32_t total = daemon->pool->segment.geometry.n_superslabs;
-	uint32_t n_runs = 0, n;
-	struct hakd_job *job;
+	struct hakd_job *job = hakd_job_new(daemon, peer, client,
+					    count_runs(daemon->pool, client->holder));
 
-	for (uint32_t i = 0; i < total; i++)
-		n_runs += hakd_pool_granted(daemon->pool, i, client->holder) > 0;
-	job = hakd_job_new(daemon, peer, client, n_runs);
 	if (!job)
 		abort(); /* a few KiB: the machine is past helping, and memory would be lost */
 	/* [order:registry] First of all: from now on it is being taken from. */
 	hak_store_release(&daemon->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_RECLAIMING, client->generation));
-	for (uint32_t i = 0; i < total; i++) {
-		n = hakd_pool_granted(daemon->pool, i, client->holder);
-		if (n == 0)
-			continue;
-		job->runs[job->n_runs++] = (struct hakd_run){
-			.head = i, .n = n, .keep = hakd_pool_begin_collect(daemon->pool, i, n)};
-	}
+	take_all(job);
 	job->request_id = request_id;
 	job->run = run_own;
 	job->end = end_own;
-	uv_poll_stop(&client->liveness);
+	hakd_liveness_stop(client);
 	hakd_job_start(job);
 }

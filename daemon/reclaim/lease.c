@@ -37,6 +37,11 @@ static int open_locked(struct hakd_lease *lease, const char *path)
 	return 0;
 }
 
+static void name_file(const struct hakd_lease *lease, char path[32])
+{
+	snprintf(path, 32, "/proc/self/fd/%d", lease->fd);
+}
+
 int hakd_lease_init(struct hakd_lease *lease, int inotify_fd)
 {
 	char path[32];
@@ -45,13 +50,23 @@ int hakd_lease_init(struct hakd_lease *lease, int inotify_fd)
 	*lease = (struct hakd_lease){.fd = make_file(), .client_fd = -1, .watch = -1};
 	if (lease->fd < 0)
 		return lease->fd;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", lease->fd);
+	name_file(lease, path);
 	r = open_locked(lease, path);
 	if (r < 0)
 		hakd_lease_deinit(lease, inotify_fd);
 	else if (inotify_fd >= 0)
 		lease->watch = inotify_add_watch(inotify_fd, path, IN_CLOSE_NOWRITE);
 	return r;
+}
+
+void hakd_lease_take_over(struct hakd_lease *lease, int fd, int inotify_fd)
+{
+	char path[32];
+
+	*lease = (struct hakd_lease){.fd = fd, .client_fd = -1, .watch = -1};
+	name_file(lease, path);
+	if (inotify_fd >= 0)
+		lease->watch = inotify_add_watch(inotify_fd, path, IN_CLOSE_NOWRITE);
 }
 
 void hakd_lease_hand_over(struct hakd_lease *lease)
@@ -72,6 +87,7 @@ void hakd_lease_deinit(struct hakd_lease *lease, int inotify_fd)
 	/* One that detached may keep the file: it shall not keep the watch. */
 	if (lease->watch >= 0)
 		inotify_rm_watch(inotify_fd, lease->watch);
-	close(lease->fd);
+	if (lease->fd >= 0)
+		close(lease->fd);
 	*lease = (struct hakd_lease){.fd = -1, .client_fd = -1, .watch = -1};
 }

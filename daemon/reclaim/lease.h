@@ -35,6 +35,9 @@ struct hakd_lease {
  */
 int hakd_lease_init(struct hakd_lease *lease, int inotify_fd);
 
+/* Of an earlier daemon, from its fd, as a keeper kept it: the client has the other one. */
+void hakd_lease_take_over(struct hakd_lease *lease, int fd, int inotify_fd);
+
 /* The client has it, or never will. */
 void hakd_lease_hand_over(struct hakd_lease *lease);
 

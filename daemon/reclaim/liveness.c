@@ -130,6 +130,8 @@ void hakd_liveness_doubt(struct hakd_client *client)
 {
 	uv_timer_t *timer = &client->daemon->liveness.timer;
 
+	if (client->lease.fd < 0) /* of an earlier daemon's: nothing to look at */
+		return;
 	client->is_in_doubt = true;
 	if (!uv_is_active((uv_handle_t *)timer))
 		uv_timer_start(timer, on_tick, LOOK_FIRST_MS, LOOK_MS);
@@ -187,9 +189,23 @@ void hakd_liveness_init(struct hakd_daemon *daemon)
 	uv_poll_start(&liveness->events, UV_READABLE, on_closed_leases);
 }
 
+static void watch_pidfd(struct hakd_client *client)
+{
+	uv_poll_init(&client->daemon->loop, &client->liveness, client->pidfd);
+	client->liveness.data = client;
+	uv_poll_start(&client->liveness, UV_READABLE, on_death);
+}
+
+/* How the keeper knows its lease. */
+static struct hakd_kept_lease kept_lease(const struct hakd_client *client)
+{
+	return (struct hakd_kept_lease){client->lease.fd, client->holder, client->generation};
+}
+
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer)
 {
 	struct hakd_daemon *daemon = client->daemon;
+	struct hakd_kept_lease lease;
 	int r;
 
 	client->pidfd = open_pidfd(peer);
@@ -200,12 +216,55 @@ int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer
 		close(client->pidfd);
 		return r;
 	}
-	uv_poll_init(&daemon->loop, &client->liveness, client->pidfd);
-	client->liveness.data = client;
-	uv_poll_start(&client->liveness, UV_READABLE, on_death);
+	watch_pidfd(client);
 	if (client->lease.watch < 0) /* no event will tell */
 		hakd_liveness_doubt(client);
+	lease = kept_lease(client);
+	hakd_keeper_store_lease(&daemon->keeper, &lease);
 	return 0;
+}
+
+/*
+ * A pidfd of the process that had this pid and began at that time. One that has
+ * ended in between is another's, or none: a pid that is no process's is an error
+ * of one of three kinds. Where a start isn't known, the pid has to do: at worst
+ * a stranger's death is waited for.
+ */
+static int reopen_pidfd(const struct hak_holder *holder)
+{
+	int fd = (int)syscall(SYS_pidfd_open, holder->pid, 0);
+	uint64_t start;
+
+	if (fd < 0)
+		return errno == EINVAL || errno == ENOENT ? -ESRCH : -errno;
+	start = hakd_liveness_start_time(holder->pid);
+	if (start != 0 && holder->start_time != 0 && start != holder->start_time) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}
+
+int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int lease_fd)
+{
+	int inotify_fd = client->daemon->liveness.inotify_fd;
+
+	/* Of another pid namespace, so only its lease tells. */
+	client->pidfd = holder->pid > 0 ? reopen_pidfd(holder) : -1;
+	if (holder->pid > 0 && client->pidfd < 0)
+		return client->pidfd;
+	if (client->pidfd >= 0)
+		watch_pidfd(client);
+	if (lease_fd >= 0)
+		hakd_lease_take_over(&client->lease, lease_fd, inotify_fd);
+	hakd_liveness_doubt(client); /* it may have gone while nobody looked */
+	return 0;
+}
+
+void hakd_liveness_stop(struct hakd_client *client)
+{
+	if (client->pidfd >= 0)
+		uv_poll_stop(&client->liveness);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -218,6 +277,14 @@ static void on_closed(uv_handle_t *handle)
 
 void hakd_liveness_free_client(struct hakd_client *client)
 {
-	hakd_lease_deinit(&client->lease, client->daemon->liveness.inotify_fd);
-	uv_close((uv_handle_t *)&client->liveness, on_closed);
+	struct hakd_daemon *daemon = client->daemon;
+	struct hakd_kept_lease lease = kept_lease(client);
+
+	if (lease.fd >= 0)
+		hakd_keeper_forget_lease(&daemon->keeper, &lease);
+	hakd_lease_deinit(&client->lease, daemon->liveness.inotify_fd);
+	if (client->pidfd >= 0)
+		uv_close((uv_handle_t *)&client->liveness, on_closed);
+	else
+		free(client);
 }

@@ -23,6 +23,17 @@ void hakd_liveness_init(struct hakd_daemon *daemon);
  */
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer);
 
+/*
+ * The same for a client of an earlier daemon, by what that wrote into the
+ * registry, and with the lease that it made, which is the client's on success
+ * (-1: it was not kept; then a death is noticed, and nothing else). 0; -ESRCH: the
+ * process is gone; or another errno, which says nothing about it.
+ */
+int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int lease_fd);
+
+/* Its end is known: it needn't be watched any longer. */
+void hakd_liveness_stop(struct hakd_client *client);
+
 /* It may have given up its mapping. Looked at later, so a job of it may be under way. */
 void hakd_liveness_doubt(struct hakd_client *client);
 

@@ -187,8 +187,7 @@ void hak_scan_orphan(const struct hak_segment *segment, uint32_t first, uint32_t
 	for (uint32_t slot = first; slot < end; slot += slab.length) {
 		slab = look_at_rest(segment, slot, end);
 		if (slab.n_blocks > 0 && has_blocks(segment, &slab)) {
-			/* Again: it may name an heir, if the daemon died before that got it. */
-			orphan(segment, &slab);
+			orphan(segment, &slab); /* which it is, unless somebody scribbled */
 			scan->n_heads++;
 			continue;
 		}
@@ -206,7 +205,9 @@ void hak_scan_inherit(const struct hak_segment *segment, uint32_t first, uint32_
 	for (uint32_t slot = first; slot < end; slot += slab.length) {
 		slab = look_at_rest(segment, slot, end);
 		for (uint32_t i = 0; i < slab.length; i++)
-			if (slab.n_blocks > 0)
+			if (hak_slab_owner(hak_slab_load(&segment->slab_words[slot + i])) == owner)
+				continue; /* by a try that was cut short: it may be at work there */
+			else if (slab.n_blocks > 0)
 				hak_slab_inherit(&segment->slab_words[slot + i], owner);
 			else
 				hak_slab_grant(&segment->slab_words[slot + i], owner, false);

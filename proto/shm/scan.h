@@ -46,7 +46,7 @@ struct hak_scan {
 	uint64_t n_survived; /* own: blocks that others hold */
 	uint32_t n_heads;    /* orphan: slabs and spans that are left */
 	uint32_t n_vacant;   /* orphan: slots that are in none */
-	bool has_changed;    /* orphan: slots are in no slab that were, or named an heir */
+	bool has_changed;    /* orphan: slots are in no slab that were */
 };
 
 /*
@@ -69,7 +69,10 @@ void hak_scan_held(const struct hak_segment *segment, uint32_t first, uint32_t e
 void hak_scan_orphan(const struct hak_segment *segment, uint32_t first, uint32_t end,
 		     struct hak_scan *scan);
 
-/* An orphan becomes owner's: its slabs as they are, all other slots unused. Then the registry. */
+/*
+ * An orphan becomes owner's: its slabs as they are, all other slots unused. Then the registry.
+ * Slots that are owner's already stay as they are.
+ */
 void hak_scan_inherit(const struct hak_segment *segment, uint32_t first, uint32_t end,
 		      unsigned owner);
 

@@ -129,3 +129,11 @@ void hak_superslab_end_collect(hak_u64 *head)
 		move(&head[i], HAK_SUPERSLAB_FREE, false, 0, 0,
 		     hak_superslab_grant(hak_load_relaxed(&head[i])));
 }
+
+void hak_superslab_drop_body(hak_u64 *body)
+{
+	uint64_t s = hak_load_relaxed(body);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_BODY);
+	move(body, HAK_SUPERSLAB_RECLAIMING, false, HAK_HOLDER_NONE, 1, hak_superslab_grant(s));
+}

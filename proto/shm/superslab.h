@@ -21,6 +21,7 @@
  *                                     +----collect-----> RECLAIMING
  *   FREE --extend-> BODY (before its head's length)
  *                   BODY (after its head's length) --shorten-> RECLAIMING
+ *                   BODY (that no head covers) --drop--> RECLAIMING
  *
  * RECLAIMING with owner 0: all its slab words are reset, it is FREE after a grace.
  * ORPHAN: its owner is dead, others hold blocks in it; owner 0. One that isn't
@@ -37,12 +38,14 @@
  * |         | is what it was                       | not know, its block is as long   |
  * |         |                                      | as before                        |
  * | shorten | the run is what it was, no block in  | bodies behind the run's length:  |
- * |         | its end                              | free, their slots not yet reset  |
+ * |         | its end                              | free, their slots not yet reset: |
+ * |         |                                      | dropped                          |
  * | orphan  | RECLAIMING: scanned again            | nobody's, blocks live on         |
  * | disown  | RECLAIMING: scanned again, which     | no scan is due any more, only a  |
  * |         | finds nothing                        | grace                            |
- * | inherit | nobody's; slab words may name the    | all is granted                   |
- * |         | heir already: written again          |                                  |
+ * | inherit | nobody's, or the heir's already in   | all is granted                   |
+ * |         | slab words, by which it may have     |                                  |
+ * |         | acted: finished                      |                                  |
  */
 
 #include <stdbool.h>
@@ -133,5 +136,8 @@ void hak_superslab_inherit(hak_u64 *head, unsigned owner);
 
 /* RECLAIMING -> FREE: the head first, then the bodies. */
 void hak_superslab_end_collect(hak_u64 *head);
+
+/* BODY -> RECLAIMING, nobody's: one that no head covers, left by a daemon that died in a move. */
+void hak_superslab_drop_body(hak_u64 *body);
 
 #endif

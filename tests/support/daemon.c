@@ -22,25 +22,36 @@ static void pause_10ms(void)
 	nanosleep(&pause, NULL);
 }
 
-void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
+void hakt_daemon_prepare(struct hakt_daemon *daemon)
+{
+	hakt_process_prepare();
+	hakt_directory_make(daemon->directory);
+	snprintf(daemon->socket, sizeof(daemon->socket), "%s/d.sock", daemon->directory);
+	setenv("HAKMEM_SOCKET", daemon->socket, 1);
+}
+
+void hakt_daemon_fork(struct hakt_daemon *daemon, const char *const *options,
+		      void (*enter)(void *context), void *context)
 {
 	const char *arguments[32] = {HAKT_HAKMEMD, "--foreground", "--socket", daemon->socket};
 	unsigned n = 4;
 	pid_t parent = getpid();
 
-	hakt_process_prepare();
-	hakt_directory_make(daemon->directory);
-	snprintf(daemon->socket, sizeof(daemon->socket), "%s/d.sock", daemon->directory);
-	setenv("HAKMEM_SOCKET", daemon->socket, 1);
 	while (options && *options && n < 31)
 		arguments[n++] = *options++;
 	daemon->pid = fork();
 	assert_true(daemon->pid >= 0);
 	if (daemon->pid == 0) {
 		hakt_process_die_with(parent);
+		if (enter)
+			enter(context);
 		execv(HAKT_HAKMEMD, (char *const *)(uintptr_t)arguments);
 		_exit(127);
 	}
+}
+
+void hakt_daemon_wait_listening(const struct hakt_daemon *daemon)
+{
 	for (unsigned i = 0; i < 1000; i++) {
 		struct hakc_conn conn;
 
@@ -52,6 +63,13 @@ void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
 		pause_10ms();
 	}
 	fail_msg("hakmemd did not start to listen in 10 s");
+}
+
+void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options)
+{
+	hakt_daemon_prepare(daemon);
+	hakt_daemon_fork(daemon, options, NULL, NULL);
+	hakt_daemon_wait_listening(daemon);
 }
 
 void hakt_daemon_stop(struct hakt_daemon *daemon)

@@ -18,6 +18,12 @@ struct hakt_daemon {
  * answers, and sets HAKMEM_SOCKET. */
 void hakt_daemon_start(struct hakt_daemon *daemon, const char *const *options);
 
+/* Its three steps. enter is called in the child, before it becomes hakmemd; NULL: nothing is. */
+void hakt_daemon_prepare(struct hakt_daemon *daemon);
+void hakt_daemon_fork(struct hakt_daemon *daemon, const char *const *options,
+		      void (*enter)(void *context), void *context);
+void hakt_daemon_wait_listening(const struct hakt_daemon *daemon);
+
 /* SIGTERM; the exit code must be 0. Removes the directory. */
 void hakt_daemon_stop(struct hakt_daemon *daemon);
 

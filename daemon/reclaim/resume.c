@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Holders first, so that each run that is being collected finds its client, and
+ * each grace all who may be in a crossing; then orphans and collections, all of
+ * them jobs: the daemon answers meanwhile.
+ */
+#include "daemon/reclaim/resume.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/net/job.h"
+#include "daemon/reclaim/collect.h"
+#include "daemon/reclaim/liveness.h"
+#include "daemon/reclaim/orphan.h"
+#include "daemon/util/log.h"
+
+/* The lease of a holder, among those that were handed over; NULL: it was not. */
+static struct hakd_kept_lease *lease_of(const struct hakd_keeper *keeper, unsigned holder,
+					uint32_t generation)
+{
+	for (unsigned i = 0; i < keeper->n_leases; i++) {
+		struct hakd_kept_lease *lease = &keeper->leases[i];
+
+		if (lease->fd >= 0 && lease->holder == holder && lease->generation == generation)
+			return lease;
+	}
+	return NULL;
+}
+
+/* Its process is watched again, or it is leaving. */
+static int watch(struct hakd_client *client, const struct hak_holder *holder)
+{
+	struct hakd_daemon *daemon = client->daemon;
+	struct hakd_kept_lease *lease = lease_of(&daemon->keeper, client->holder,
+						 client->generation);
+	int r = hakd_liveness_resume(client, holder, lease ? lease->fd : -1);
+
+	if (r == 0 && lease)
+		lease->fd = -1; /* the client's now */
+	if (r != -ESRCH)
+		return r;
+	hakd_log(HAKD_LOG_DEBUG, "client %u died while there was no daemon", client->holder);
+	daemon->counters.deaths++;
+	client->is_leaving = true;
+	return 0;
+}
+
+static int resume_holder(struct hakd_daemon *daemon, unsigned slot)
+{
+	const struct hak_holder *holder = &daemon->pool->holders[slot];
+	uint64_t word = hak_load_relaxed(
+		&holder->word); /* its writer is dead, and we are the next */
+	struct hakd_client *client;
+	int r = 0;
+
+	daemon->generations[slot] = hak_holder_generation(word);
+	if (hak_holder_state(word) == HAK_HOLDER_FREE)
+		return 0;
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return -ENOMEM;
+	client->daemon = daemon;
+	client->holder = slot;
+	client->generation = hak_holder_generation(word);
+	client->pidfd = -1;
+	client->lease = (struct hakd_lease){.fd = -1, .client_fd = -1, .watch = -1};
+	if (hak_holder_state(word) == HAK_HOLDER_ATTACHED)
+		r = watch(client, holder);
+	else
+		client->is_leaving = true;
+	if (r < 0) {
+		fprintf(stderr, "hakmemd: cannot watch process %d, client %u: %s\n",
+			(int)holder->pid, slot, strerror(-r));
+		free(client);
+		return r;
+	}
+	daemon->clients[slot] = client;
+	daemon->n_holders = slot + 1;
+	hakd_daemon_count_client(daemon, 1);
+	return 0;
+}
+
+/*
+ * Ends the collections that were under way from an owner that lives, which gave these runs
+ * back, or from nobody any more: they are reset again, and wait for a grace of ours. Their tags
+ * are zeroed in any case: of an owner that died more of them may have memory than say something.
+ */
+static int collect_begun(struct hakd_daemon *daemon, unsigned owner, uint32_t n_runs)
+{
+	uint32_t total = daemon->pool->segment.geometry.n_superslabs;
+	struct hakd_job *job = hakd_job_new(daemon, NULL, daemon->clients[owner], n_runs);
+
+	if (!job)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < total; i++) {
+		uint32_t n = hakd_pool_reclaiming(daemon->pool, i, owner);
+
+		if (n > 0)
+			job->runs[job->n_runs++] = (struct hakd_run){
+				.head = i, .n = n, .has_tags = true};
+	}
+	hakd_collect_runs(job);
+	return 0;
+}
+
+static int collect_all(struct hakd_daemon *daemon)
+{
+	static uint32_t n_begun[HAK_HOLDER_COUNT]; /* runs RECLAIMING, an owner; NONE too */
+	const struct hakd_pool *pool = daemon->pool;
+
+	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs; i++) {
+		uint64_t s = hak_load_relaxed(&pool->superslabs[i]); /* as the holders' words */
+
+		n_begun[hak_superslab_owner(s)] += hak_superslab_state(s) ==
+						   HAK_SUPERSLAB_RECLAIMING;
+		if (hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN)
+			hakd_orphans_add(daemon, i);
+	}
+	for (unsigned slot = 0; slot < HAK_HOLDER_COUNT; slot++) {
+		struct hakd_client *client = daemon->clients[slot];
+		int r = 0;
+
+		if (client && client->is_leaving)
+			hakd_collect_client(client, NULL, 0);
+		else if (n_begun[slot] > 0)
+			r = collect_begun(daemon, slot, n_begun[slot]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int hakd_resume(struct hakd_daemon *daemon)
+{
+	int r = 0;
+
+	for (unsigned slot = HAK_HOLDER_FIRST; slot < HAK_HOLDER_COUNT && r == 0; slot++)
+		r = resume_holder(daemon, slot);
+	if (r < 0)
+		return r;
+	/* What nobody took is of clients that have left, or that never heard of it. */
+	for (unsigned i = 0; i < daemon->keeper.n_leases; i++)
+		hakd_keeper_drop_lease(&daemon->keeper, &daemon->keeper.leases[i]);
+	return collect_all(daemon);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* sd_notify(3) from the other side: datagrams with a descriptor, lines of NAME=VALUE. */
+#include "tests/support/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/support/run.h"
+
+#define FIRST_FD 3
+
+static int bind_at(const char *path, int type)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0 && strlen(path) < sizeof(address.sun_path));
+	strcpy(address.sun_path, path);
+	if (path[0] == '@')
+		address.sun_path[0] = 0;
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+	return fd;
+}
+
+void hakt_keeper_init(struct hakt_keeper *keeper, const char *const *options)
+{
+	hakt_daemon_prepare(&keeper->daemon);
+	keeper->options = options;
+	snprintf(keeper->notify, sizeof(keeper->notify), "%s%s/notify",
+		 keeper->is_abstract ? "@" : "", keeper->daemon.directory);
+	keeper->notify_fd = bind_at(keeper->notify, SOCK_DGRAM);
+}
+
+void hakt_keeper_listen(struct hakt_keeper *keeper)
+{
+	int fd = bind_at(keeper->daemon.socket, SOCK_SEQPACKET);
+
+	assert_int_equal(listen(fd, 64), 0);
+	hakt_keeper_put(keeper, "socket", fd);
+}
+
+void hakt_keeper_put(struct hakt_keeper *keeper, const char *name, int fd)
+{
+	struct hakt_kept *kept = &keeper->kept[keeper->n_kept++];
+
+	assert_true(fd >= 0 && keeper->n_kept <= HAKT_KEPT_MAX);
+	snprintf(kept->name, sizeof(kept->name), "%s", name);
+	kept->fd = fd;
+}
+
+void hakt_keeper_remove(struct hakt_keeper *keeper, const char *name)
+{
+	for (unsigned i = keeper->n_kept; i-- > 0;) {
+		if (strcmp(keeper->kept[i].name, name) != 0)
+			continue;
+		close(keeper->kept[i].fd);
+		keeper->kept[i] = keeper->kept[--keeper->n_kept];
+	}
+}
+
+int hakt_keeper_find(const struct hakt_keeper *keeper, const char *name)
+{
+	for (unsigned i = 0; i < keeper->n_kept; i++)
+		if (strcmp(keeper->kept[i].name, name) == 0)
+			return keeper->kept[i].fd;
+	return -1;
+}
+
+unsigned hakt_keeper_count(const struct hakt_keeper *keeper, const char *prefix)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < keeper->n_kept; i++)
+		n += strncmp(keeper->kept[i].name, prefix, strlen(prefix)) == 0;
+	return n;
+}
+
+/* What the lines of a message say; fd: that came with it, or -1. */
+static void obey(struct hakt_keeper *keeper, char *text, int fd)
+{
+	bool stores = false, removes = false;
+	const char *name = "stored";
+	char *rest;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		stores = stores || strcmp(line, "FDSTORE=1") == 0;
+		removes = removes || strcmp(line, "FDSTOREREMOVE=1") == 0;
+		if (strncmp(line, "FDNAME=", 7) == 0)
+			name = line + 7;
+	}
+	assert_true(stores != removes && stores == (fd >= 0));
+	if (stores)
+		hakt_keeper_put(keeper, name, fd);
+	else
+		hakt_keeper_remove(keeper, name);
+}
+
+void hakt_keeper_take(struct hakt_keeper *keeper)
+{
+	for (;;) {
+		union {
+			struct cmsghdr align;
+			char bytes[CMSG_SPACE(sizeof(int))];
+		} control;
+		char text[512];
+		struct iovec part = {text, sizeof(text) - 1};
+		struct msghdr message = {.msg_iov = &part,
+					 .msg_iovlen = 1,
+					 .msg_control = &control,
+					 .msg_controllen = sizeof(control)};
+		ssize_t n = recvmsg(keeper->notify_fd, &message, MSG_CMSG_CLOEXEC);
+		int fd = -1;
+
+		if (n < 0) {
+			assert_int_equal(errno, EAGAIN);
+			return;
+		}
+		assert_false(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+		text[n] = 0;
+		if (CMSG_FIRSTHDR(&message))
+			memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+		obey(keeper, text, fd);
+	}
+}
+
+struct handing_over {
+	const struct hakt_keeper *keeper;
+	void (*enter)(void *context);
+	void *context;
+};
+
+/* In the child that is to be the daemon. */
+static void hand_over(void *context)
+{
+	const struct handing_over *hand = context;
+	const struct hakt_keeper *keeper = hand->keeper;
+	char names[HAKT_KEPT_MAX * 33] = "", text[32];
+	int fds[HAKT_KEPT_MAX];
+
+	/* Out of the way of where they are to be, then there; without FD_CLOEXEC. */
+	for (unsigned i = 0; i < keeper->n_kept; i++)
+		fds[i] = fcntl(keeper->kept[i].fd, F_DUPFD_CLOEXEC, FIRST_FD + HAKT_KEPT_MAX);
+	for (unsigned i = 0; i < keeper->n_kept; i++) {
+		if (dup2(fds[i], FIRST_FD + (int)i) < 0)
+			_exit(126);
+		strcat(strcat(names, i > 0 ? ":" : ""), keeper->kept[i].name);
+	}
+	setenv("NOTIFY_SOCKET", keeper->notify, 1);
+	if (keeper->n_kept > 0) {
+		snprintf(text, sizeof(text), "%d", (int)getpid());
+		setenv("LISTEN_PID", text, 1);
+		snprintf(text, sizeof(text), "%u", keeper->n_kept);
+		setenv("LISTEN_FDS", text, 1);
+		setenv("LISTEN_FDNAMES", names, 1);
+	}
+	if (hand->enter)
+		hand->enter(hand->context);
+}
+
+void hakt_keeper_fork(struct hakt_keeper *keeper, void (*enter)(void *context), void *context)
+{
+	struct handing_over hand = {keeper, enter, context};
+
+	hakt_keeper_take(keeper);
+	hakt_daemon_fork(&keeper->daemon, keeper->options, hand_over, &hand);
+}
+
+void hakt_keeper_start(struct hakt_keeper *keeper)
+{
+	hakt_keeper_fork(keeper, NULL, NULL);
+	hakt_daemon_wait_listening(&keeper->daemon);
+	(void)hakt_daemon_status(&keeper->daemon); /* by now all is sent that is to be kept */
+}
+
+void hakt_keeper_kill(struct hakt_keeper *keeper)
+{
+	hakt_daemon_kill(&keeper->daemon);
+	hakt_keeper_take(keeper);
+}
+
+void hakt_keeper_deinit(struct hakt_keeper *keeper)
+{
+	hakt_daemon_wait_empty(&keeper->daemon);
+	if (hakt_keeper_find(keeper, "socket") >= 0)
+		assert_int_equal(unlink(keeper->daemon.socket), 0); /* ours, not the daemon's */
+	hakt_daemon_stop(&keeper->daemon);
+	for (unsigned i = 0; i < keeper->n_kept; i++)
+		close(keeper->kept[i].fd);
+	close(keeper->notify_fd);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKT_KEEPER_H
+#define HAKT_KEEPER_H
+
+/*
+ * The test as the daemon's keeper: it takes what hakmemd wants kept, and hands
+ * it to the next one, as systemd does. All calls fail the test on error.
+ *
+ * What a daemon sends waits in a socket of room for about ten messages, and is
+ * taken before each start: two of the first start, one a client that comes or
+ * goes. A test with more of these calls hakt_keeper_take in between.
+ */
+
+#include <stdbool.h>
+
+#include "tests/support/daemon.h"
+
+#define HAKT_KEPT_MAX 64
+
+struct hakt_kept {
+	char name[32];
+	int fd;
+};
+
+struct hakt_keeper {
+	struct hakt_daemon daemon;
+	const char *const *options;
+	bool is_abstract; /* to be set before the init: NOTIFY_SOCKET has no file */
+	char notify[128];
+	int notify_fd;
+	unsigned n_kept;
+	struct hakt_kept kept[HAKT_KEPT_MAX];
+};
+
+/* Its sockets and directory, to be zeroed before; options as in hakt_daemon_start. */
+void hakt_keeper_init(struct hakt_keeper *keeper, const char *const *options);
+
+/* Starts a daemon with all that is kept, and waits until it serves. */
+void hakt_keeper_start(struct hakt_keeper *keeper);
+
+/* The same without the wait; enter as in hakt_daemon_fork. */
+void hakt_keeper_fork(struct hakt_keeper *keeper, void (*enter)(void *context), void *context);
+
+/* SIGKILL, and waits for its end. */
+void hakt_keeper_kill(struct hakt_keeper *keeper);
+
+/* Takes what has been sent. */
+void hakt_keeper_take(struct hakt_keeper *keeper);
+
+/* The kept descriptor of a name; -1: there is none. Stays the keeper's. */
+int hakt_keeper_find(const struct hakt_keeper *keeper, const char *name);
+
+/* How many are kept whose name begins so. */
+unsigned hakt_keeper_count(const struct hakt_keeper *keeper, const char *prefix);
+
+/* Keeps one of its own, or another one, under a name; the keeper's from now on. */
+void hakt_keeper_put(struct hakt_keeper *keeper, const char *name, int fd);
+
+/* Keeps it no longer. */
+void hakt_keeper_remove(struct hakt_keeper *keeper, const char *name);
+
+/* A socket that listens where the daemon is to: kept as "socket". */
+void hakt_keeper_listen(struct hakt_keeper *keeper);
+
+/* Nobody is attached any more: a clean stop. Closes all. */
+void hakt_keeper_deinit(struct hakt_keeper *keeper);
+
+#endif
