@@ -22,8 +22,9 @@
  * of passing a block on:
  *   lending   the receiver uses the pointer, or hakmem_ptr of a ref. The block stays
  *             the sender's, who must live, and not free it, until the receiver
- *             has finished. The receiver may free it, unless the sender had it by
- *             a take: what was taken is freed by its taker only.
+ *             has finished. The receiver may free it while the sender lives,
+ *             unless the sender had it by a take: what was taken is freed by its
+ *             taker only. When the sender has died the pointer dangles.
  *   giving    the receiver takes the ref. From then on the block is its own and
  *             the sender may die; the sender must not use or free it any more. Who
  *             can't know whether its ref was taken takes it itself, and then has it.
