@@ -18,7 +18,7 @@
 
 #define BLOCKS 512u
 #define MIB    (UINT64_C(1) << 20)
-#define EDGE   64u
+#define EDGE   32u
 
 struct hakt_stage *hakt_stage;
 

@@ -90,16 +90,15 @@ typedef bool condition(unsigned argument);
 static bool await(condition *holds, unsigned argument, const char *what)
 {
 	int64_t end_ms = now_ms() + HANG_MS;
-	bool was_killed = trace.is_killed;
 
 	while (!holds(argument)) {
-		if (trace.is_killed && !was_killed)
+		if (trace.is_killed)
 			return false;
-		if (trace.is_hung || now_ms() > end_ms)
+		if (trace.is_hung || trace.is_lost || now_ms() > end_ms)
 			return hang(what);
 		hakt_trace_pump(&trace);
 	}
-	return true;
+	return !trace.is_killed;
 }
 
 static bool is_dead(unsigned who)
