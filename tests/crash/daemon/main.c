@@ -50,12 +50,14 @@ static struct {
 } totals;
 static struct hakt_target points[POINTS_MAX];
 static uint32_t n_points;
+static uint32_t found_by_place[HAKT_PLACES_MAX], killed_by_place[HAKT_PLACES_MAX];
 static int dies_too;
 static int64_t seconds = 150;
 static bool is_full;
 static bool is_wanted[64], wants_some;
 static struct hakt_target only; /* one point, with hit > 0 */
 static pid_t tracer;
+static bool is_over; /* the run has come to its end, good or bad */
 
 static int64_t now_ms(void)
 {
@@ -355,8 +357,10 @@ static void add_point(unsigned place, uint32_t hit, uint32_t step)
 
 	if (last && last->place == place && last->hit == hit && last->step >= step)
 		return;
-	if (n_points < POINTS_MAX)
-		points[n_points++] = (struct hakt_target){place, hit, step};
+	if (n_points == POINTS_MAX)
+		return;
+	points[n_points++] = (struct hakt_target){place, hit, step};
+	found_by_place[place]++;
 }
 
 /* A state that the pool has not had before, or a system call. */
@@ -388,7 +392,8 @@ static bool run_point(const struct hakt_scenario *s, const struct hakt_target *t
 	dies_too = s->dies_too;
 	(void)play(s);
 	totals.missed += !trace.is_killed;
-	totals.points++;
+	totals.points += trace.is_killed;
+	killed_by_place[target->place] += trace.is_killed;
 	return take_over(s);
 }
 
@@ -430,7 +435,9 @@ static bool run_scenario(const struct hakt_scenario *s, int64_t share_ms, uint64
 		totals.anomalies++;
 		return false;
 	}
-	goes_on = goes_on && run_points(s, start_ms + share_ms, seed);
+	/* A long recording doesn't take all of its time. */
+	share_ms = share_ms > record_ms + share_ms / 2 ? share_ms - record_ms : share_ms / 2;
+	goes_on = goes_on && run_points(s, now_ms() + share_ms, seed);
 	printf("%-14s %5" PRIu64 " of %5" PRIu32 " points, %" PRIu64
 	       " not met; recorded in %.1f s, "
 	       "%.1f s in all\n",
@@ -455,6 +462,19 @@ static bool run_all(uint64_t seed)
 			return false;
 	}
 	return true;
+}
+
+/* A run of all scenarios has to come by each place. */
+static bool has_all_places(void)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < hakt_n_places; i++) {
+		printf("%-28s %5" PRIu32 " of %5" PRIu32 " points\n", hakt_places[i].from,
+		       killed_by_place[i], found_by_place[i]);
+		all &= wants_some || only.hit > 0 || found_by_place[i] > 0;
+	}
+	return all;
 }
 
 static bool want(const char *name)
@@ -512,7 +532,7 @@ static void say_last(void)
 	if (getpid() != tracer)
 		return;
 	printf("points=%" PRIu64 " leaked=%" PRIu64 " anomalies=%" PRIu64 " hangs=%" PRIu64 "\n",
-	       totals.points, totals.leaked, totals.anomalies, totals.hangs);
+	       totals.points, totals.leaked, totals.anomalies + !is_over, totals.hangs);
 	fflush(stdout);
 }
 
@@ -544,6 +564,8 @@ int main(int argc, char **argv)
 	tracer = getpid();
 	atexit(say_last);
 	is_whole = run_all(seed);
+	is_over = true;
+	is_whole &= has_all_places();
 	for (unsigned i = 0; i < HAKT_ACTORS; i++)
 		kill_actor(i);
 	hakt_directory_remove(keeper.daemon.directory);

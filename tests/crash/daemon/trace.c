@@ -253,6 +253,7 @@ static void reap(struct hakt_trace *t)
 			t->on_child(pid);
 	}
 	t->pid = 0;
+	n_waiting = 0;
 }
 
 void hakt_trace_kill(struct hakt_trace *t)
