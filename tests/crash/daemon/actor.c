@@ -122,6 +122,7 @@ static void take(void)
 		blocks[n_blocks] = (struct block){at, g->bytes, g->seed};
 		verify(&blocks[n_blocks++]);
 	}
+	hakt_stage->n_given = 0;
 }
 
 static void publish(unsigned n)

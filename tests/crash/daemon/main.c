@@ -223,6 +223,15 @@ static bool rest(void)
 	return order(HAKT_WORKER_0, HAKT_REST, 0) && order(HAKT_WORKER_1, HAKT_REST, 0);
 }
 
+static bool nap(uint32_t ms)
+{
+	int64_t end_ms = now_ms() + ms;
+
+	while (now_ms() < end_ms && !trace.is_killed && !trace.is_lost)
+		hakt_trace_pump(&trace);
+	return !trace.is_killed;
+}
+
 static bool act(const struct hakt_act *a)
 {
 	switch (a->deed) {
@@ -234,6 +243,11 @@ static bool act(const struct hakt_act *a)
 		       await(is_quiet, 0, "a death");
 	case HAKT_AWAIT:
 		return await(has_orphans, a->argument, "orphans");
+	case HAKT_COUNT:
+		trace.is_counting = true;
+		return true;
+	case HAKT_NAP:
+		return nap(a->argument);
 	case HAKT_KILL_IDLE:
 		kill_daemon();
 		kill_actor(a->who);
@@ -245,10 +259,10 @@ static bool act(const struct hakt_act *a)
 	return false;
 }
 
-static bool restarts(const struct hakt_scenario *s)
+static bool has(const struct hakt_scenario *s, enum hakt_deed deed)
 {
-	for (unsigned i = 0; i < HAKT_ACTS_MAX; i++)
-		if (s->acts[i].deed == HAKT_RESTART)
+	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
+		if (s->acts[i].deed == deed)
 			return true;
 	return false;
 }
@@ -256,11 +270,11 @@ static bool restarts(const struct hakt_scenario *s)
 /* False: it was killed at its target, or something hangs. */
 static bool play(const struct hakt_scenario *s)
 {
-	bool is_traced = !restarts(s);
+	bool is_traced = !has(s, HAKT_RESTART);
 
 	if (!start_daemon(is_traced) || !attach_all(s) || (!trace.target && !rest()))
 		return false;
-	trace.is_counting = is_traced;
+	trace.is_counting = is_traced && !has(s, HAKT_COUNT);
 	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
 		if (!act(&s->acts[i]))
 			return false;

@@ -50,7 +50,6 @@ const struct hakt_place hakt_places[] = {
 	{"run_reset", NULL},
 	{"end_reset", NULL},
 	{"run_zero_tags", NULL},
-	{"free_runs", NULL},
 	{"end_runs", NULL},
 	/* a death */
 	{"hakd_collect_client", NULL},
@@ -64,8 +63,11 @@ const struct hakt_place hakt_places[] = {
 	{"hak_roots_publish", NULL},
 	{"hak_roots_withdraw", NULL},
 	/* a start */
-	{"hakd_reopen", NULL},
-	{"hakd_resume", NULL},
+	{"hakd_backing_punch", NULL},
+	{"hakd_backing_zero_tags", NULL},
+	{"hak_roots_resume", NULL},
+	{"hakd_liveness_resume", NULL},
+	{"hakd_orphans_add", NULL},
 };
 const unsigned hakt_n_places = sizeof(hakt_places) / sizeof(hakt_places[0]);
 
