@@ -129,6 +129,12 @@ static bool is_quiet(unsigned argument)
 	return counts.reclaiming + counts.reclaiming_holders == 0;
 }
 
+/* The daemon has noticed, and nothing is its any more. */
+static bool is_buried(unsigned pid)
+{
+	return hakt_crash_pool_holder((pid_t)pid) == HAK_HOLDER_NONE && is_quiet(0);
+}
+
 static bool is_empty(unsigned argument)
 {
 	const struct hakt_crash_counts n = hakt_crash_pool_count();
@@ -234,13 +240,15 @@ static bool nap(uint32_t ms)
 
 static bool act(const struct hakt_act *a)
 {
+	pid_t pid = actors[a->who];
+
 	switch (a->deed) {
 	case HAKT_ORDER:
 		return order(a->who, a->command, a->argument);
 	case HAKT_KILL:
 		kill_actor(a->who);
 		return await(is_dead, a->who, "a client does not die") &&
-		       await(is_quiet, 0, "a death");
+		       await(is_buried, (unsigned)pid, "a death");
 	case HAKT_AWAIT:
 		return await(has_orphans, a->argument, "orphans");
 	case HAKT_COUNT:
