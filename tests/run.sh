@@ -84,6 +84,7 @@ stage "build release, gcc" build release && programs release
 if [ $quick -eq 0 ]; then
 	real_programs build/release
 	stage "models" bash tests/model/run.sh
+	stage "daemon killed at its writes" bash tests/crash/run-daemon.sh && tail -n 1 "$logs/log"
 	stage "models, memory orders" bash tests/model/orders.sh
 	stage "kill points" bash tests/crash/run.sh && tail -n 1 "$logs/log"
 	stage "kill points, self-test" bash tests/crash/self-test.sh

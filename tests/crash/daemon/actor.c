@@ -18,7 +18,7 @@
 
 #define BLOCKS 512u
 #define MIB    (UINT64_C(1) << 20)
-#define EDGE   64u
+#define EDGE   32u
 
 struct hakt_stage *hakt_stage;
 
@@ -122,6 +122,7 @@ static void take(void)
 		blocks[n_blocks] = (struct block){at, g->bytes, g->seed};
 		verify(&blocks[n_blocks++]);
 	}
+	hakt_stage->n_given = 0;
 }
 
 static void publish(unsigned n)

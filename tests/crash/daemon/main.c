@@ -50,12 +50,14 @@ static struct {
 } totals;
 static struct hakt_target points[POINTS_MAX];
 static uint32_t n_points;
+static uint32_t found_by_place[HAKT_PLACES_MAX], killed_by_place[HAKT_PLACES_MAX];
 static int dies_too;
 static int64_t seconds = 150;
 static bool is_full;
 static bool is_wanted[64], wants_some;
 static struct hakt_target only; /* one point, with hit > 0 */
 static pid_t tracer;
+static bool is_over; /* the run has come to its end, good or bad */
 
 static int64_t now_ms(void)
 {
@@ -90,16 +92,15 @@ typedef bool condition(unsigned argument);
 static bool await(condition *holds, unsigned argument, const char *what)
 {
 	int64_t end_ms = now_ms() + HANG_MS;
-	bool was_killed = trace.is_killed;
 
 	while (!holds(argument)) {
-		if (trace.is_killed && !was_killed)
+		if (trace.is_killed)
 			return false;
-		if (trace.is_hung || now_ms() > end_ms)
+		if (trace.is_hung || trace.is_lost || now_ms() > end_ms)
 			return hang(what);
 		hakt_trace_pump(&trace);
 	}
-	return true;
+	return !trace.is_killed;
 }
 
 static bool is_dead(unsigned who)
@@ -126,6 +127,12 @@ static bool is_quiet(unsigned argument)
 
 	(void)argument;
 	return counts.reclaiming + counts.reclaiming_holders == 0;
+}
+
+/* The daemon has noticed, and nothing is its any more. */
+static bool is_buried(unsigned pid)
+{
+	return hakt_crash_pool_holder((pid_t)pid) == HAK_HOLDER_NONE && is_quiet(0);
 }
 
 static bool is_empty(unsigned argument)
@@ -222,17 +229,33 @@ static bool rest(void)
 	return order(HAKT_WORKER_0, HAKT_REST, 0) && order(HAKT_WORKER_1, HAKT_REST, 0);
 }
 
+static bool nap(uint32_t ms)
+{
+	int64_t end_ms = now_ms() + ms;
+
+	while (now_ms() < end_ms && !trace.is_killed && !trace.is_lost)
+		hakt_trace_pump(&trace);
+	return !trace.is_killed;
+}
+
 static bool act(const struct hakt_act *a)
 {
+	pid_t pid = actors[a->who];
+
 	switch (a->deed) {
 	case HAKT_ORDER:
 		return order(a->who, a->command, a->argument);
 	case HAKT_KILL:
 		kill_actor(a->who);
 		return await(is_dead, a->who, "a client does not die") &&
-		       await(is_quiet, 0, "a death");
+		       await(is_buried, (unsigned)pid, "a death");
 	case HAKT_AWAIT:
 		return await(has_orphans, a->argument, "orphans");
+	case HAKT_COUNT:
+		trace.is_counting = true;
+		return true;
+	case HAKT_NAP:
+		return nap(a->argument);
 	case HAKT_KILL_IDLE:
 		kill_daemon();
 		kill_actor(a->who);
@@ -244,10 +267,10 @@ static bool act(const struct hakt_act *a)
 	return false;
 }
 
-static bool restarts(const struct hakt_scenario *s)
+static bool has(const struct hakt_scenario *s, enum hakt_deed deed)
 {
-	for (unsigned i = 0; i < HAKT_ACTS_MAX; i++)
-		if (s->acts[i].deed == HAKT_RESTART)
+	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
+		if (s->acts[i].deed == deed)
 			return true;
 	return false;
 }
@@ -255,11 +278,11 @@ static bool restarts(const struct hakt_scenario *s)
 /* False: it was killed at its target, or something hangs. */
 static bool play(const struct hakt_scenario *s)
 {
-	bool is_traced = !restarts(s);
+	bool is_traced = !has(s, HAKT_RESTART);
 
 	if (!start_daemon(is_traced) || !attach_all(s) || (!trace.target && !rest()))
 		return false;
-	trace.is_counting = is_traced;
+	trace.is_counting = is_traced && !has(s, HAKT_COUNT);
 	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
 		if (!act(&s->acts[i]))
 			return false;
@@ -356,8 +379,10 @@ static void add_point(unsigned place, uint32_t hit, uint32_t step)
 
 	if (last && last->place == place && last->hit == hit && last->step >= step)
 		return;
-	if (n_points < POINTS_MAX)
-		points[n_points++] = (struct hakt_target){place, hit, step};
+	if (n_points == POINTS_MAX)
+		return;
+	points[n_points++] = (struct hakt_target){place, hit, step};
+	found_by_place[place]++;
 }
 
 /* A state that the pool has not had before, or a system call. */
@@ -389,7 +414,8 @@ static bool run_point(const struct hakt_scenario *s, const struct hakt_target *t
 	dies_too = s->dies_too;
 	(void)play(s);
 	totals.missed += !trace.is_killed;
-	totals.points++;
+	totals.points += trace.is_killed;
+	killed_by_place[target->place] += trace.is_killed;
 	return take_over(s);
 }
 
@@ -431,7 +457,9 @@ static bool run_scenario(const struct hakt_scenario *s, int64_t share_ms, uint64
 		totals.anomalies++;
 		return false;
 	}
-	goes_on = goes_on && run_points(s, start_ms + share_ms, seed);
+	/* A long recording doesn't take all of its time. */
+	share_ms = share_ms > record_ms + share_ms / 2 ? share_ms - record_ms : share_ms / 2;
+	goes_on = goes_on && run_points(s, now_ms() + share_ms, seed);
 	printf("%-14s %5" PRIu64 " of %5" PRIu32 " points, %" PRIu64
 	       " not met; recorded in %.1f s, "
 	       "%.1f s in all\n",
@@ -456,6 +484,19 @@ static bool run_all(uint64_t seed)
 			return false;
 	}
 	return true;
+}
+
+/* A run of all scenarios has to come by each place. */
+static bool has_all_places(void)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < hakt_n_places; i++) {
+		printf("%-28s %5" PRIu32 " of %5" PRIu32 " points\n", hakt_places[i].from,
+		       killed_by_place[i], found_by_place[i]);
+		all &= wants_some || only.hit > 0 || found_by_place[i] > 0;
+	}
+	return all;
 }
 
 static bool want(const char *name)
@@ -513,7 +554,7 @@ static void say_last(void)
 	if (getpid() != tracer)
 		return;
 	printf("points=%" PRIu64 " leaked=%" PRIu64 " anomalies=%" PRIu64 " hangs=%" PRIu64 "\n",
-	       totals.points, totals.leaked, totals.anomalies, totals.hangs);
+	       totals.points, totals.leaked, totals.anomalies + !is_over, totals.hangs);
 	fflush(stdout);
 }
 
@@ -545,6 +586,8 @@ int main(int argc, char **argv)
 	tracer = getpid();
 	atexit(say_last);
 	is_whole = run_all(seed);
+	is_over = true;
+	is_whole &= has_all_places();
 	for (unsigned i = 0; i < HAKT_ACTORS; i++)
 		kill_actor(i);
 	hakt_directory_remove(keeper.daemon.directory);

@@ -22,6 +22,14 @@
 	{                                                               \
 		.deed = HAKT_AWAIT, .command = HAKT_REST, .argument = n \
 	}
+#define FROM_HERE                                        \
+	{                                                \
+		.deed = HAKT_COUNT, .command = HAKT_REST \
+	}
+#define NAP(ms)                                                        \
+	{                                                              \
+		.deed = HAKT_NAP, .command = HAKT_REST, .argument = ms \
+	}
 #define RESTART                                            \
 	{                                                  \
 		.deed = HAKT_RESTART, .command = HAKT_REST \
@@ -30,7 +38,7 @@
 /* A gives B a block of a slab, and a huge one. */
 #define SURVIVORS                                                                   \
 	ORDER(A, TINY, 3), ORDER(A, GIVE, 2), ORDER(B, TAKE, 0), ORDER(A, HUGE, 3), \
-		ORDER(A, GIVE, 1), ORDER(B, TAKE, 0)
+		ORDER(A, GIVE, 1), ORDER(B, TAKE, 0), FROM_HERE
 
 const struct hakt_scenario hakt_scenarios[] = {
 	{.name = "attach", .acts = {ORDER(A, ATTACH, 0), ORDER(B, ATTACH, 0)}},
@@ -41,22 +49,23 @@ const struct hakt_scenario hakt_scenarios[] = {
 	 .acts = {ORDER(A, HUGE, 5), ORDER(A, RESIZE, 11), ORDER(A, RESIZE, 3),
 		  ORDER(A, FREE_ALL, 0)}},
 	{.name = "detach", .acts = {ORDER(A, SMALL, 40), ORDER(A, DETACH, 0)}},
-	{.name = "death", .acts = {ORDER(A, SMALL, 40), ORDER(A, HUGE, 3), DIES(A)}},
+	{.name = "death", .acts = {ORDER(A, SMALL, 40), ORDER(A, HUGE, 3), FROM_HERE, DIES(A)}},
 	{.name = "survivors", .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2)}},
 	{.name = "last-block",
 	 .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2), ORDER(B, FREE_ALL, 0), AWAIT_ORPHANS(0)}},
 	{.name = "heir",
-	 .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2), ORDER(C, TINY, 1), ORDER(B, FREE_ALL, 0),
-		  AWAIT_ORPHANS(0)}},
+	 .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2), NAP(200), ORDER(C, TINY, 1),
+		  ORDER(B, FREE_ALL, 0), AWAIT_ORPHANS(0)}},
 	{.name = "holder", .acts = {SURVIVORS, DIES(B)}},
 	{.name = "tagged",
-	 .acts = {ORDER(A, TINY, 3), ORDER(A, GIVE, 2), ORDER(B, TAKE, 0), ORDER(B, FREE_ALL, 0),
-		  ORDER(A, FREE_ALL, 0), ORDER(A, DETACH, 0)}},
+	 .acts = {ORDER(A, TINY, 3), ORDER(A, GIVE, 2), ORDER(B, TAKE, 0), FROM_HERE,
+		  ORDER(B, FREE_ALL, 0), ORDER(A, FREE_ALL, 0), ORDER(A, DETACH, 0)}},
 	{.name = "double", .acts = {SURVIVORS, DIES(A)}, .dies_too = HAKT_B + 1},
 	{.name = "double-holder", .acts = {SURVIVORS, DIES(B)}, .dies_too = HAKT_A + 1},
-	{.name = "roots", .acts = {ORDER(A, TINY, 3), ORDER(A, PUBLISH, 3), ORDER(B, WITHDRAW, 0)}},
+	{.name = "roots",
+	 .acts = {ORDER(A, TINY, 3), FROM_HERE, ORDER(A, PUBLISH, 3), ORDER(B, WITHDRAW, 0)}},
 	{.name = "roots-death",
-	 .acts = {ORDER(A, TINY, 3), ORDER(A, PUBLISH, 3), DIES(A), AWAIT_ORPHANS(1),
+	 .acts = {ORDER(A, TINY, 3), FROM_HERE, ORDER(A, PUBLISH, 3), DIES(A), AWAIT_ORPHANS(1),
 		  ORDER(B, WITHDRAW, 0)},
 	 .dies_too = HAKT_B + 1},
 	{.name = "resume", .acts = {SURVIVORS, DIES_UNSEEN(A), RESTART, AWAIT_ORPHANS(2)}},

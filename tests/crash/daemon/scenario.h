@@ -10,6 +10,8 @@ enum hakt_deed {
 	HAKT_ORDER,	/* who does what; waited for */
 	HAKT_KILL,	/* who; until nothing is its */
 	HAKT_AWAIT,	/* until so many SuperSlabs are orphans and nothing is being collected */
+	HAKT_NAP,	/* so many ms: what the daemon does by its timers */
+	HAKT_COUNT,	/* windows count from here on, if it is there; else from the begin */
 	HAKT_RESTART,	/* everything before runs without a tracer; then another daemon, traced */
 	HAKT_KILL_IDLE, /* who, where no daemon is: before HAKT_RESTART */
 };

@@ -24,7 +24,8 @@
 
 #define INT3	     0xccu
 #define WINDOW_MAX   200000u /* steps: then it has got lost */
-#define HANG_SECONDS 30
+#define HANG_SECONDS 10
+#define THREADS_MAX  16u
 #define OPTIONS	     (PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL)
 
 /*
@@ -49,7 +50,6 @@ const struct hakt_place hakt_places[] = {
 	{"run_reset", NULL},
 	{"end_reset", NULL},
 	{"run_zero_tags", NULL},
-	{"free_runs", NULL},
 	{"end_runs", NULL},
 	/* a death */
 	{"hakd_collect_client", NULL},
@@ -63,8 +63,11 @@ const struct hakt_place hakt_places[] = {
 	{"hak_roots_publish", NULL},
 	{"hak_roots_withdraw", NULL},
 	/* a start */
-	{"hakd_reopen", NULL},
-	{"hakd_resume", NULL},
+	{"hakd_backing_punch", NULL},
+	{"hakd_backing_zero_tags", NULL},
+	{"hak_roots_resume", NULL},
+	{"hakd_liveness_resume", NULL},
+	{"hakd_orphans_add", NULL},
 };
 const unsigned hakt_n_places = sizeof(hakt_places) / sizeof(hakt_places[0]);
 
@@ -75,6 +78,12 @@ static uint64_t bias;
 static int memory_fd = -1;
 static uint8_t code[HAKT_PLACES_MAX]; /* what the breakpoints replace */
 static bool is_set[HAKT_PLACES_MAX];
+static struct stop { /* at breakpoints, until a window has been left */
+	pid_t tid;
+	int status;
+} waiting[THREADS_MAX];
+static unsigned n_waiting;
+
 static void give_up(const char *what)
 {
 	fprintf(stderr, "crash-daemon: %s: %s\n", what, strerror(errno));
@@ -217,6 +226,7 @@ void hakt_trace_init(struct hakt_trace *t, pid_t pid)
 	    ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(uintptr_t)OPTIONS) != 0)
 		give_up("tracing hakmemd");
 	t->pid = pid;
+	n_waiting = 0;
 	if (from[0] == 0)
 		read_symbols(pid);
 	read_bias(pid);
@@ -245,6 +255,7 @@ static void reap(struct hakt_trace *t)
 			t->on_child(pid);
 	}
 	t->pid = 0;
+	n_waiting = 0;
 }
 
 void hakt_trace_kill(struct hakt_trace *t)
@@ -261,16 +272,55 @@ static void stop_here(struct hakt_trace *t)
 	hakt_trace_kill(t);
 }
 
+static void go_on(pid_t tid, int number)
+{
+	/* It may have been killed meanwhile. */
+	(void)ptrace(PTRACE_CONT, tid, NULL, (void *)(uintptr_t)number);
+}
+
+/* It has ended, and not by us. */
+static void lose(struct hakt_trace *t, int status)
+{
+	fprintf(stderr, "crash-daemon: hakmemd has ended, status %x\n", (unsigned)status);
+	t->pid = 0;
+	t->is_lost = true;
+}
+
+/* What else happens while one thread is stepped. */
+static void on_other(struct hakt_trace *t, pid_t pid, int status)
+{
+	bool is_breakpoint = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+
+	if (is_breakpoint && n_waiting < THREADS_MAX)
+		waiting[n_waiting++] = (struct stop){pid, status};
+	else if (WIFSTOPPED(status)) /* one that begins, too: the stepped one may wait for it */
+		go_on(pid, WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP
+				   ? 0
+				   : WSTOPSIG(status));
+	else if (pid == t->pid)
+		lose(t, status);
+	else if (t->on_child)
+		t->on_child(pid);
+}
+
 /* Waits for one thread; false: it is gone, or hangs. */
 static bool wait_thread(struct hakt_trace *t, pid_t tid, int *ret_status)
 {
-	pid_t pid;
-
 	alarm(HANG_SECONDS);
-	pid = waitpid(tid, ret_status, __WALL);
+	for (;;) {
+		pid_t pid = waitpid(-1, ret_status, __WALL);
+
+		if (pid == tid && WIFSTOPPED(*ret_status))
+			break;
+		if (pid < 0)
+			t->is_hung = true;
+		else
+			on_other(t, pid, *ret_status);
+		if (pid < 0 || pid == tid || t->is_lost)
+			return false;
+	}
 	alarm(0);
-	t->is_hung |= pid < 0 && errno == EINTR;
-	return pid == tid && WIFSTOPPED(*ret_status);
+	return true;
 }
 
 /* One instruction of a thread that is at pc. */
@@ -345,12 +395,6 @@ static bool walk(struct hakt_trace *t, pid_t tid, unsigned p)
 	}
 }
 
-static void go_on(pid_t tid, int number)
-{
-	/* It may have been killed meanwhile. */
-	(void)ptrace(PTRACE_CONT, tid, NULL, (void *)(uintptr_t)number);
-}
-
 static void on_stop(struct hakt_trace *t, pid_t tid, int status)
 {
 	int number = WSTOPSIG(status);
@@ -385,6 +429,13 @@ void hakt_trace_pump(struct hakt_trace *t)
 	sigset_t child;
 	int status;
 
+	if (n_waiting > 0 && t->pid != 0) {
+		struct stop stop = waiting[0];
+
+		memmove(&waiting[0], &waiting[1], --n_waiting * sizeof(stop));
+		on_stop(t, stop.tid, stop.status);
+		return;
+	}
 	if (waitid(P_ALL, 0, &what, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 &&
 	    what.si_pid != 0) {
 		pid_t pid = waitpid(what.si_pid, &status, __WALL | WNOHANG);
@@ -394,7 +445,7 @@ void hakt_trace_pump(struct hakt_trace *t)
 			return;
 		}
 		if (pid > 0 && pid == t->pid)
-			t->pid = 0;
+			lose(t, status);
 		else if (pid > 0 && t->on_child)
 			t->on_child(pid);
 		return;

@@ -38,6 +38,7 @@ struct hakt_trace {
 	bool is_counting; /* false: breakpoints are passed by */
 	bool is_killed;	  /* at the target */
 	bool is_hung;
+	bool is_lost; /* it has ended by itself */
 	uint32_t hits[HAKT_PLACES_MAX];
 	const struct hakt_target *target; /* NULL: all windows are recorded */
 	hakt_on_step *on_step;
