@@ -233,7 +233,8 @@ static uint32_t inherit(struct hakc_heap *heap, uint32_t slot, uint32_t room)
 		n = hak_classes[cls].n_slots;
 	if (n == 0 || n > room)
 		return 0;
-	reset_record(&heap->slabs[slot]);
+	/* Its keeper stays: it is ours since its word says so, and a thread may have freed it already. */
+	heap->slabs[slot].list = HAKC_LIST_NONE;
 	/* Free by now, or a hint will come from who frees the last block. */
 	if (is_span ? hak_slab_retire_span(word, bits, tags, heap->holder)
 		    : hak_slab_is_empty(bits, hak_classes[cls].n_blocks) &&
