@@ -20,7 +20,13 @@
 /* Of a class, of a class of several slots, a span that threads keep, one that they don't, a run. */
 static const size_t sizes[] = {16, 64, 1000, 30000, 70000, 1000000, 1500000, 5000000};
 
-enum { N = sizeof(sizes) / sizeof(sizes[0]), TABLE = 512, MANY = 20000, WORKERS = 3 };
+enum {
+	N = sizeof(sizes) / sizeof(sizes[0]),
+	TABLE = 512,
+	MANY = 20000,
+	WORKERS = 3,
+	LIST = TABLE / WORKERS
+};
 
 static struct hakt_daemon hakd;
 
@@ -354,10 +360,33 @@ static int publish_and_withdraw(const void *context)
 	return hakmem_trim();
 }
 
-static void start_workers(struct hakt_process workers[WORKERS])
+/* The same with as long a list as there is room for: the daemon is at it for longer. */
+static int publish_and_withdraw_list(const void *context)
+{
+	const unsigned *i = context;
+	char name[8], *blocks[LIST];
+	hakmem_ref_t refs[LIST], ref;
+
+	for (unsigned k = 0; k < LIST; k++)
+		HAKT_EXPECT(blocks[k] = hakmem_malloc(sizes[k % 4]));
+	worker_name(*i, name);
+	for (unsigned round = 0; hakmem_root_lookup("end", &ref) != 0; round++) {
+		for (unsigned k = 0; k < LIST; k++)
+			HAKT_EXPECT(refs[k] = hakmem_ref(blocks[k]));
+		HAKT_EXPECT(hakmem_root_publish_list(name, refs, LIST) == 0);
+		if (round == 0)
+			hakt_child_say("at work");
+		HAKT_EXPECT(hakmem_root_withdraw(name, &ref) == 0);
+	}
+	for (unsigned k = 0; k < LIST; k++)
+		hakmem_free(blocks[k]);
+	return hakmem_trim();
+}
+
+static void start_workers(struct hakt_process workers[WORKERS], int (*work)(const void *context))
 {
 	for (unsigned i = 0; i < WORKERS; i++)
-		hakt_process_fork(&workers[i], publish_and_withdraw, &i);
+		hakt_process_fork(&workers[i], work, &i);
 	for (unsigned i = 0; i < WORKERS; i++)
 		hakt_process_wait_output(&workers[i], 1, "at work");
 }
@@ -385,7 +414,7 @@ static void test_a_lookup_beside_others_that_publish_and_withdraw_is_right(void 
 	(void)state;
 	assert_int_equal(hakmem_root_publish("stays", hakmem_ref(block)), 0);
 	assert_int_equal(hakmem_root_lookup("stays", &stays), 0);
-	start_workers(workers);
+	start_workers(workers, publish_and_withdraw);
 	for (unsigned round = 0; round < 100000 || n_found == 0; round++) {
 		unsigned i = round % WORKERS;
 
@@ -409,7 +438,7 @@ static void test_an_audit_beside_others_that_publish_and_withdraw_is_clean(void 
 	struct hakt_process workers[WORKERS] = {0};
 
 	(void)state;
-	start_workers(workers);
+	start_workers(workers, publish_and_withdraw_list);
 	for (unsigned i = 0; i < 60; i++) {
 		int exit_code;
 		json_t *json = hakt_ctl_judge(hakd.socket, "check", &exit_code);
