@@ -3,7 +3,8 @@
  * The audit: jobs of STEP SuperSlabs each walk the pool until a page of
  * anomalies is full, or so long that the tool should hear of us. What is wrong
  * only if the daemon isn't at work on a SuperSlab (hak_finding.unless_taken) is
- * decided between two steps, on the loop, which alone knows what is taken.
+ * decided between two steps, on the loop, which alone knows what is taken. The table of roots
+ * comes behind the last SuperSlab, so once a check, on its last page.
  */
 #include "daemon/net/audit.h"
 
@@ -14,7 +15,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/job.h"
 #include "proto/error.h"
-#include "proto/shm/check.h"
+#include "proto/shm/check_roots.h"
 
 #define STEP	   256u	  /* SuperSlabs a job: about a millisecond; a huge run is not divided */
 #define PAGE	   16384u /* SuperSlabs a page */
@@ -76,6 +77,8 @@ static void run_step(struct hakd_job *job)
 				       ? 1
 				       : hak_audit_superslab(&pool->segment, audit->next,
 							     &audit->walk);
+	if (audit->next >= total)
+		hak_audit_roots(&pool->segment, &audit->walk);
 }
 
 /*
@@ -168,6 +171,9 @@ static void describe_block(const struct hak_finding *f, char text[TEXT_BYTES])
 	if (f->kind == HAK_ANOMALY_LEAKED)
 		snprintf(text, TEXT_BYTES, "block %" PRIu32 " is holder %u's, which is not there",
 			 f->block, holder);
+	else if (f->kind == HAK_ANOMALY_NAMELESS)
+		snprintf(text, TEXT_BYTES, "block %" PRIu32 " is the roots', and no root names it",
+			 f->block);
 	else if (f->kind == HAK_ANOMALY_HELD)
 		snprintf(text, TEXT_BYTES, "block %" PRIu32 " is free, and holder %u owns it",
 			 f->block, holder);
@@ -182,6 +188,22 @@ static void describe_block(const struct hak_finding *f, char text[TEXT_BYTES])
 		snprintf(text, TEXT_BYTES,
 			 "block %" PRIu32 " has tag %08" PRIx32 ", which no block can have",
 			 f->block, tag);
+}
+
+/* A sentence about an entry of the table of roots; the finding's word is a ref. */
+static void describe_entry(const struct hak_finding *f, char text[TEXT_BYTES])
+{
+	if (f->kind == HAK_ANOMALY_ENTRY)
+		snprintf(text, TEXT_BYTES,
+			 "entry %" PRIu32
+			 " of the table of roots is in a state, or at a place of a "
+			 "list, that cannot be",
+			 f->entry);
+	else
+		snprintf(text, TEXT_BYTES,
+			 "entry %" PRIu32 " of the table of roots is of a live root, whose block "
+			 "with ref %016" PRIx64 " is not the roots'",
+			 f->entry, f->word);
 }
 
 /* A sentence. */
@@ -219,11 +241,21 @@ static void describe(const struct hak_finding *f, uint32_t per, char text[TEXT_B
 	case HAK_ANOMALY_LEAKED:
 	case HAK_ANOMALY_NOBODY:
 	case HAK_ANOMALY_HELD:
+	case HAK_ANOMALY_NAMELESS:
 		describe_block(f, text);
+		break;
+	case HAK_ANOMALY_ROOT:
+	case HAK_ANOMALY_ENTRY:
+		describe_entry(f, text);
 		break;
 	default:
 		describe_slot(f, per, text);
 	}
+}
+
+static bool is_of_entry(const struct hak_finding *f)
+{
+	return f->kind == HAK_ANOMALY_ROOT || f->kind == HAK_ANOMALY_ENTRY;
 }
 
 static void fill_anomaly(const struct hak_geometry *g, const struct hak_finding *finding,
@@ -240,6 +272,8 @@ static void fill_anomaly(const struct hak_geometry *g, const struct hak_finding 
 	ret->offset = (uint64_t)(has_slot ? finding->slot : first) << HAK_SLOT_LG;
 	if (finding->block != HAK_NO_BLOCK)
 		ret->offset += finding->block * finding->block_bytes;
+	if (has_slot && is_of_entry(finding))
+		ret->offset = hak_ref_offset(finding->word);
 	ret->owner = finding->owner;
 	ret->text = text;
 }

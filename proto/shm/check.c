@@ -8,36 +8,7 @@
 #include "proto/shm/check.h"
 
 #include "proto/shm/check_tag.h"
-
-const char *const hak_anomaly_names[HAK_ANOMALY_COUNT] = {
-	[HAK_ANOMALY_OWNER] = "owner",	   [HAK_ANOMALY_STATE] = "state",
-	[HAK_ANOMALY_CLASS] = "class",	   [HAK_ANOMALY_BODY] = "body",
-	[HAK_ANOMALY_RANGE] = "range",	   [HAK_ANOMALY_BITS] = "bits",
-	[HAK_ANOMALY_OVERLAP] = "overlap", [HAK_ANOMALY_RUN] = "run",
-	[HAK_ANOMALY_HOLDER] = "holder",   [HAK_ANOMALY_GENERATION] = "generation",
-	[HAK_ANOMALY_FREED] = "freed",	   [HAK_ANOMALY_PENDING] = "pending",
-	[HAK_ANOMALY_TAG] = "tag",	   [HAK_ANOMALY_LEAKED] = "leaked",
-	[HAK_ANOMALY_NOBODY] = "nobody",   [HAK_ANOMALY_HELD] = "held",
-};
-
-const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT] = {
-	[HAK_ANOMALY_OWNER] = "slab owned by another holder than its SuperSlab",
-	[HAK_ANOMALY_STATE] = "slab in an impossible state",
-	[HAK_ANOMALY_CLASS] = "slab of a class that does not exist",
-	[HAK_ANOMALY_BODY] = "slot of a slab or span that is no body of it",
-	[HAK_ANOMALY_RANGE] = "slab or span beyond its SuperSlab",
-	[HAK_ANOMALY_BITS] = "free bits of blocks that do not exist",
-	[HAK_ANOMALY_OVERLAP] = "slab or span inside another one",
-	[HAK_ANOMALY_RUN] = "SuperSlab whose registry words contradict each other",
-	[HAK_ANOMALY_HOLDER] = "SuperSlab granted to a holder that is not there",
-	[HAK_ANOMALY_GENERATION] = "SuperSlab granted to an earlier holder of the slot",
-	[HAK_ANOMALY_FREED] = "slab word of a free SuperSlab that is not reset",
-	[HAK_ANOMALY_PENDING] = "hints of slots in which nothing can have been",
-	[HAK_ANOMALY_TAG] = "tag of a block that no block can have",
-	[HAK_ANOMALY_LEAKED] = "block of a holder that is not there",
-	[HAK_ANOMALY_NOBODY] = "block that is not free and has no owner",
-	[HAK_ANOMALY_HELD] = "free block that a holder owns",
-};
+#include "proto/shm/roots.h"
 
 /* A SuperSlab or run under the walk. */
 struct walk {
@@ -146,6 +117,16 @@ static uint32_t tag_of(const struct walk *walk, const struct look *look, uint32_
 	return look->is_tagged ? hak_tag_load(&hak_segment_tags(walk->segment, slot)[block]) : 0;
 }
 
+/* Is the block ROOT's, but no root's? What a tag says of ROOT is right as such. */
+static bool is_nameless(const struct walk *walk, const struct look *look, uint32_t slot,
+			uint32_t block)
+{
+	uint64_t offset = ((uint64_t)slot << HAK_SLOT_LG) + block * look->block_bytes;
+
+	return hak_roots_is_nameless(walk->segment, offset,
+				     &hak_segment_tags(walk->segment, slot)[block]);
+}
+
 static void look_at_tags(const struct walk *walk, uint32_t slot, unsigned i, uint64_t taken,
 			 struct look *look)
 {
@@ -159,6 +140,9 @@ static void look_at_tags(const struct walk *walk, uint32_t slot, unsigned i, uin
 		enum hak_anomaly kind = hak_check_tag(walk->segment, tag, !(taken >> bit & 1),
 						      is_orphan(walk));
 
+		if (kind == HAK_ANOMALY_COUNT && hak_tag_is_held(tag, HAK_HOLDER_ROOT) &&
+		    is_nameless(walk, look, slot, block))
+			kind = HAK_ANOMALY_NAMELESS;
 		if (kind != HAK_ANOMALY_COUNT)
 			accuse_block(walk, look, kind, slot, block, tag);
 	}

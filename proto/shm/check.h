@@ -29,6 +29,8 @@
  * | a free SuperSlab, an owner in it | a grant is being prepared, or a run was    |
  * |                                  | shortened: told as unless_taken, since     |
  * |                                  | only the daemon knows                      |
+ * | ROOT's, its entry being          | it is being published, withdrawn, or a     |
+ * | published or withdrawn           | killed daemon was at it: see roots.h       |
  * | a free SuperSlab with a hint     | a free was between bit and hint while the  |
  * |                                  | owner gave back; the next grant clears it: |
  * |                                  | counted as stale_hints                     |
@@ -49,6 +51,10 @@
  * tag names a holder only from after it attached, and until before its slot is FREE:
  * who saw FREE sees what the scan did at the next look.
  *
+ * Why a block that is published or withdrawn shows none: its entry is in use before the tag
+ * is ROOT's, and until it isn't any more. Who found no entry and sees the same tag again has
+ * looked at all entries while the block was ROOT's by one publication.
+ *
  * Whose is a block whose bit is 0? check_tag.h has the table. Only a reclaim has
  * blocks of nobody.
  *
@@ -57,38 +63,16 @@
  * "Not ordered"). Where no block has that bit, BITS tells it, and is right.
  *
  * Left out: tags of untagged slabs, which may have no memory: to read them would give
- * it to them. Whether a root has an entry for each block that is ROOT's.
+ * it to them. Entries of the table of roots are looked at by check_roots.h.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/shm/anomaly.h"
 #include "proto/shm/segment.h"
 
 #define HAK_CHECK_LOOKS 64u
-
-enum hak_anomaly {
-	HAK_ANOMALY_OWNER,   /* the slab's owner is not the SuperSlab's */
-	HAK_ANOMALY_STATE,   /* a state that does not exist or can't be here */
-	HAK_ANOMALY_CLASS,   /* a class that does not exist */
-	HAK_ANOMALY_BODY,    /* no body where its head covers it, or a body of what lies outside */
-	HAK_ANOMALY_RANGE,   /* a slab or span that leaves its SuperSlab or run */
-	HAK_ANOMALY_BITS,    /* free bits of blocks that don't exist */
-	HAK_ANOMALY_OVERLAP, /* a head where another head covers */
-	HAK_ANOMALY_RUN, /* registry: an impossible word, or bodies that don't match their head */
-	HAK_ANOMALY_HOLDER,	/* granted to a holder slot that is free */
-	HAK_ANOMALY_GENERATION, /* granted to a holder slot of an earlier generation */
-	HAK_ANOMALY_FREED,	/* a free SuperSlab with a slab word that isn't reset */
-	HAK_ANOMALY_PENDING,	/* hints where no slab or span can ever have been */
-	HAK_ANOMALY_TAG,	/* a tag that no block can have */
-	HAK_ANOMALY_LEAKED,	/* a block whose holder isn't there */
-	HAK_ANOMALY_NOBODY,	/* a block that isn't free and that nobody owns */
-	HAK_ANOMALY_HELD,	/* a free block that a holder owns */
-	HAK_ANOMALY_COUNT
-};
-
-extern const char *const hak_anomaly_names[HAK_ANOMALY_COUNT]; /* a word each */
-extern const char *const hak_anomaly_texts[HAK_ANOMALY_COUNT];
 
 struct hak_census {
 	uint64_t superslabs; /* granted, those of huge runs one by one */
@@ -108,12 +92,17 @@ struct hak_census {
 struct hak_finding {
 	enum hak_anomaly kind;
 	uint32_t superslab;
-	uint32_t slot;	/* of the pool; HAK_NO_SLOT: it is about the whole SuperSlab */
+	/* Of the pool; HAK_NO_SLOT: it is about the whole SuperSlab, or the ref is not of the pool. */
+	uint32_t slot;
 	uint32_t head;	/* BODY, OVERLAP: slot of the head that covers it, itself if none does */
-	unsigned owner; /* of the SuperSlab */
+	unsigned owner; /* of the SuperSlab; ROOT, ENTRY: HAK_HOLDER_NONE */
 	uint32_t block; /* of the slab; HAK_NO_BLOCK: it is about more */
 	uint64_t block_bytes;
-	/* What is wrong: slab word, registry word, holder's word, hints, bits' head, block's tag. */
+	uint32_t entry; /* ROOT, ENTRY: of the table of roots */
+	/*
+	 * What is wrong: slab word, registry word, holder's word, hints, bits' head, block's tag;
+	 * ROOT, ENTRY: the ref by which ROOT should have the block.
+	 */
 	uint64_t word;
 	/*
 	 * No anomaly if the daemon is at work on the SuperSlab, a grant, an inheritance, a shorter

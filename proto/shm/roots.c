@@ -477,19 +477,27 @@ enum hak_root_flaw hak_roots_examine(const struct hak_segment *segment, uint32_t
 	return flaw;
 }
 
-/* The entry is in use before the tag is ROOT's, and until it isn't any more. */
+/* Is an entry in use for the block at an offset, as a head or as a member that has one? */
+static bool has_block(const struct hak_root *roots, const struct hak_root *root, uint64_t offset)
+{
+	enum hak_root_state state = hak_root_state(hak_root_load(&root->word));
+
+	return state != HAK_ROOT_FREE && hak_ref_offset(hak_root_load(&root->ref)) == offset &&
+	       (state != HAK_ROOT_MEMBER || has_head(roots, root));
+}
+
+/*
+ * The entry, and its head, are in use before the tag is ROOT's, and until it isn't any more. If
+ * the block leaves one entry for another meanwhile, its tag has another inc.
+ */
 bool hak_roots_is_nameless(const struct hak_segment *segment, uint64_t offset, const hak_u32 *tag)
 {
 	uint32_t t = hak_tag_load(tag);
 
 	if (!hak_tag_is_held(t, HAK_HOLDER_ROOT))
 		return false;
-	for (uint32_t i = 0; i < HAK_ROOT_COUNT; i++) {
-		const struct hak_root *root = &segment->roots[i];
-
-		if (!has_state(root, HAK_ROOT_FREE) &&
-		    hak_ref_offset(hak_root_load(&root->ref)) == offset)
+	for (uint32_t i = 0; i < HAK_ROOT_COUNT; i++)
+		if (has_block(segment->roots, &segment->roots[i], offset))
 			return false;
-	}
 	return hak_tag_load(tag) == t;
 }

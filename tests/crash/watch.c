@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/shm/check.h"
+#include "proto/shm/check_roots.h"
 #include "tests/crash/world.h"
 
 #define ROUND_TRIPS 4u	/* by then the daemon has heard what was sent before the first */
@@ -191,6 +191,7 @@ struct hakt_verdict hakt_watch_audit(struct hakt_watch *watch)
 		generations[i] = hak_holder_generation(hak_load_relaxed(&segment->holders[i].word));
 	for (uint32_t i = 0; i < segment->geometry.n_superslabs;)
 		i += hak_audit_superslab(segment, i, &audit.walk);
+	hak_audit_roots(segment, &audit.walk);
 	verdict.anomalies = hak_check_anomalies(&audit.walk.census);
 	verdict.leaked = audit.walk.lost.blocks;
 	if (audit.n_doubtful > 0)

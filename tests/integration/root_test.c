@@ -20,7 +20,13 @@
 /* Of a class, of a class of several slots, a span that threads keep, one that they don't, a run. */
 static const size_t sizes[] = {16, 64, 1000, 30000, 70000, 1000000, 1500000, 5000000};
 
-enum { N = sizeof(sizes) / sizeof(sizes[0]), TABLE = 512, MANY = 20000, WORKERS = 3 };
+enum {
+	N = sizeof(sizes) / sizeof(sizes[0]),
+	TABLE = 512,
+	MANY = 20000,
+	WORKERS = 3,
+	LIST = TABLE / WORKERS
+};
 
 static struct hakt_daemon hakd;
 
@@ -354,6 +360,50 @@ static int publish_and_withdraw(const void *context)
 	return hakmem_trim();
 }
 
+/* The same with as long a list as there is room for: the daemon is at it for longer. */
+static int publish_and_withdraw_list(const void *context)
+{
+	const unsigned *i = context;
+	char name[8], *blocks[LIST];
+	hakmem_ref_t refs[LIST], ref;
+
+	for (unsigned k = 0; k < LIST; k++)
+		HAKT_EXPECT(blocks[k] = hakmem_malloc(sizes[k % 4]));
+	worker_name(*i, name);
+	for (unsigned round = 0; hakmem_root_lookup("end", &ref) != 0; round++) {
+		for (unsigned k = 0; k < LIST; k++)
+			HAKT_EXPECT(refs[k] = hakmem_ref(blocks[k]));
+		HAKT_EXPECT(hakmem_root_publish_list(name, refs, LIST) == 0);
+		if (round == 0)
+			hakt_child_say("at work");
+		HAKT_EXPECT(hakmem_root_withdraw(name, &ref) == 0);
+	}
+	for (unsigned k = 0; k < LIST; k++)
+		hakmem_free(blocks[k]);
+	return hakmem_trim();
+}
+
+static void start_workers(struct hakt_process workers[WORKERS], int (*work)(const void *context))
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		hakt_process_fork(&workers[i], work, &i);
+	for (unsigned i = 0; i < WORKERS; i++)
+		hakt_process_wait_output(&workers[i], 1, "at work");
+}
+
+static void end_workers(struct hakt_process workers[WORKERS])
+{
+	hakmem_ref_t ref;
+
+	assert_int_equal(hakmem_root_publish("end", hakmem_ref(make(1))), 0);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		hakt_process_wait_done(&workers[i]);
+		hakt_process_end(&workers[i]);
+	}
+	assert_int_equal(hakmem_root_withdraw("end", &ref), 0);
+	hakmem_free(hakmem_ptr(ref));
+}
+
 static void test_a_lookup_beside_others_that_publish_and_withdraw_is_right(void **state)
 {
 	struct hakt_process workers[WORKERS] = {0};
@@ -364,10 +414,7 @@ static void test_a_lookup_beside_others_that_publish_and_withdraw_is_right(void 
 	(void)state;
 	assert_int_equal(hakmem_root_publish("stays", hakmem_ref(block)), 0);
 	assert_int_equal(hakmem_root_lookup("stays", &stays), 0);
-	for (unsigned i = 0; i < WORKERS; i++)
-		hakt_process_fork(&workers[i], publish_and_withdraw, &i);
-	for (unsigned i = 0; i < WORKERS; i++)
-		hakt_process_wait_output(&workers[i], 1, "at work");
+	start_workers(workers, publish_and_withdraw);
 	for (unsigned round = 0; round < 100000 || n_found == 0; round++) {
 		unsigned i = round % WORKERS;
 
@@ -380,15 +427,27 @@ static void test_a_lookup_beside_others_that_publish_and_withdraw_is_right(void 
 		assert_int_equal(hakmem_root_lookup("stays", &ref), 0);
 		assert_int_equal(ref, stays);
 	}
-	assert_int_equal(hakmem_root_publish("end", hakmem_ref(make(1))), 0);
-	for (unsigned i = 0; i < WORKERS; i++) {
-		hakt_process_wait_done(&workers[i]);
-		hakt_process_end(&workers[i]);
-	}
-	assert_int_equal(hakmem_root_withdraw("end", &ref), 0);
-	hakmem_free(hakmem_ptr(ref));
+	end_workers(workers);
 	assert_int_equal(hakmem_root_withdraw("stays", &ref), 0);
 	hakmem_free(block);
+	check_nothing_lives();
+}
+
+static void test_an_audit_beside_others_that_publish_and_withdraw_is_clean(void **state)
+{
+	struct hakt_process workers[WORKERS] = {0};
+
+	(void)state;
+	start_workers(workers, publish_and_withdraw_list);
+	for (unsigned i = 0; i < 60; i++) {
+		int exit_code;
+		json_t *json = hakt_ctl_judge(hakd.socket, "check", &exit_code);
+
+		if (exit_code != 0)
+			fail_msg("exit code %d: %s", exit_code, json_dumps(json, 0));
+		json_decref(json);
+	}
+	end_workers(workers);
 	check_nothing_lives();
 }
 
@@ -483,6 +542,8 @@ static const struct CMUnitTest tests[] = {
 					stop),
 	cmocka_unit_test_setup_teardown(
 		test_a_lookup_beside_others_that_publish_and_withdraw_is_right, start, stop),
+	cmocka_unit_test_setup_teardown(
+		test_an_audit_beside_others_that_publish_and_withdraw_is_clean, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_withdrawal_whose_answer_is_late_is_told_by_the_owner,
 					start, stop),
 	cmocka_unit_test_setup_teardown(test_a_lookup_needs_no_daemon, start, unmap),

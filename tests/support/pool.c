@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "proto/shm/check_roots.h"
 #include "tests/support/pool.h"
 
 static char *reserve(uint64_t bytes, int protection)
@@ -111,6 +112,7 @@ void hakt_pool_audit(struct hakt_pool *pool, struct hak_audit *audit)
 {
 	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs;)
 		i += hak_audit_superslab(&pool->segment, i, audit);
+	hak_audit_roots(&pool->segment, audit);
 }
 
 void hakt_pool_guard_words(struct hakt_pool *pool)

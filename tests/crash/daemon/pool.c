@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/shm/check.h"
+#include "proto/shm/check_roots.h"
 #include "proto/shm/roots.h"
 
 #define TOLD_MOST 5u
@@ -98,6 +98,7 @@ uint64_t hakt_crash_pool_audit(uint64_t *ret_lost)
 
 	for (uint32_t i = 0; i < segment.geometry.n_superslabs;)
 		i += hak_audit_superslab(&segment, i, &audit);
+	hak_audit_roots(&segment, &audit);
 	*ret_lost = audit.lost.blocks;
 	return hak_check_anomalies(&audit.census);
 }

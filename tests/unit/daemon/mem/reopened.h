@@ -10,7 +10,7 @@
 
 #include "daemon/mem/backing.h"
 #include "daemon/mem/pool.h"
-#include "proto/shm/check.h"
+#include "proto/shm/check_roots.h"
 
 #define MIB   UINT64_C(1048576)
 #define OWNER 7u
@@ -83,6 +83,7 @@ static inline void expect_clean(void)
 
 	for (uint32_t i = 0; i < TOTAL;)
 		i += hak_audit_superslab(&pool->segment, i, &audit);
+	hak_audit_roots(&pool->segment, &audit);
 	assert_int_equal(hak_check_anomalies(&audit.census), 0);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "proto/shm/check_tag.h"
+#include "proto/shm/roots.h"
 #include "tests/support/pool.h"
 
 #define MIB	UINT64_C(1048576)
@@ -87,6 +88,19 @@ static void fill_slab(void)
 	set(SLAB, 10, none(), true);
 }
 
+/* A live root, in that entry, for a block of class 0, or a span, that ROOT has. */
+static void name_block(uint32_t entry, uint32_t slot, unsigned block)
+{
+	struct hak_root *roots = (void *)((char *)pool.registry + HAK_REGISTRY_ROOTS_AT);
+	uint64_t offset = ((uint64_t)slot << HAK_SLOT_LG) + block * SMALL;
+
+	hak_store_relaxed(&roots[entry].ref, hak_ref_make(offset, hak_slab_epoch(*word_of(slot)),
+							  hak_tag_inc(*tag_of(slot, block)) - 1));
+	hak_store_relaxed(&roots[entry].place, hak_root_place(entry, 0, 1));
+	hak_store_relaxed(&roots[entry].head, 1);
+	hak_store_relaxed(&roots[entry].word, hak_root_pack(HAK_ROOT_LIVE, 1));
+}
+
 /* As the scan of a dead owner leaves it. */
 static void make_orphan(uint32_t slot, uint32_t n, bool huge)
 {
@@ -130,6 +144,8 @@ static int make_healthy_pool(void **state)
 	assert_true(hak_slab_set_tagged(word_of(RUN), LEAVING));
 	set(RUN, 0, owned(ROOT), false);
 	make_orphan(RUN, 3, true);
+	name_block(0, SLAB, 4);
+	name_block(1, RUN, 0);
 	assert_true(hakt_pool_cut(&pool, SCANNED, LEAVING, 0));
 	assert_true(hak_slab_set_tagged(word_of(SCANNED), LEAVING));
 	set(SCANNED, 0, freed(), false);

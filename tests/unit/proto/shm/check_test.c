@@ -319,14 +319,15 @@ static void test_anomalies_are_summed_and_have_texts(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < HAK_ANOMALY_COUNT; i++) {
-		census.anomalies[i] = UINT64_C(1) << 4 * i;
+		census.anomalies[i] = UINT64_C(1) << 2 * i;
 		assert_non_null(hak_anomaly_texts[i]);
 		assert_true(strlen(hak_anomaly_texts[i]) > 0);
 		assert_true(strlen(hak_anomaly_names[i]) > 0);
 		for (unsigned k = 0; k < i; k++)
 			assert_string_not_equal(hak_anomaly_texts[i], hak_anomaly_texts[k]);
 	}
-	assert_true(hak_check_anomalies(&census) == UINT64_C(0x1111111111111111));
+	assert_true(hak_check_anomalies(&census) ==
+		    ((UINT64_C(1) << 2 * HAK_ANOMALY_COUNT) - 1) / 3);
 }
 
 static void test_a_walk_over_random_words_stays_inside(void **state)

@@ -414,6 +414,57 @@ static void test_an_audit_that_is_overtaken_tells_nothing(void **state)
 	overtake_everywhere(sees_an_entry, use_again);
 }
 
+static uint64_t member; /* A's ticket for the block that is looked at */
+
+/* The list goes, and its member is a list's member again, behind a head of its own. */
+static void make_another_list(void)
+{
+	uint64_t list[2] = {0, hak_root_taken(hak_root_taken(member))};
+
+	hakt_withdraw(&hakt_a, "list", &list[0]);
+	hakt_publish(&hakt_a, "other", list, 2);
+}
+
+/* The list goes, its member is published alone, in the entry that was its head's. */
+static void publish_member_alone(void)
+{
+	uint64_t ref;
+
+	hakt_withdraw(&hakt_a, "list", &ref);
+	ref = hak_root_taken(hak_root_taken(member));
+	hakt_publish(&hakt_a, "other", &ref, 1);
+}
+
+static bool sees_an_entry_of_the_member(void)
+{
+	return !hak_roots_is_nameless(&hakt_roots_pool.segment, hak_ref_offset(member),
+				      hakt_tag_of(member));
+}
+
+static void overtake_at_a_member(void (*run)(void))
+{
+	long k = 0;
+
+	do {
+		restart();
+		assert_int_equal(hakt_publish(&hakt_a, "list", hakt_refs, HAKT_N), 0);
+		member = hakt_refs[1];
+		overtake = run;
+		look_in = k++;
+		if (!sees_an_entry_of_the_member())
+			fail_msg("overtaken at load %ld", k - 1);
+	} while (look_in < 0);
+	look_in = -1;
+	assert_true(k > 4);
+}
+
+static void test_an_audit_that_is_overtaken_at_a_member_tells_nothing(void **state)
+{
+	(void)state;
+	overtake_at_a_member(make_another_list);
+	overtake_at_a_member(publish_member_alone);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_publication_that_is_killed_anywhere_is_all_or_nothing, hakt_roots_start,
@@ -430,6 +481,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_lookup_that_is_overtaken_finds_what_was_there,
 					hakt_roots_start, hakt_roots_stop),
 	cmocka_unit_test_setup_teardown(test_an_audit_that_is_overtaken_tells_nothing,
+					hakt_roots_start, hakt_roots_stop),
+	cmocka_unit_test_setup_teardown(test_an_audit_that_is_overtaken_at_a_member_tells_nothing,
 					hakt_roots_start, hakt_roots_stop),
 	cmocka_unit_test_setup_teardown(test_a_block_that_was_allocated_since_is_not_freed_again,
 					hakt_roots_start, hakt_roots_stop),
