@@ -142,10 +142,13 @@ static int conclude(bool is_whole)
 	const struct hakt_totals *t = &run.totals;
 
 	is_whole &= has_all_groups() && t->points >= t->expected;
+	is_whole &= wants_some || (t->names > 0 && t->nameless > 0);
 	printf("%" PRIu64 " of %" PRIu64 " points, %" PRIu64 " elsewhere than recorded, %" PRIu64
 	       " steps missed\nwalkers checked %" PRIu64 " blocks, took %" PRIu64
-	       " that victims gave, and came too late for %" PRIu64 "\n",
-	       t->points, t->expected, t->diverged, t->missed, t->hops, t->gifts, t->stale);
+	       " that victims gave, and came too late for %" PRIu64 "\nnames of the dead: %" PRIu64
+	       " withdrawn, %" PRIu64 " not there\n",
+	       t->points, t->expected, t->diverged, t->missed, t->hops, t->gifts, t->stale,
+	       t->names, t->nameless);
 	is_over = true;
 	return (is_whole || run.only_trace) && t->leaked + t->anomalies + t->hangs == 0 ? 0 : 1;
 }

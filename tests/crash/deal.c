@@ -9,6 +9,7 @@
 
 #include "client_lib/flush.h"
 #include "client_lib/thread.h"
+#include "tests/crash/names.h"
 #include "tests/support/process.h"
 
 /* Sizes that a victim gets: some of each path of its frees. From 1000 on the slabs have tags. */
@@ -183,6 +184,7 @@ static void settle(struct hakt_stock *w, uint32_t life)
 	accept(w, true);
 	mix_kept(w);
 	take_back_gifts(w);
+	hakt_names_settle(w);
 	if (w->n_limbo + HAKT_PARCELS > HAKT_LIMBO_MAX / 2)
 		hakt_stock_settle(w);
 	lend(w);
@@ -199,6 +201,7 @@ void hakt_deal_attend(struct hakt_stock *w)
 		close_with(w, closing);
 	if (buried != w->buried)
 		settle(w, buried);
+	hakt_names_look(w);
 	w->life = hakt_get(&hakt_world->life);
 	if (w->life != buried)
 		accept(w, false);
@@ -206,6 +209,7 @@ void hakt_deal_attend(struct hakt_stock *w)
 		return; /* there is none, or none for long */
 	lend(w);
 	give(w);
+	hakt_names_publish(w);
 	borrow(w);
 }
 

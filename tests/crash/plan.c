@@ -20,6 +20,11 @@
 /* No script is meant to be so long. If one is, megabytes are copied: others were in the way. */
 #define STEPS_MAX 100000u
 #define TABLE_LG  20u /* distinct instructions, with room */
+/*
+ * A lookup goes through the whole table of names, ten thousand steps that only read. The way to
+ * one is as many stops, so points there are few, however many are asked for.
+ */
+#define LOOKUP_STRIDE 1021u
 
 struct times {
 	uint64_t pc;
@@ -107,9 +112,16 @@ void hakt_plan_deinit(struct hakt_plan *plan)
 bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned transition,
 			unsigned stride, uint32_t offset)
 {
-	return (step + offset) %
-		       (plan->steps[step].group == HAKT_GROUP_NONE ? stride : transition) ==
-	       0;
+	switch (plan->steps[step].group) {
+	case HAKT_GROUP_NONE:
+		break;
+	case HAKT_GROUP_LOOKUP:
+		stride = LOOKUP_STRIDE;
+		break;
+	default:
+		stride = transition;
+	}
+	return (step + offset) % stride == 0;
 }
 
 static int compare(const void *a, const void *b)

@@ -36,7 +36,7 @@ enum hakt_stop hakt_plan_record(struct hakt_plan *plan, const struct hakt_scenar
 				struct hakt_tracee *t);
 void hakt_plan_deinit(struct hakt_plan *plan);
 
-/* Every `transition`-th step of transition code and every `stride`-th of the rest. */
+/* Every `transition`-th step of transition code but lookups, every `stride`-th of the rest. */
 bool hakt_plan_is_point(const struct hakt_plan *plan, uint32_t step, unsigned transition,
 			unsigned stride, uint32_t offset);
 

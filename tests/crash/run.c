@@ -155,6 +155,7 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool m
 		return false;
 	if (!hakt_watch_wait_buried(&run->watch, t->pid, may_come))
 		return hang(run, "the daemon does not reclaim");
+	run->totals.anomalies += hakt_watch_names(&run->watch);
 	hakt_set(&hakt_world->buried, run->life);
 	return wait_walkers(run, offsetof(struct hakt_walker_state, settled), run->life,
 			    "a walker does not take back what it had lent");
@@ -362,6 +363,8 @@ bool hakt_run_scenario(struct hakt_run *run, const struct hakt_scenario *scenari
 	run->totals.hops = SUM(n_hops);
 	run->totals.gifts = SUM(n_gifts);
 	run->totals.stale = SUM(n_stale);
+	run->totals.names = SUM(n_names);
+	run->totals.nameless = SUM(n_nameless);
 	show(run, &before, scenario, &plan, (double)(hakt_now_ms() - start_ms) / 1e3);
 	hakt_plan_deinit(&plan);
 	return goes_on;

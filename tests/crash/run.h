@@ -21,6 +21,8 @@ struct hakt_totals {
 	uint64_t hops;	   /* blocks that walkers received and checked */
 	uint64_t gifts;	   /* blocks that victims gave and walkers took */
 	uint64_t stale;	   /* takes by walkers that came too late */
+	uint64_t names;	   /* that the dead left, withdrawn by walkers */
+	uint64_t nameless; /* lists that had none: their blocks went with the dead */
 	uint64_t by_group[16];
 };
 

@@ -66,4 +66,21 @@ void hakt_to_tagged_span(struct hakt_victim *v);
 void hakt_do_tagged_span(struct hakt_victim *v);
 void hakt_to_inherit(struct hakt_victim *v);
 
+/* script_root.c: names */
+void hakt_to_publish(struct hakt_victim *v);
+void hakt_to_publish_list(struct hakt_victim *v);
+void hakt_do_publish(struct hakt_victim *v);
+void hakt_to_publish_void(struct hakt_victim *v);
+void hakt_do_publish_void(struct hakt_victim *v);
+void hakt_to_publish_given(struct hakt_victim *v);
+void hakt_do_publish_given(struct hakt_victim *v);
+void hakt_to_lookup(struct hakt_victim *v);
+void hakt_do_lookup(struct hakt_victim *v);
+void hakt_to_withdraw(struct hakt_victim *v);
+void hakt_do_withdraw(struct hakt_victim *v);
+void hakt_to_withdraw_other(struct hakt_victim *v);
+void hakt_do_withdraw_other(struct hakt_victim *v);
+void hakt_to_double_root(struct hakt_victim *v);
+void hakt_do_double_root(struct hakt_victim *v);
+
 #endif

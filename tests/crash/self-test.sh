@@ -11,8 +11,8 @@ mutations() {
 	cat <<'EOF'
 # The scan leaves out the first SuperSlab of the dead: free, with slab words of before.
 own-one-less@daemon/reclaim/collect.c@unused@/^static void scan_own/,/^}/s/^\tstruct hakd_pool \*pool.*/&\n\tif (run == job->runs)\n\t\treturn;/
-# The last one is never taken from the dead: it stays granted to them, with its blocks.
-take-one-less@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/\t\tif (n == 0)/\t\tif (n == 0 || (i > 0 \&\& job->n_runs + 1 == n_runs))/
+# All but the first are never taken from the dead: they stay granted to them, with their blocks.
+take-one-only@daemon/reclaim/collect.c@huge@/^static void take_all/,/^}/s/\t\tif (n > 0)/\t\tif (n > 0 \&\& job->n_runs != 1)/
 # What the dead held in slabs of others stays theirs.
 no-scan-of-others@daemon/reclaim/collect.c@take@/^static void end_own/,/^}/s/hakd_scan_for(job, end_scans)/end_scans(job)/
 # A free that the dead had begun is not finished.
@@ -25,9 +25,19 @@ no-orphans@proto/shm/scan.c@give@/^bool hak_scan_own/,/^}/s/if (n > 0)/if (n > 1
 slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/
 # A client that dies while the daemon works for it is forgotten.
 death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
+# What has a name goes with the slab that it is in.
+root-with-the-dead@proto/shm/tag.c@publish@/^bool hak_tag_scan_own/,/^}/s/is_owners(t, owner))$/is_owners(t, owner) || hak_tag_is_held(t, HAK_HOLDER_ROOT))/
 # A ticket can be taken twice.
 take-without-inc@proto/shm/tag.c@hand-on@/^bool hak_tag_take/,/^}/s/inc + 1)/inc)/
 EOF
+}
+
+# wanted [NAME]...: the rows of those, or all.
+wanted() {
+	mutations | grep -v '^#' | while IFS= read -r row; do
+		[ $# -eq 0 ] || [[ " $* " == *" ${row%%@*} "* ]] || continue
+		printf '%s\n' "$row"
+	done
 }
 
 copy=$(mktemp -d)
@@ -60,14 +70,12 @@ judge() { # NAME OK WHAT
 }
 
 # What is found below is not found without a mutation.
-for scenario in $(mutations | grep -v '^#' | cut -d@ -f3 | sort -u); do
+for scenario in $(wanted "$@" | cut -d@ -f3 | sort -u); do
 	output=$(run "$scenario") code=$?
 	[ $code -ne 77 ] || { echo "$output"; exit 77; }
 	judge "$scenario as it is" $((code == 0)) "$(tail -n 1 <<<"$output")"
 done
 while IFS=@ read -r name file scenario change; do
-	[[ $name != \#* ]] || continue
-	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 	sed -i "$change" "$copy/$file"
 	if cmp -s "$file" "$copy/$file"; then
 		judge "$name" 0 "the sources have changed: nothing to change"
@@ -83,6 +91,6 @@ while IFS=@ read -r name file scenario change; do
 			"$last; $(grep -m 1 '^crash: ' <<<"$output")"
 	fi
 	cp "$file" "$copy/$file"
-done < <(mutations)
+done < <(wanted "$@")
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

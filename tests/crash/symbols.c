@@ -20,6 +20,7 @@
 #include "tests/crash/victim.h"
 
 const struct hakt_group hakt_groups[] = {
+	[HAKT_GROUP_LOOKUP] = {"lookup", "hak_roots_lookup find_name read_head"},
 	{"claim", "claim_blocks push_blocks fill_magazine alloc_class alloc_any hak_slab_is_empty "
 		  "find_empty hak_tag_clear"},
 	{"cut", "hak_slab_cut hak_slab_cut_span commit_head write_bodies name_bodies "
@@ -43,6 +44,7 @@ const struct hakt_group hakt_groups[] = {
 	{"resize", "hak_slab_resize_span hakc_heap_resize_span hakc_run_resize grow shrink "
 		   "resize_run resize_span resize_in_place hakc_resize hakc_heap_make_way "
 		   "hakc_run_make_way"},
+	{"root", "hakmem_root_* hakc_root_*"},
 	{"thread", "end_thread put_idle hakc_thread_detach_process hakc_session_detach"},
 	{"session", "hakc_session_* take_late take_reply ask call call_refill call_giveback "
 		    "read_grant map_lease unmap_lease enter_segment"},

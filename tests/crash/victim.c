@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <unistd.h>
 
+#include "tests/crash/names.h"
 #include "tests/support/process.h"
 
 static struct hakt_victim victim;
@@ -91,6 +92,8 @@ void hakt_companion_run(void)
 	for (unsigned i = 0; i < HAKT_WALKERS; i++)
 		hakt_take_gift(i, i + 2);
 	HAKT_EXPECT(hakmem_ref(hakmem_malloc(900)));
+	hakt_name_add(HAKT_NAME_OF_COMPANION, hakmem_malloc(900), 900);
+	hakt_name_publish(HAKT_NAME_OF_COMPANION);
 	/* One that is about to be freed, and waits to be flushed. */
 	hakmem_free(hakt_take_gift(0, 1));
 	hakt_set(&hakt_world->accompanied, hakt_get(&hakt_world->life));
@@ -98,7 +101,7 @@ void hakt_companion_run(void)
 		pause();
 }
 
-static void wait_for(const hak_u32 *word, uint32_t one, uint32_t other)
+void hakt_wait_for(const hak_u32 *word, uint32_t one, uint32_t other)
 {
 	int64_t end_ms = 0;
 
@@ -117,7 +120,7 @@ void *hakt_take_loan(struct hakt_victim *v, unsigned walker, unsigned at)
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].to_victim[at];
 	void *block;
 
-	wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
+	hakt_wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
 	hakt_set(&parcel->state, HAKT_HELD);
 	block = hakmem_ptr(parcel->thing.name);
 	HAKT_EXPECT(block);
@@ -148,7 +151,7 @@ void hakt_lend(unsigned walker, unsigned at, void *block, size_t size, uint32_t 
 {
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].from_victim[at];
 
-	wait_for(&parcel->state, HAKT_EMPTY, HAKT_FREED);
+	hakt_wait_for(&parcel->state, HAKT_EMPTY, HAKT_FREED);
 	parcel->thing = hakt_thing_make(block, size, (uintptr_t)block + at);
 	parcel->wish = wish;
 	hakt_set(&parcel->state, HAKT_GIVEN);
@@ -159,7 +162,7 @@ void *hakt_take_gift(unsigned walker, unsigned at)
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].gifts_to[at];
 	void *block = NULL;
 
-	wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
+	hakt_wait_for(&parcel->state, HAKT_GIVEN, HAKT_GIVEN);
 	hakt_set(&parcel->state, HAKT_HELD);
 	HAKT_EXPECT(hakmem_take(parcel->thing.ref, &block) == 0);
 	HAKT_EXPECT(hakt_thing_is_whole(block, &parcel->thing));
@@ -170,7 +173,7 @@ void hakt_give(unsigned walker, unsigned at, void *block, size_t size, uint32_t 
 {
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].gifts_from[at];
 
-	wait_for(&parcel->state, HAKT_EMPTY, HAKT_EMPTY);
+	hakt_wait_for(&parcel->state, HAKT_EMPTY, HAKT_EMPTY);
 	parcel->thing = hakt_thing_make(block, size, (uintptr_t)block + at);
 	parcel->wish = wish;
 	HAKT_EXPECT(hakt_thing_give(&parcel->thing));
@@ -179,14 +182,14 @@ void hakt_give(unsigned walker, unsigned at, void *block, size_t size, uint32_t 
 
 void hakt_wait_accepted(unsigned walker, unsigned at)
 {
-	wait_for(&hakt_world->walkers[walker].gifts_from[at].state, HAKT_EMPTY, HAKT_EMPTY);
+	hakt_wait_for(&hakt_world->walkers[walker].gifts_from[at].state, HAKT_EMPTY, HAKT_EMPTY);
 }
 
 void hakt_wait_back(unsigned walker, unsigned at)
 {
 	struct hakt_parcel *parcel = &hakt_world->walkers[walker].from_victim[at];
 
-	wait_for(&parcel->state, HAKT_RETURNED, HAKT_FREED);
+	hakt_wait_for(&parcel->state, HAKT_RETURNED, HAKT_FREED);
 	if (hakt_get(&parcel->state) == HAKT_RETURNED)
 		HAKT_EXPECT(hakt_thing_is_whole(hakmem_ptr(parcel->thing.name), &parcel->thing));
 }

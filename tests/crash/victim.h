@@ -46,13 +46,19 @@ extern const unsigned hakt_n_scenarios;
 /* In the child: runs a scenario and never returns. */
 void hakt_victim_run(const struct hakt_scenario *scenario) __attribute__((noreturn));
 
-/* In a child: a client that holds its own blocks and gifts of both walkers, says so, and waits. */
+/*
+ * In a child: a client that holds its own blocks and gifts of both walkers, and has published one
+ * block, says so, and waits.
+ */
 void hakt_companion_run(void) __attribute__((noreturn));
 
 /* The instruction that marks the end; to be told from breakpoints by its address. */
 extern const char hakt_mark_end[];
 
 /* For scripts: */
+
+/* Waits until a word is the one or the other. */
+void hakt_wait_for(const hak_u32 *word, uint32_t one, uint32_t other);
 
 /* A block with what its parcel says in it, lent by a walker; waits for it. */
 void *hakt_take_loan(struct hakt_victim *v, unsigned walker, unsigned at);

@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/shm/check_roots.h"
+#include "proto/shm/check.h"
+#include "proto/shm/roots.h"
 #include "tests/crash/world.h"
 
 #define ROUND_TRIPS 4u	/* by then the daemon has heard what was sent before the first */
@@ -179,10 +180,50 @@ static void ask_daemon(struct hakt_watch *watch, struct hakt_verdict *verdict)
 	hakc_query_check_deinit(&check);
 }
 
+static void tell_name(uint32_t entry, uint64_t ref, const char *what)
+{
+	if (n_told++ < TOLD_MAX)
+		fprintf(stderr, "crash: root %" PRIu32 ", ref %016" PRIx64 ": %s\n", entry, ref,
+			what);
+}
+
+uint64_t hakt_watch_names(struct hakt_watch *watch)
+{
+	uint64_t n = 0, ref;
+
+	for (uint32_t i = 0; i < HAK_ROOT_COUNT; i++) {
+		enum hak_root_flaw flaw = hak_roots_examine(&watch->segment, i, &ref);
+
+		if (flaw == HAK_ROOT_FLAW_NONE)
+			continue;
+		tell_name(i, ref,
+			  flaw == HAK_ROOT_FLAW_BLOCK ? "its block is not the pool's"
+						      : "a state that can't be");
+		n++;
+	}
+	return n;
+}
+
+/* The walkers have withdrawn what there was. */
+static uint64_t count_names(const struct hak_segment *segment)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < HAK_ROOT_COUNT; i++) {
+		if (hak_root_state(hak_root_load(&segment->roots[i].word)) == HAK_ROOT_FREE)
+			continue;
+		tell_name(i, hak_root_load(&segment->roots[i].ref), "it stays behind");
+		n++;
+	}
+	return n;
+}
+
 struct hakt_verdict hakt_watch_audit(struct hakt_watch *watch)
 {
 	static uint32_t generations[HAK_HOLDER_COUNT];
-	struct audit audit = {.walk = {.generations = generations, .report = report}};
+	struct hak_share shares[HAK_HOLDER_COUNT] = {0};
+	struct audit audit = {
+		.walk = {.generations = generations, .report = report, .shares = shares}};
 	const struct hak_segment *segment = &watch->segment;
 	struct hakt_verdict verdict = {0};
 
@@ -191,9 +232,11 @@ struct hakt_verdict hakt_watch_audit(struct hakt_watch *watch)
 		generations[i] = hak_holder_generation(hak_load_relaxed(&segment->holders[i].word));
 	for (uint32_t i = 0; i < segment->geometry.n_superslabs;)
 		i += hak_audit_superslab(segment, i, &audit.walk);
-	hak_audit_roots(segment, &audit.walk);
-	verdict.anomalies = hak_check_anomalies(&audit.walk.census);
-	verdict.leaked = audit.walk.lost.blocks;
+	verdict.anomalies = hak_check_anomalies(&audit.walk.census) + count_names(segment);
+	if (shares[HAK_HOLDER_ROOT].blocks > 0 && n_told++ < TOLD_MAX)
+		fprintf(stderr, "crash: %" PRIu64 " blocks are the pool's, and have no name\n",
+			shares[HAK_HOLDER_ROOT].blocks);
+	verdict.leaked = audit.walk.lost.blocks + shares[HAK_HOLDER_ROOT].blocks;
 	if (audit.n_doubtful > 0)
 		ask_daemon(watch, &verdict);
 	return verdict;

@@ -38,7 +38,16 @@ void hakt_watch_deinit(struct hakt_watch *watch);
  */
 bool hakt_watch_wait_buried(struct hakt_watch *watch, pid_t pid, bool may_come);
 
-/* Audits the pool while others work in it; the first findings are told on stderr. */
+/*
+ * Looks at the names, and their blocks: what the scans have left of them. How many are not as they
+ * are to be; the first ones are told on stderr.
+ */
+uint64_t hakt_watch_names(struct hakt_watch *watch);
+
+/*
+ * Audits the pool while others work in it; the first findings are told on stderr. Nobody may have
+ * published anything: a name, or a block of ROOT's, is one that stays behind.
+ */
 struct hakt_verdict hakt_watch_audit(struct hakt_watch *watch);
 
 #endif

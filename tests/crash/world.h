@@ -24,6 +24,21 @@
  * ticket, and either that succeeds, and the block is whole, or the victim had taken it, and it is
  * gone. A victim's gift that was not taken is gone with the victim; one that was, is the walker's.
  *
+ * A name is one of a few that are known to all, for a block or a list of them (hakmem_root_publish).
+ *
+ * | state       | who moves it there     | the name                                          |
+ * |-------------|------------------------|---------------------------------------------------|
+ * | NONE        | the walker             | not there                                         |
+ * | WANTED      | the victim             | not there; the walker is to publish blocks of its |
+ * | PUBLISHING  | who publishes          | there or not; whoever finds it finds it whole     |
+ * | PUBLISHED   | who publishes          | there, whoever dies                               |
+ * | REFUSED     | the victim             | not there: it is about to publish void tickets    |
+ * | WITHDRAWING | who withdraws          | there or not                                      |
+ * | WITHDRAWN   | the victim             | not there                                         |
+ *
+ * Published by the victim, a companion, or a walker; when they are dead, the walker whose name it
+ * is withdraws and frees what is there. What isn't is void: it went with the dead.
+ *
  * | word     | written by | says                                                             |
  * |----------|------------|------------------------------------------------------------------|
  * | life     | tracer     | number of the victim that is alive                               |
@@ -48,6 +63,7 @@
 #define HAKT_PARCELS 8u /* between a walker and the victim, in each direction */
 #define HAKT_GIFTS   4u
 #define HAKT_RING    64u
+#define HAKT_NAMED   4u /* blocks under a name at most */
 /* What the receiver of a victim's parcel is to do with it; 0: as it likes. */
 #define HAKT_FREE_AT_ONCE   1u
 #define HAKT_MAY_BE_REVOKED 2u /* to take it, and not to wonder that it can't */
@@ -75,6 +91,31 @@ struct hakt_parcel {
 	hak_u32 state;
 	uint32_t wish;
 	struct hakt_thing thing;
+};
+
+enum hakt_name_state {
+	HAKT_NAME_NONE = 0,
+	HAKT_NAME_WANTED,
+	HAKT_NAME_PUBLISHING,
+	HAKT_NAME_PUBLISHED,
+	HAKT_NAME_REFUSED,
+	HAKT_NAME_WITHDRAWING,
+	HAKT_NAME_WITHDRAWN,
+};
+
+/* Whose they are to publish; the walker of a name is its number modulo HAKT_WALKERS. */
+enum hakt_name_number {
+	HAKT_NAME_OF_VICTIM = 0,
+	HAKT_NAME_OF_COMPANION,
+	HAKT_NAME_OF_WALKER,
+	HAKT_NAMES,
+};
+
+struct hakt_name {
+	hak_u32 state;
+	uint32_t n;
+	hakmem_ref_t withdrawn; /* what the withdrawal gave; from WITHDRAWN on */
+	struct hakt_thing things[HAKT_NAMED];
 };
 
 /* From one walker to the other. */
@@ -105,9 +146,11 @@ struct hakt_walker_state {
 	hak_u64 n_limbo; /* blocks that victims died over, maybe before and maybe after the free */
 	hak_u64 n_live;	 /* after TRIM: blocks that its process has */
 	hak_u64 n_superslabs;
-	hak_u64 n_refused;			      /* frees that the library refused */
-	hak_u64 n_stale;			      /* takes that came too late */
-	hak_u64 n_gifts;			      /* gifts of victims that it took */
+	hak_u64 n_refused;  /* frees that the library refused */
+	hak_u64 n_stale;    /* takes that came too late */
+	hak_u64 n_gifts;    /* gifts of victims that it took */
+	hak_u64 n_names;    /* names that the dead left, withdrawn */
+	hak_u64 n_nameless; /* that were not there: their blocks went with the dead */
 	struct hakt_parcel to_victim[HAKT_PARCELS];   /* lent by the walker */
 	struct hakt_parcel from_victim[HAKT_PARCELS]; /* lent by the victim */
 	struct hakt_parcel gifts_to[HAKT_GIFTS];      /* given by the walker */
@@ -123,6 +166,7 @@ struct hakt_world {
 	hak_u32 tid;	     /* of the victim's thread that is traced */
 	struct hakt_walker_state walkers[HAKT_WALKERS];
 	struct hakt_ring rings[HAKT_WALKERS]; /* by who receives */
+	struct hakt_name names[HAKT_NAMES];
 };
 
 extern struct hakt_world *hakt_world;
