@@ -88,7 +88,7 @@ if [ $quick -eq 0 ]; then
 	stage "models, memory orders" bash tests/model/orders.sh
 	stage "kill points" bash tests/crash/run.sh && tail -n 1 "$logs/log"
 	stage "kill points, self-test" bash tests/crash/self-test.sh
-	stage "soak" bash tests/stress/soak.sh 3
+	stage "soak" bash tests/stress/soak.sh 5
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan
