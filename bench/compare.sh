@@ -41,6 +41,7 @@ sh6|sh6|1200|20|lower|private
 shm-pair64|two-process|@ alone-pair|@ alone-pair|lower|alone any node floor
 shm-working-set|two-process|@ alone-working-set|@ alone-working-set|lower|alone any
 2p-msg64|two-process|@ msg64|@ msg64|higher|two any node floor
+2p-give64|two-process|@ give64|@ give64|higher|two
 2p-latency|two-process|@ latency|@ latency|lower|two any node floor
 2p-pair|two-process|@ pair|@ pair|higher|two any node floor
 2p-working-set|two-process|@ working-set|@ working-set|lower|two any'

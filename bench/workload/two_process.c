@@ -4,7 +4,8 @@
  * and forks one or two children, which become clients of their own, work at the
  * same time and stay until both have finished, since a sender's blocks may be
  * in use until then. The parent reports. What is reported:
- *   msg64        M messages/s, child 0 to child 1
+ *   msg64        M messages/s, child 0 to child 1, which are lent: by address, or a peer's offset
+ *   give64       the same, given: by refs, which the receiver takes (ours only)
  *   latency      ns, the median of all messages
  *   pair         M pairs/s, the sum of both
  *   working-set  ns a pair, the mean of both
@@ -33,6 +34,9 @@ static const struct work {
 	bool starts_itself; /* calls bench_page_start_together after its own preparation */
 } works[] = {
 	{"msg64", "M-messages/s", bench_work_messages, 2, false},
+#ifdef BENCH_SHARED
+	{"give64", "M-messages/s", bench_work_give, 2, false},
+#endif
 	{"latency", "ns", bench_work_latency, 2, false},
 	{"pair", "M-pairs/s", bench_work_pairs, 2, false},
 	{"working-set", "ns", bench_work_set, 2, true},
@@ -68,6 +72,10 @@ static int run_child(struct bench_page *page, int i, const struct bench_options 
 		errno = -r;
 		bench_fail("entering the pool");
 	}
+#if defined(BENCH_SHARED)
+	if (hakmem_is_at_base() != 1)
+		bench_fail("mapping the pool at its own address");
+#endif
 	bench_pin((unsigned)i);
 	if (!work->starts_itself)
 		bench_page_start_together(page);
@@ -112,7 +120,7 @@ static void report(struct bench_page *page)
 	if (work->run == bench_work_latency) {
 		qsort(page->latencies, page->n_latencies, sizeof(page->latencies[0]), compare);
 		bench_report(work->name, page->latencies[page->n_latencies / 2], work->unit);
-	} else if (work->run == bench_work_messages) {
+	} else if (strcmp(work->unit, "M-messages/s") == 0) {
 		bench_report(work->name, n[1] / s[1] / 1e6, work->unit);
 	} else if (work->n_children == 1) {
 		bench_report(work->name, s[0] * 1e9 / n[0], work->unit);

@@ -7,9 +7,10 @@
 #include "bench/support/bench.h"
 #include "bench/support/ring.h"
 
+/* How a block is named to the other process while it is lent: ours by its address, see run_child. */
 #if defined(BENCH_SHARED)
-#define bench_ref(block) hakmem_ref(block)
-#define bench_ptr(ref)	 hakmem_ptr(ref)
+#define bench_ref(block) ((uint64_t)(uintptr_t)(block))
+#define bench_ptr(ref)	 ((void *)(uintptr_t)(ref))
 #else
 #define bench_ref(block) bench_peer_ref(block)
 #define bench_ptr(ref)	 bench_peer_ptr(ref)
@@ -33,6 +34,9 @@ void bench_page_start_together(struct bench_page *page);
 
 /* The work of child `i` of two, or of the only one. Results go to the page. */
 void bench_work_messages(struct bench_page *page, int i, const struct bench_options *options);
+#ifdef BENCH_SHARED
+void bench_work_give(struct bench_page *page, int i, const struct bench_options *options);
+#endif
 void bench_work_latency(struct bench_page *page, int i, const struct bench_options *options);
 void bench_work_pairs(struct bench_page *page, int i, const struct bench_options *options);
 void bench_work_set(struct bench_page *page, int i, const struct bench_options *options);

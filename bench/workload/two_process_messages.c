@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages from child 0 to child 1: 64 bytes, allocated and written by one,
- * sent as a ref by a ring of 1024, read, checked and freed by the other.
+ * sent by a ring of 1024, read, checked and freed by the other.
  *
- * messages: as many as pass.
+ * messages: as many as pass, lent: who sends must live.
+ * give: the same by tickets, which the receiver takes: from then on they are its.
  * latency: one at a time, and a pause in between, so that none waits for
  * another: from before the allocation until the contents have been read. Two
  * readings of the clock are part of it.
@@ -16,9 +17,34 @@
 #define PAUSE 200 /* turns of the waiting loop */
 #define END   0	  /* no ref of any subject */
 
+#ifdef BENCH_SHARED
+static bool is_given;
+#endif
+
+/* What the ring carries, less 1. */
+static uint64_t name_of(struct bench_message *message)
+{
+#ifdef BENCH_SHARED
+	if (is_given)
+		return hakmem_ref(message);
+#endif
+	return bench_ref(message);
+}
+
+static struct bench_message *find(uint64_t name)
+{
+#ifdef BENCH_SHARED
+	void *taken;
+
+	if (is_given)
+		return hakmem_take(name, &taken) == 0 ? taken : NULL;
+#endif
+	return bench_ptr(name);
+}
+
 static void send(struct bench_page *page, uint64_t first)
 {
-	bench_ring_send(&page->ring, bench_ref(bench_message_new(first)) + 1);
+	bench_ring_send(&page->ring, name_of(bench_message_new(first)) + 1);
 }
 
 /* false: that was the last. */
@@ -29,7 +55,7 @@ static bool receive(struct bench_page *page, uint64_t *ret_first, uint64_t *ret_
 
 	if (word == END)
 		return false;
-	message = bench_ptr(word - 1);
+	message = find(word - 1);
 	if (!message)
 		bench_fail("finding a message");
 	*ret_first = bench_message_read(message);
@@ -59,6 +85,14 @@ void bench_work_messages(struct bench_page *page, int i, const struct bench_opti
 	page->n[i] = n;
 	page->seconds[i] = bench_now() - start;
 }
+
+#ifdef BENCH_SHARED
+void bench_work_give(struct bench_page *page, int i, const struct bench_options *options)
+{
+	is_given = true;
+	bench_work_messages(page, i, options);
+}
+#endif
 
 void bench_work_latency(struct bench_page *page, int i, const struct bench_options *options)
 {
