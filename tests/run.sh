@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds and runs all tests. --quick: the release build only, no sanitizers, real programs, models.
+# Builds and runs all tests. --quick: the release build only; no sanitizers, real programs, models,
+# kill points, soak.
 # Ends with "N passed, N failed, N skipped" over stages and test programs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -84,11 +85,11 @@ stage "build release, gcc" build release && programs release
 if [ $quick -eq 0 ]; then
 	real_programs build/release
 	stage "models" bash tests/model/run.sh
-	stage "daemon killed at its writes" bash tests/crash/run-daemon.sh && tail -n 1 "$logs/log"
 	stage "models, memory orders" bash tests/model/orders.sh
 	stage "kill points" bash tests/crash/run.sh && tail -n 1 "$logs/log"
+	stage "kill points of the daemon" bash tests/crash/run-daemon.sh && tail -n 1 "$logs/log"
 	stage "kill points, self-test" bash tests/crash/self-test.sh
-	stage "soak" bash tests/stress/soak.sh 5
+	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan
