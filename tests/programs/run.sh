@@ -14,8 +14,9 @@ export LC_ALL=C
 unset LD_PRELOAD
 passed=0 failed=0 skipped=0
 
-# with COMMAND...: runs it with the library preloaded.
-with() { env LD_PRELOAD="$library" "$@"; }
+# with COMMAND...: runs it with the library preloaded. Python's tests want SIGINT, which a shell in the
+# background ignores and hands on.
+with() { env --default-signal LD_PRELOAD="$library" "$@"; }
 
 # uses PID: the library is in that process.
 uses() { grep -qF "$library" "/proc/$1/maps"; }
