@@ -14,45 +14,16 @@
 #include "tests/support/keeper.h"
 #include "tests/support/words.h"
 
-static const char *const options[] = {"--limit", "256M",	"--capacity", "1G", "--keep",
-				      "1",	 "--log-level", "error",      NULL};
-
-static struct hakt_keeper keeper;
-
-static int start(void **state)
-{
-	(void)state;
-	keeper = (struct hakt_keeper){0};
-	hakt_keeper_init(&keeper, options);
-	hakt_keeper_start(&keeper);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakt_keeper_deinit(&keeper);
-	return 0;
-}
-
-static void expect_clean(void)
-{
-	int exit_code;
-
-	json_decref(hakt_ctl_judge(keeper.daemon.socket, "check", &exit_code));
-	assert_int_equal(exit_code, 0);
-}
-
 static struct hakt_status status(void)
 {
-	return hakt_daemon_status(&keeper.daemon);
+	return hakt_daemon_status(&hakt_keeper.daemon);
 }
 
 static ino_t inode(const char *name)
 {
 	struct stat st;
 
-	assert_int_equal(fstat(hakt_keeper_find(&keeper, name), &st), 0);
+	assert_int_equal(fstat(hakt_keeper_find(&hakt_keeper, name), &st), 0);
 	return st.st_ino;
 }
 
@@ -64,15 +35,15 @@ static void test_half_a_pool_is_dropped_for_a_new_one(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		ino_t before;
 
-		hakt_keeper_kill(&keeper);
+		hakt_keeper_kill(&hakt_keeper);
 		before = inode(names[i]);
-		hakt_keeper_remove(&keeper, names[1 - i]);
-		hakt_keeper_start(&keeper);
-		hakt_keeper_take(&keeper);
-		assert_int_equal(hakt_keeper_count(&keeper, "registry"), 1);
-		assert_int_equal(hakt_keeper_count(&keeper, "heap"), 1);
+		hakt_keeper_remove(&hakt_keeper, names[1 - i]);
+		hakt_keeper_start(&hakt_keeper);
+		hakt_keeper_take(&hakt_keeper);
+		assert_int_equal(hakt_keeper_count(&hakt_keeper, "registry"), 1);
+		assert_int_equal(hakt_keeper_count(&hakt_keeper, "heap"), 1);
 		assert_true(inode(names[i]) != before);
-		expect_clean();
+		hakt_keeper_expect_clean(&hakt_keeper);
 	}
 }
 
@@ -81,8 +52,8 @@ static int run_to_end(void (*enter)(void *context))
 {
 	int exit_status;
 
-	hakt_keeper_fork(&keeper, enter, NULL);
-	assert_int_equal(waitpid(keeper.daemon.pid, &exit_status, 0), keeper.daemon.pid);
+	hakt_keeper_fork(&hakt_keeper, enter, NULL);
+	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
 	assert_true(WIFEXITED(exit_status));
 	return WEXITSTATUS(exit_status);
 }
@@ -94,14 +65,14 @@ static void test_a_pool_of_another_version_is_refused_and_left_alone(void **stat
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	hakt_keeper_kill(&keeper);
-	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 	words.header->layout_version++;
 	assert_int_equal(run_to_end(NULL), 2);
-	assert_int_equal(access(keeper.daemon.socket, F_OK), -1);
+	assert_int_equal(access(hakt_keeper.daemon.socket, F_OK), -1);
 	words.header->layout_version--;
 	hakt_words_deinit(&words);
-	hakt_keeper_start(&keeper);
+	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(status().clients, 1);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
@@ -110,13 +81,14 @@ static void test_a_pool_of_another_version_is_refused_and_left_alone(void **stat
 static void test_a_name_that_comes_twice_is_refused(void **state)
 {
 	(void)state;
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_put(&keeper, "heap", dup(hakt_keeper_find(&keeper, "heap")));
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_put(&hakt_keeper, "heap", dup(hakt_keeper_find(&hakt_keeper, "heap")));
 	assert_int_equal(run_to_end(NULL), 2);
-	close(keeper.kept[--keeper.n_kept].fd);
-	hakt_keeper_put(&keeper, "pipe", open("/dev/null", O_RDWR | O_CLOEXEC)); /* is ignored */
-	hakt_keeper_start(&keeper);
-	expect_clean();
+	close(hakt_keeper.kept[--hakt_keeper.n_kept].fd);
+	hakt_keeper_put(&hakt_keeper, "pipe",
+			open("/dev/null", O_RDWR | O_CLOEXEC)); /* is ignored */
+	hakt_keeper_start(&hakt_keeper);
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 static void name_another(void *context)
@@ -128,33 +100,34 @@ static void name_another(void *context)
 static void test_descriptors_for_another_process_are_left_alone(void **state)
 {
 	(void)state;
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_put(&keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
-	hakt_keeper_fork(&keeper, name_another, NULL);
-	hakt_daemon_wait_listening(&keeper.daemon);
-	hakt_keeper_take(&keeper);
-	assert_int_equal(hakt_keeper_count(&keeper, "registry"), 2); /* it made a new one */
-	expect_clean();
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_put(&hakt_keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
+	hakt_keeper_fork(&hakt_keeper, name_another, NULL);
+	hakt_daemon_wait_listening(&hakt_keeper.daemon);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "registry"), 2); /* it made a new one */
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 static void test_the_pool_stays_as_large_as_it_was_made(void **state)
 {
 	(void)state;
-	hakt_keeper_kill(&keeper);
-	keeper.options = HAKT_LIST("--limit", "128M", "--capacity", "2G", "--log-level", "error");
-	hakt_keeper_start(&keeper);
-	assert_int_equal(hakt_ctl_pool(keeper.daemon.socket, "capacity_bytes"), 1 << 30);
-	assert_int_equal(hakt_ctl_pool(keeper.daemon.socket, "limit_bytes"), 128 << 20);
-	expect_clean();
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper.options = HAKT_LIST("--limit", "128M", "--capacity", "2G", "--log-level",
+					"error");
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(hakt_ctl_pool(hakt_keeper.daemon.socket, "capacity_bytes"), 1 << 30);
+	assert_int_equal(hakt_ctl_pool(hakt_keeper.daemon.socket, "limit_bytes"), 128 << 20);
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 static int start_with_socket(void **state)
 {
 	(void)state;
-	keeper = (struct hakt_keeper){.is_abstract = true};
-	hakt_keeper_init(&keeper, options);
-	hakt_keeper_listen(&keeper);
-	hakt_keeper_start(&keeper);
+	hakt_keeper = (struct hakt_keeper){.is_abstract = true};
+	hakt_keeper_init(&hakt_keeper, hakt_keeper_options);
+	hakt_keeper_listen(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
 	return 0;
 }
 
@@ -166,16 +139,16 @@ static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(vo
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	hakt_keeper_kill(&keeper);
-	assert_int_equal(hakc_conn_init(&conn, keeper.daemon.socket, 60000), 0);
-	hakt_keeper_fork(&keeper, NULL, NULL);
+	hakt_keeper_kill(&hakt_keeper);
+	assert_int_equal(hakc_conn_init(&conn, hakt_keeper.daemon.socket, 60000), 0);
+	hakt_keeper_fork(&hakt_keeper, NULL, NULL);
 	assert_int_equal(
 		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL), 0);
 	hak__reply__free_unpacked(reply, NULL);
 	hakc_conn_deinit(&conn);
 	assert_int_equal(status().clients, 1);
 	hakt_holding_expect_intact(&client);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_kill(&client);
 }
 
@@ -186,29 +159,32 @@ static void test_a_clean_stop_leaves_the_pool_and_the_keepers_socket(void **stat
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	assert_int_equal(kill(keeper.daemon.pid, SIGTERM), 0);
-	assert_int_equal(waitpid(keeper.daemon.pid, &exit_status, 0), keeper.daemon.pid);
+	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGTERM), 0);
+	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
 	assert_int_equal(exit_status, 0);
-	assert_int_equal(access(keeper.daemon.socket, F_OK), 0);
-	hakt_keeper_start(&keeper);
+	assert_int_equal(access(hakt_keeper.daemon.socket, F_OK), 0);
+	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(status().clients, 1);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_half_a_pool_is_dropped_for_a_new_one, start, stop),
+	cmocka_unit_test_setup_teardown(test_half_a_pool_is_dropped_for_a_new_one,
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_pool_of_another_version_is_refused_and_left_alone,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_a_name_that_comes_twice_is_refused, start, stop),
-	cmocka_unit_test_setup_teardown(test_descriptors_for_another_process_are_left_alone, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_the_pool_stays_as_large_as_it_was_made, start, stop),
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_name_that_comes_twice_is_refused, hakt_keeper_setup,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_descriptors_for_another_process_are_left_alone,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_the_pool_stays_as_large_as_it_was_made,
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(
 		test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon,
-		start_with_socket, stop),
+		start_with_socket, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_clean_stop_leaves_the_pool_and_the_keepers_socket,
-					start_with_socket, stop),
+					start_with_socket, hakt_keeper_teardown),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

@@ -16,42 +16,14 @@
 #include "tests/support/keeper.h"
 #include "tests/support/words.h"
 
-static const char *const options[] = {"--limit", "256M",	"--capacity", "1G", "--keep",
-				      "1",	 "--log-level", "error",      NULL};
-
 enum { SMALL = 100, N_HUGE = 3 /* SuperSlabs of a huge block */ };
 
-static struct hakt_keeper keeper;
 static struct hakt_process maker, taker;
-
-static int start(void **state)
-{
-	(void)state;
-	keeper = (struct hakt_keeper){0};
-	hakt_keeper_init(&keeper, options);
-	hakt_keeper_start(&keeper);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakt_keeper_deinit(&keeper);
-	return 0;
-}
 
 static void restart(void)
 {
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_start(&keeper);
-}
-
-static void expect_clean(void)
-{
-	int exit_code;
-
-	json_decref(hakt_ctl_judge(keeper.daemon.socket, "check", &exit_code));
-	assert_int_equal(exit_code, 0);
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
 }
 
 /* Waits until so much is granted, orphans included, so many are orphans, and so many wait. */
@@ -61,7 +33,7 @@ static void wait_for(unsigned long long granted, unsigned long long orphans,
 	struct hakt_status status;
 
 	for (unsigned i = 0; i < 1000; i++) {
-		status = hakt_daemon_status(&keeper.daemon);
+		status = hakt_daemon_status(&hakt_keeper.daemon);
 		if (status.granted_superslabs == granted && status.orphan_superslabs == orphans &&
 		    status.waiting_superslabs == waiting)
 			return;
@@ -136,24 +108,24 @@ static void test_survivors_go_with_their_last_block(void **state)
 	for (unsigned round = 0; round < 2; round++) {
 		start_both();
 		if (round == 0)
-			hakt_keeper_kill(&keeper);
+			hakt_keeper_kill(&hakt_keeper);
 		hakt_holding_kill(&maker);
 		if (round == 0)
-			hakt_keeper_start(&keeper);
+			hakt_keeper_start(&hakt_keeper);
 		wait_for(1 + N_HUGE, 1 + N_HUGE, 0);
 		restart();
 		wait_for(1 + N_HUGE, 1 + N_HUGE, 0);
-		hakt_daemon_wait_clients(&keeper.daemon, 1);
-		expect_clean();
+		hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
+		hakt_keeper_expect_clean(&hakt_keeper);
 		hakt_process_tell(&taker);
 		hakt_process_wait_output(&taker, 1, "freed one");
 		wait_for(1, 1, 0);
-		hakt_keeper_kill(&keeper);
+		hakt_keeper_kill(&hakt_keeper);
 		hakt_process_tell(&taker);
 		hakt_process_wait_output(&taker, 1, "freed all"); /* nobody looks */
-		hakt_keeper_start(&keeper);
+		hakt_keeper_start(&hakt_keeper);
 		wait_for(0, 0, 0);
-		expect_clean();
+		hakt_keeper_expect_clean(&hakt_keeper);
 		hakt_process_tell(&taker);
 		hakt_process_wait_done(&taker);
 		hakt_process_end(&taker);
@@ -164,12 +136,12 @@ static void test_what_the_taker_held_goes_with_it_when_both_die(void **state)
 {
 	(void)state;
 	start_both();
-	hakt_keeper_kill(&keeper);
+	hakt_keeper_kill(&hakt_keeper);
 	hakt_holding_kill(&maker);
 	hakt_holding_kill(&taker);
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_empty(&keeper.daemon);
-	expect_clean();
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 static int allocate(const void *context)
@@ -198,7 +170,7 @@ static void test_an_orphan_of_the_daemon_before_is_inherited(void **state)
 	restart();
 	hakt_process_fork(&heir, allocate, NULL);
 	hakt_process_wait_output(&heir, 1, "has one");
-	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "inherited_superslabs"), 1);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "inherited_superslabs"), 1);
 	wait_for(1 + N_HUGE, N_HUGE, 0);
 	restart(); /* and the heir's of the next */
 	hakt_process_tell(&taker);
@@ -206,27 +178,27 @@ static void test_an_orphan_of_the_daemon_before_is_inherited(void **state)
 	hakt_process_tell(&taker);
 	hakt_process_wait_output(&taker, 1, "freed all");
 	wait_for(1, 0, 0);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_process_tell(&heir);
 	hakt_process_wait_done(&heir);
 	hakt_process_end(&heir);
 	hakt_process_tell(&taker);
 	hakt_process_wait_done(&taker);
 	hakt_process_end(&taker);
-	hakt_daemon_wait_empty(&keeper.daemon);
-	expect_clean();
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 /* Adds one to the counter of crossings of a client's first thread, as if that began or ended one. */
 static void count_crossing(const struct hakt_process *client)
 {
-	int heap_fd = hakt_keeper_find(&keeper, "heap");
+	int heap_fd = hakt_keeper_find(&hakt_keeper, "heap");
 	struct hakt_words words;
 	struct hak_geometry g;
 	uint64_t count;
 	off_t at;
 
-	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
+	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 	assert_int_equal(hak_registry_validate(words.header, words.bytes, &g), 0);
 	at = (off_t)(g.areas_at + hakt_words_holder(&words, client->pid) * HAK_CLIENT_AREA_BYTES +
 		     offsetof(struct hak_client_area, crossings));
@@ -242,22 +214,24 @@ static void test_who_has_no_connection_may_be_in_a_crossing(void **state)
 	/* The daemon dies before the collection, or while that waits for a grace. */
 	for (unsigned round = 0; round < 2; round++) {
 		start_both();
-		hakt_keeper_take(&keeper);
+		hakt_keeper_take(&hakt_keeper);
 		if (round == 0)
-			hakt_keeper_kill(&keeper);
+			hakt_keeper_kill(&hakt_keeper);
 		count_crossing(&taker);
 		hakt_holding_kill(&maker);
 		if (round == 0)
-			hakt_keeper_start(&keeper);
+			hakt_keeper_start(&hakt_keeper);
 		wait_for(1 + N_HUGE, 1 + N_HUGE, 0);
 		hakt_process_tell(&taker);
 		hakt_process_wait_output(&taker, 1, "freed one");
 		wait_for(1, 1, N_HUGE);
 		restart();
 		wait_for(1, 1, N_HUGE);
-		hakt_daemon_wait_looks(&keeper.daemon); /* at the taker's lease: it has had time */
-		assert_int_equal(hakt_daemon_status(&keeper.daemon).waiting_superslabs, N_HUGE);
-		expect_clean();
+		hakt_daemon_wait_looks(
+			&hakt_keeper.daemon); /* at the taker's lease: it has had time */
+		assert_int_equal(hakt_daemon_status(&hakt_keeper.daemon).waiting_superslabs,
+				 N_HUGE);
+		hakt_keeper_expect_clean(&hakt_keeper);
 		count_crossing(&taker);
 		wait_for(1, 1, 0);
 		hakt_process_tell(&taker);
@@ -265,18 +239,19 @@ static void test_who_has_no_connection_may_be_in_a_crossing(void **state)
 		hakt_process_tell(&taker);
 		hakt_process_wait_done(&taker);
 		hakt_process_end(&taker);
-		hakt_daemon_wait_empty(&keeper.daemon);
+		hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	}
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_survivors_go_with_their_last_block, start, stop),
-	cmocka_unit_test_setup_teardown(test_what_the_taker_held_goes_with_it_when_both_die, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_an_orphan_of_the_daemon_before_is_inherited, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_who_has_no_connection_may_be_in_a_crossing, start,
-					stop),
+	cmocka_unit_test_setup_teardown(test_survivors_go_with_their_last_block, hakt_keeper_setup,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_what_the_taker_held_goes_with_it_when_both_die,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_an_orphan_of_the_daemon_before_is_inherited,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_who_has_no_connection_may_be_in_a_crossing,
+					hakt_keeper_setup, hakt_keeper_teardown),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

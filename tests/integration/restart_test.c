@@ -18,38 +18,9 @@
 #include "tests/support/random.h"
 #include "tests/support/words.h"
 
-static const char *const options[] = {"--limit", "256M",	"--capacity", "1G", "--keep",
-				      "1",	 "--log-level", "error",      NULL};
-
-static struct hakt_keeper keeper;
-
-static int start(void **state)
-{
-	(void)state;
-	keeper = (struct hakt_keeper){0};
-	hakt_keeper_init(&keeper, options);
-	hakt_keeper_start(&keeper);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakt_keeper_deinit(&keeper);
-	return 0;
-}
-
-static void expect_clean(void)
-{
-	int exit_code;
-
-	json_decref(hakt_ctl_judge(keeper.daemon.socket, "check", &exit_code));
-	assert_int_equal(exit_code, 0);
-}
-
 static struct hakt_status status(void)
 {
-	return hakt_daemon_status(&keeper.daemon);
+	return hakt_daemon_status(&hakt_keeper.daemon);
 }
 
 static void test_blocks_of_living_clients_are_what_they_were(void **state)
@@ -62,23 +33,23 @@ static void test_blocks_of_living_clients_are_what_they_were(void **state)
 	hakt_holding_start(&clients[1], "b");
 	granted = status().granted_superslabs;
 	for (unsigned i = 0; i < 3; i++) {
-		hakt_keeper_kill(&keeper);
-		hakt_keeper_start(&keeper);
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_start(&hakt_keeper);
 		assert_int_equal(status().clients, 2);
 		assert_int_equal(status().granted_superslabs, granted);
-		expect_clean();
+		hakt_keeper_expect_clean(&hakt_keeper);
 	}
 	hakt_holding_expect_intact(&clients[0]);
 	hakt_holding_expect_intact(&clients[1]);
-	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 0);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 0);
 	hakt_holding_kill(&clients[0]);
-	hakt_daemon_wait_clients(&keeper.daemon, 1);
-	expect_clean();
+	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_kill(&clients[1]);
-	hakt_daemon_wait_empty(&keeper.daemon);
-	hakt_daemon_wait_reserve(&keeper.daemon, 2);
-	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 2);
-	expect_clean();
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	hakt_daemon_wait_reserve(&hakt_keeper.daemon, 2);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 2);
+	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
 static void test_a_client_that_dies_without_a_daemon_is_collected(void **state)
@@ -88,16 +59,16 @@ static void test_a_client_that_dies_without_a_daemon_is_collected(void **state)
 	(void)state;
 	hakt_holding_start(&dies, "a");
 	hakt_holding_start(&lives, "b");
-	hakt_keeper_kill(&keeper);
+	hakt_keeper_kill(&hakt_keeper);
 	hakt_holding_kill(&dies);
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_clients(&keeper.daemon, 1);
-	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 1);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 1);
 	assert_int_equal(status().granted_superslabs, 3);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_expect_intact(&lives);
-	hakt_keeper_take(&keeper);
-	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 1);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 1);
 	hakt_holding_kill(&lives);
 }
 
@@ -124,11 +95,11 @@ static void test_new_clients_attach_beside_those_of_before(void **state)
 	(void)state;
 	hakt_holding_start(&old, "a");
 	assert_int_equal(sscanf(hakt_process_output(&old, 1), "ref %llu", &ref), 1);
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_start(&keeper);
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
 	hakt_process_run_child(read_and_allocate, &ref);
-	hakt_daemon_wait_clients(&keeper.daemon, 1);
-	expect_clean();
+	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_expect_intact(&old);
 	hakt_holding_kill(&old);
 }
@@ -143,8 +114,8 @@ static void test_a_collection_that_was_under_way_is_finished(void **state)
 		hak_u64 *word;
 
 		hakt_holding_start(&client, "a");
-		hakt_keeper_kill(&keeper);
-		hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 		word = &words.holders[hakt_words_holder(&words, client.pid)].word;
 		assert_int_equal(hak_load_relaxed(word),
 				 hak_holder_pack(HAK_HOLDER_ATTACHED, round)); /* the same slot */
@@ -153,10 +124,10 @@ static void test_a_collection_that_was_under_way_is_finished(void **state)
 		if (round == 2)
 			hak_superslab_begin_collect(
 				&words.superslabs[hakt_words_granted(&words, 2, 0)]);
-		hakt_keeper_start(&keeper);
-		hakt_daemon_wait_empty(&keeper.daemon);
+		hakt_keeper_start(&hakt_keeper);
+		hakt_daemon_wait_empty(&hakt_keeper.daemon);
 		assert_int_equal(hak_load_relaxed(word), hak_holder_pack(HAK_HOLDER_FREE, round));
-		expect_clean();
+		hakt_keeper_expect_clean(&hakt_keeper);
 		hakt_words_deinit(&words);
 	}
 }
@@ -187,21 +158,21 @@ static void test_what_a_living_client_was_giving_back_is_free(void **state)
 	(void)state;
 	hakt_process_fork(&client, give_one_back, NULL);
 	hakt_process_wait_output(&client, 1, "has both");
-	hakt_keeper_kill(&keeper);
+	hakt_keeper_kill(&hakt_keeper);
 	hakt_process_tell(&client);
 	hakt_process_wait_output(&client, 1, "freed");
-	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
+	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 	holder = hakt_words_holder(&words, client.pid);
 	first = hakt_words_granted(&words, holder, 0);
 	hak_superslab_begin_collect(
 		&words.superslabs[hakt_words_granted(&words, holder, first + 1)]);
 	hakt_words_deinit(&words);
-	hakt_keeper_start(&keeper);
+	hakt_keeper_start(&hakt_keeper);
 	for (unsigned i = 0; i < 1000 && status().granted_superslabs > 3; i++)
 		usleep(10000);
 	assert_int_equal(status().granted_superslabs, 3);
 	assert_int_equal(status().clients, 1);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_process_tell(&client);
 	hakt_process_wait_done(&client);
 	hakt_process_end(&client);
@@ -230,7 +201,7 @@ static void leave(struct hakt_process *client, const char *how)
 	*client = (struct hakt_process){0};
 	hakt_process_fork(client, leave_without_a_daemon, how);
 	hakt_process_wait_output(client, 1, "attached");
-	hakt_keeper_kill(&keeper);
+	hakt_keeper_kill(&hakt_keeper);
 	hakt_process_tell(client);
 	if (strcmp(how, "detach") == 0)
 		hakt_process_wait_output(client, 1, "detached");
@@ -242,10 +213,10 @@ static void test_an_exec_without_a_daemon_is_noticed_by_the_lease(void **state)
 
 	(void)state;
 	leave(&client, "exec");
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_empty(&keeper.daemon);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_process_check_running(&client);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_kill(&client);
 }
 
@@ -255,11 +226,11 @@ static void test_a_detach_without_a_daemon_is_noticed_by_the_lease(void **state)
 
 	(void)state;
 	leave(&client, "detach");
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_empty(&keeper.daemon);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_process_check_running(&client);
-	hakt_keeper_take(&keeper);
-	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 0);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 0);
 	hakt_holding_kill(&client);
 }
 
@@ -270,19 +241,19 @@ static void test_without_its_lease_a_client_stays_until_it_dies(void **state)
 
 	(void)state;
 	leave(&client, "detach");
-	for (unsigned i = 0; i < keeper.n_kept; i++)
-		if (strncmp(keeper.kept[i].name, "lease-", 6) == 0)
-			snprintf(lease, sizeof(lease), "%s", keeper.kept[i].name);
-	hakt_keeper_remove(&keeper, lease);
-	hakt_keeper_start(&keeper);
+	for (unsigned i = 0; i < hakt_keeper.n_kept; i++)
+		if (strncmp(hakt_keeper.kept[i].name, "lease-", 6) == 0)
+			snprintf(lease, sizeof(lease), "%s", hakt_keeper.kept[i].name);
+	hakt_keeper_remove(&hakt_keeper, lease);
+	hakt_keeper_start(&hakt_keeper);
 	hakt_holding_start(&other, "o");
-	hakt_keeper_kill(&keeper);
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_looks(&keeper.daemon); /* at the other's */
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_looks(&hakt_keeper.daemon); /* at the other's */
 	assert_int_equal(status().clients, 2);
-	expect_clean();
+	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_kill(&client);
-	hakt_daemon_wait_clients(&keeper.daemon, 1);
+	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
 	hakt_holding_kill(&other);
 }
 
@@ -293,13 +264,13 @@ static void test_a_pid_that_is_another_processs_now_is_a_death(void **state)
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	hakt_keeper_kill(&keeper);
-	hakt_words_init(&words, hakt_keeper_find(&keeper, "registry"));
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 	words.holders[hakt_words_holder(&words, client.pid)].start_time--;
 	hakt_words_deinit(&words);
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_empty(&keeper.daemon);
-	assert_int_equal(hakt_daemon_counter(&keeper.daemon, "deaths"), 1);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 1);
 	hakt_holding_kill(&client);
 }
 
@@ -310,24 +281,24 @@ static void test_a_lease_of_the_slots_client_before_proves_nothing(void **state)
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	hakt_keeper_take(&keeper);
-	stale = dup(hakt_keeper_find(&keeper, "lease-2-1"));
+	hakt_keeper_take(&hakt_keeper);
+	stale = dup(hakt_keeper_find(&hakt_keeper, "lease-2-1"));
 	hakt_holding_kill(&client);
-	hakt_daemon_wait_empty(&keeper.daemon);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_holding_start(&client, "b");
-	hakt_keeper_kill(&keeper);
-	assert_int_equal(hakt_keeper_count(&keeper, "lease-"), 1);
-	fresh = dup(hakt_keeper_find(&keeper, "lease-2-2"));
-	hakt_keeper_remove(&keeper, "lease-2-2");
-	hakt_keeper_put(&keeper, "lease-2-1",
+	hakt_keeper_kill(&hakt_keeper);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 1);
+	fresh = dup(hakt_keeper_find(&hakt_keeper, "lease-2-2"));
+	hakt_keeper_remove(&hakt_keeper, "lease-2-2");
+	hakt_keeper_put(&hakt_keeper, "lease-2-1",
 			stale); /* the first in the list; its removal got lost */
-	hakt_keeper_put(&keeper, "lease-2-2", fresh);
-	hakt_keeper_start(&keeper);
-	hakt_daemon_wait_looks(&keeper.daemon);
+	hakt_keeper_put(&hakt_keeper, "lease-2-2", fresh);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_daemon_wait_looks(&hakt_keeper.daemon);
 	assert_int_equal(status().clients, 1);
-	hakt_keeper_take(&keeper);
-	assert_int_equal(hakt_keeper_find(&keeper, "lease-2-1"), -1);
-	assert_true(hakt_keeper_find(&keeper, "lease-2-2") >= 0);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "lease-2-1"), -1);
+	assert_true(hakt_keeper_find(&hakt_keeper, "lease-2-2") >= 0);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
 }
@@ -377,41 +348,41 @@ static void test_a_daemon_killed_at_work_leaves_a_clean_pool(void **state)
 		usleep((useconds_t)(hakt_random(&seed) % 20000));
 		if (round % 2)
 			kill(workers[0].pid, SIGKILL); /* one is perhaps being collected */
-		hakt_keeper_kill(&keeper);
-		hakt_keeper_start(&keeper);
-		expect_clean();
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_start(&hakt_keeper);
+		hakt_keeper_expect_clean(&hakt_keeper);
 		for (unsigned i = round % 2; i < WORKERS; i++)
 			hakt_process_check_running(&workers[i]);
 		for (unsigned i = 0; i < WORKERS; i++)
 			hakt_holding_kill(&workers[i]);
-		hakt_daemon_wait_empty(&keeper.daemon);
-		expect_clean();
+		hakt_daemon_wait_empty(&hakt_keeper.daemon);
+		hakt_keeper_expect_clean(&hakt_keeper);
 	}
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_blocks_of_living_clients_are_what_they_were, start,
-					stop),
+	cmocka_unit_test_setup_teardown(test_blocks_of_living_clients_are_what_they_were,
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_client_that_dies_without_a_daemon_is_collected,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_new_clients_attach_beside_those_of_before, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_a_collection_that_was_under_way_is_finished, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_what_a_living_client_was_giving_back_is_free, start,
-					stop),
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_new_clients_attach_beside_those_of_before,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_collection_that_was_under_way_is_finished,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_what_a_living_client_was_giving_back_is_free,
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_an_exec_without_a_daemon_is_noticed_by_the_lease,
-					start, stop),
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_detach_without_a_daemon_is_noticed_by_the_lease,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_without_its_lease_a_client_stays_until_it_dies, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_a_pid_that_is_another_processs_now_is_a_death, start,
-					stop),
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_without_its_lease_a_client_stays_until_it_dies,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_pid_that_is_another_processs_now_is_a_death,
+					hakt_keeper_setup, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_lease_of_the_slots_client_before_proves_nothing,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_a_daemon_killed_at_work_leaves_a_clean_pool, start,
-					stop),
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_daemon_killed_at_work_leaves_a_clean_pool,
+					hakt_keeper_setup, hakt_keeper_teardown),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

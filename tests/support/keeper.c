@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/support/ctl.h"
 #include "tests/support/run.h"
 
 #define FIRST_FD 3
@@ -194,4 +195,32 @@ void hakt_keeper_deinit(struct hakt_keeper *keeper)
 	for (unsigned i = 0; i < keeper->n_kept; i++)
 		close(keeper->kept[i].fd);
 	close(keeper->notify_fd);
+}
+
+void hakt_keeper_expect_clean(const struct hakt_keeper *keeper)
+{
+	int exit_code;
+
+	json_decref(hakt_ctl_judge(keeper->daemon.socket, "check", &exit_code));
+	assert_int_equal(exit_code, 0);
+}
+
+struct hakt_keeper hakt_keeper;
+const char *const hakt_keeper_options[] = {"--limit", "256M",	     "--capacity", "1G", "--keep",
+					   "1",	      "--log-level", "error",	   NULL};
+
+int hakt_keeper_setup(void **state)
+{
+	(void)state;
+	hakt_keeper = (struct hakt_keeper){0};
+	hakt_keeper_init(&hakt_keeper, hakt_keeper_options);
+	hakt_keeper_start(&hakt_keeper);
+	return 0;
+}
+
+int hakt_keeper_teardown(void **state)
+{
+	(void)state;
+	hakt_keeper_deinit(&hakt_keeper);
+	return 0;
 }

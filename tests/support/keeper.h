@@ -65,4 +65,13 @@ void hakt_keeper_listen(struct hakt_keeper *keeper);
 /* Nobody is attached any more: a clean stop. Closes all. */
 void hakt_keeper_deinit(struct hakt_keeper *keeper);
 
+/* hakmemctl check of the daemon finds nothing. */
+void hakt_keeper_expect_clean(const struct hakt_keeper *keeper);
+
+/* Setup and teardown of a case: one with a daemon of 256 MiB that keeps pages for a second. */
+extern struct hakt_keeper hakt_keeper;
+extern const char *const hakt_keeper_options[];
+int hakt_keeper_setup(void **state);
+int hakt_keeper_teardown(void **state);
+
 #endif
