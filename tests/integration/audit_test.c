@@ -17,70 +17,19 @@
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/check.h"
 #include "tests/stress/group.h"
+#include "tests/support/audit.h"
 #include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
-#define CAPACITY (UINT64_C(1) << 30)
-#define LG	 21u
 #define N_AUDITS 60u
 #define WORKERS	 4u
 #define BLOCKS	 1100u /* of a slot each; more than hakmemctl lists anomalies */
 #define LISTED	 1024u
-#define PAGES	 400u  /* of a slot each; anomalies of three pages */
-#define STRANGER 4000u /* a holder slot that is free */
+#define PAGES	 400u /* of a slot each; anomalies of three pages */
 
-static struct hakt_daemon hakd;
 static struct hakt_group group;
-static struct hak_segment segment; /* this process's own mapping, of libhakmem */
-
-static int start(void **state)
-{
-	(void)state;
-	hakt_daemon_start(&hakd,
-			  HAKT_LIST("--limit", "256M", "--capacity", "1G", "--log-level", "warn"));
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakmem_detach();
-	return hakt_daemon_stop_empty(&hakd);
-}
-
-/* check, whose exit code must be that; to be released. */
-static json_t *check(int expected)
-{
-	int exit_code;
-	json_t *json = hakt_ctl_judge(hakd.socket, "check", &exit_code);
-
-	if (exit_code != expected)
-		fail_msg("exit code %d: %s", exit_code, json_dumps(json, 0));
-	assert_int_equal(hakt_json_number(json, "schema_version"), 1);
-	assert_int_equal(hakt_json_number(json, "anomaly_count"),
-			 hakt_json_number(json, "unlisted_anomalies") +
-				 (long long)json_array_size(json_object_get(json, "anomalies")));
-	assert_int_equal(hakt_json_number(json, "anomaly_count") > 0, expected == 6);
-	return json;
-}
-
-static void check_clean(void)
-{
-	json_decref(check(0));
-}
-
-/* The text that ends the output of check, or of leaks, for people. */
-static void expect_line(const char *verb, int exit_code, const char *text)
-{
-	struct hakt_process ctl = {0};
-
-	hakt_process_run(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "--socket", hakd.socket, verb));
-	if (ctl.exit_code != exit_code || !strstr(hakt_process_output(&ctl, 1), text))
-		fail_msg("exit code %d, stdout: %s", ctl.exit_code, hakt_process_output(&ctl, 1));
-	hakt_process_end(&ctl);
-}
 
 static size_t random_size(uint64_t r)
 {
@@ -88,7 +37,7 @@ static size_t random_size(uint64_t r)
 		return 1 + (r >> 8) % 4096;
 	if (r % 100 < 96)
 		return 1 + (r >> 8) % 400000;
-	return (UINT64_C(1) << LG) + (r >> 8) % (6u << 20); /* huge */
+	return (UINT64_C(1) << HAKT_AUDIT_LG) + (r >> 8) % (6u << 20); /* huge */
 }
 
 /* Allocates, frees and resizes until it is killed. */
@@ -147,7 +96,7 @@ static void test_processes_that_allocate_and_free_are_clean(void **state)
 	(void)state;
 	start_workers(workers);
 	for (unsigned i = 0; i < N_AUDITS; i++) {
-		json_t *json = check(0);
+		json_t *json = hakt_audit_check(0);
 
 		n_slabs += hakt_json_number(json, "slabs") + hakt_json_number(json, "spans");
 		json_decref(json);
@@ -155,8 +104,8 @@ static void test_processes_that_allocate_and_free_are_clean(void **state)
 	assert_true(n_slabs >= N_AUDITS * WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++)
 		kill_worker(&workers[i]);
-	hakt_daemon_wait_empty(&hakd);
-	check_clean();
+	hakt_daemon_wait_empty(&hakt_audited);
+	hakt_audit_check_clean();
 }
 
 static void test_a_process_that_is_killed_at_work_is_clean(void **state)
@@ -166,13 +115,13 @@ static void test_a_process_that_is_killed_at_work_is_clean(void **state)
 	(void)state;
 	start_workers(workers);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		check_clean();
+		hakt_audit_check_clean();
 		kill_worker(&workers[i]);
 		for (unsigned k = 0; k < 8; k++) /* while it is being collected, and after */
-			check_clean();
+			hakt_audit_check_clean();
 	}
-	hakt_daemon_wait_empty(&hakd);
-	check_clean();
+	hakt_daemon_wait_empty(&hakt_audited);
+	hakt_audit_check_clean();
 }
 
 static void test_processes_that_exchange_blocks_and_die_are_clean(void **state)
@@ -184,21 +133,21 @@ static void test_processes_that_exchange_blocks_and_die_are_clean(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		hakt_group_start(&group, i, hakt_random(&seed), 0, i >= 2);
 	for (unsigned round = 0; round < 10; round++) {
-		check_clean();
+		hakt_audit_check_clean();
 		hakt_group_kill(&group, 2);
-		check_clean();
+		hakt_audit_check_clean();
 		hakt_group_start(&group, 2, hakt_random(&seed), 0, true);
-		check_clean();
+		hakt_audit_check_clean();
 	}
 	hakt_group_kill(&group, 2);
 	hakt_group_kill(&group, 3);
 	hakt_group_tell_all(&group, 2, HAKT_STOP);
 	hakt_group_tell_all(&group, 2, HAKT_DRAIN);
-	check_clean();
+	hakt_audit_check_clean();
 	hakt_group_exit(&group, 2);
 	hakt_group_deinit(&group);
-	hakt_daemon_wait_empty(&hakd);
-	check_clean();
+	hakt_daemon_wait_empty(&hakt_audited);
+	hakt_audit_check_clean();
 }
 
 #define MAILBOX 64u
@@ -238,7 +187,7 @@ static int pass_on(const void *context)
 
 static void check_no_leak(void)
 {
-	json_t *json = hakt_ctl(hakd.socket, "leaks"); /* exit code 0 */
+	json_t *json = hakt_ctl(hakt_audited.socket, "leaks"); /* exit code 0 */
 
 	assert_int_equal(hakt_json_number(json_object_get(json, "nobody"), "live_blocks"), 0);
 	json_decref(json);
@@ -259,52 +208,19 @@ static void test_processes_that_pass_blocks_on_and_die_are_clean(void **state)
 
 		if (i >= WORKERS)
 			kill_worker(worker);
-		check_clean();
+		hakt_audit_check_clean();
 		check_no_leak();
 		*worker = (struct hakt_process){0};
 		hakt_process_fork(worker, pass_on, &own);
 		hakt_process_wait_output(worker, 1, "at work");
-		check_clean();
+		hakt_audit_check_clean();
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
 		kill_worker(&workers[i]);
 	check_no_leak();
-	hakt_daemon_wait_empty(&hakd);
-	check_clean();
+	hakt_daemon_wait_empty(&hakt_audited);
+	hakt_audit_check_clean();
 	assert_int_equal(munmap(mailbox, MAILBOX * sizeof(*mailbox)), 0);
-}
-
-/* Finds the heap that libhakmem has mapped. */
-static void find_segment(void)
-{
-	json_t *status = hakt_ctl(hakd.socket, "status");
-	json_t *pool = json_array_get(json_object_get(status, "pools"), 0);
-	uintptr_t base = strtoull(hakt_json_string(pool, "base"), NULL, 16);
-	static struct hak_registry no_registry;
-	struct hak_geometry g;
-
-	assert_int_equal(hak_geometry_init(&g, CAPACITY, LG), 0);
-	hak_segment_init(&segment, &g, &no_registry, (void *)(base - g.data_at));
-	json_decref(status);
-}
-
-static uint32_t slot_of(const void *block)
-{
-	uintptr_t offset = (uintptr_t)block - segment.base;
-
-	assert_true(offset < CAPACITY);
-	return (uint32_t)(offset >> HAK_SLOT_LG);
-}
-
-/* Names another owner in the slab word of a block; the word as it was. */
-static uint64_t scribble(uint32_t slot)
-{
-	uint64_t w = hak_load_relaxed(&segment.slab_words[slot]);
-
-	hak_store_relaxed(&segment.slab_words[slot],
-			  (w & ~(UINT64_C(0xfff) << HAK_SLAB_OWNER_SHIFT)) |
-				  (uint64_t)STRANGER << HAK_SLAB_OWNER_SHIFT);
-	return w;
 }
 
 static void test_a_scribbled_slab_word_is_named_and_is_exit_code_6(void **state)
@@ -316,11 +232,11 @@ static void test_a_scribbled_slab_word_is_named_and_is_exit_code_6(void **state)
 
 	(void)state;
 	assert_non_null(block);
-	find_segment();
-	slot = slot_of(block);
-	check_clean();
-	w = scribble(slot);
-	json = check(6);
+	hakt_audit_find_segment();
+	slot = hakt_audit_slot_of(block);
+	hakt_audit_check_clean();
+	w = hakt_audit_scribble(slot);
+	json = hakt_audit_check(6);
 	anomaly = json_array_get(json_object_get(json, "anomalies"), 0);
 	assert_int_equal(hakt_json_number(json, "anomaly_count"), 1);
 	assert_string_equal(hakt_json_string(anomaly, "kind"), "owner");
@@ -332,10 +248,10 @@ static void test_a_scribbled_slab_word_is_named_and_is_exit_code_6(void **state)
 	json_decref(json);
 	snprintf(place, sizeof(place), "owner: SuperSlab %u, slot %u, offset 0x%llx", slot / 32,
 		 slot % 32, (unsigned long long)slot << HAK_SLOT_LG);
-	expect_line("check", 6, place);
-	expect_line("check", 6, " blocks live: 1 anomalies\n");
-	hak_store_relaxed(&segment.slab_words[slot], w);
-	expect_line("check", 0, " blocks live: clean\n");
+	hakt_audit_expect_line("check", 6, place);
+	hakt_audit_expect_line("check", 6, " blocks live: 1 anomalies\n");
+	hak_store_relaxed(&hakt_audit_segment.slab_words[slot], w);
+	hakt_audit_expect_line("check", 0, " blocks live: clean\n");
 	hakmem_free(block);
 }
 
@@ -351,18 +267,19 @@ static void test_more_anomalies_than_are_listed_are_counted(void **state)
 		blocks[i] = hakmem_malloc(HAK_SLOT_BYTES);
 		assert_non_null(blocks[i]);
 	}
-	find_segment();
+	hakt_audit_find_segment();
 	for (unsigned i = 0; i < BLOCKS; i++)
-		words[i] = scribble(slot_of(blocks[i]));
-	json = check(6);
+		words[i] = hakt_audit_scribble(hakt_audit_slot_of(blocks[i]));
+	json = hakt_audit_check(6);
 	assert_int_equal(hakt_json_number(json, "anomaly_count"), BLOCKS);
 	assert_int_equal(hakt_json_number(json, "unlisted_anomalies"), BLOCKS - LISTED);
 	json_decref(json);
 	snprintf(text, sizeof(text), "and %u more\nchecked ", BLOCKS - LISTED);
-	expect_line("check", 6, text);
+	hakt_audit_expect_line("check", 6, text);
 	for (unsigned i = 0; i < BLOCKS; i++)
-		hak_store_relaxed(&segment.slab_words[slot_of(blocks[i])], words[i]);
-	check_clean();
+		hak_store_relaxed(&hakt_audit_segment.slab_words[hakt_audit_slot_of(blocks[i])],
+				  words[i]);
+	hakt_audit_check_clean();
 	for (unsigned i = 0; i < BLOCKS; i++)
 		hakmem_free(blocks[i]);
 }
@@ -370,16 +287,18 @@ static void test_more_anomalies_than_are_listed_are_counted(void **state)
 /* check finds one thing, of that kind, at that block; and leaks so many blocks of nobody. */
 static void expect_block(const char *kind, const char *block, const char *text, long long n_lost)
 {
-	json_t *json = check(6), *anomaly = json_array_get(json_object_get(json, "anomalies"), 0);
+	json_t *json = hakt_audit_check(6),
+	       *anomaly = json_array_get(json_object_get(json, "anomalies"), 0);
 	int exit_code;
 
 	assert_int_equal(hakt_json_number(json, "anomaly_count"), 1);
 	assert_string_equal(hakt_json_string(anomaly, "kind"), kind);
-	assert_int_equal(hakt_json_number(anomaly, "slot"), slot_of(block) % 32);
-	assert_int_equal(hakt_json_number(anomaly, "offset"), (uintptr_t)block - segment.base);
+	assert_int_equal(hakt_json_number(anomaly, "slot"), hakt_audit_slot_of(block) % 32);
+	assert_int_equal(hakt_json_number(anomaly, "offset"),
+			 (uintptr_t)block - hakt_audit_segment.base);
 	assert_non_null(strstr(hakt_json_string(anomaly, "text"), text));
 	json_decref(json);
-	json = hakt_ctl_judge(hakd.socket, "leaks", &exit_code);
+	json = hakt_ctl_judge(hakt_audited.socket, "leaks", &exit_code);
 	assert_int_equal(exit_code, n_lost ? 6 : 0);
 	assert_int_equal(hakt_json_number(json_object_get(json, "nobody"), "live_blocks"), n_lost);
 	json_decref(json);
@@ -395,34 +314,34 @@ static void test_a_scribbled_tag_is_named_and_a_leak_if_it_names_nobody(void **s
 
 	(void)state;
 	assert_true(hakmem_ref(next) != 0); /* its slab has tags now */
-	find_segment();
-	l = hak_segment_locate(&segment, (uintptr_t)block);
-	tag = &hak_segment_tags(&segment, l.slot)[l.index];
+	hakt_audit_find_segment();
+	l = hak_segment_locate(&hakt_audit_segment, (uintptr_t)block);
+	tag = &hak_segment_tags(&hakt_audit_segment, l.slot)[l.index];
 	was = hak_load_relaxed(tag);
-	check_clean();
-	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_OWNED, STRANGER, 1));
+	hakt_audit_check_clean();
+	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_OWNED, HAKT_AUDIT_STRANGER, 1));
 	expect_block("leaked", block, "holder 4000's, which is not there", 1);
-	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_FREEING, STRANGER, 1));
+	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_FREEING, HAKT_AUDIT_STRANGER, 1));
 	expect_block("leaked", block, "holder 4000's, which is not there", 1);
 	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_FREED, 0, 1));
 	expect_block("nobody", block, "nobody's and not free", 1);
-	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_NONE, STRANGER, 1));
+	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_NONE, HAKT_AUDIT_STRANGER, 1));
 	expect_block("tag", block, "which no block can have", 1);
-	hak_slab_free(&hak_segment_bits(&segment, l.slot)[l.index / 64], UINT64_C(1)
-										 << l.index % 64);
-	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_OWNED, STRANGER, 1));
+	hak_slab_free(&hak_segment_bits(&hakt_audit_segment, l.slot)[l.index / 64],
+		      UINT64_C(1) << l.index % 64);
+	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_OWNED, HAKT_AUDIT_STRANGER, 1));
 	expect_block("held", block, "is free, and holder 4000 owns it", 0);
-	hak_and_acquire(&hak_segment_bits(&segment, l.slot)[l.index / 64],
+	hak_and_acquire(&hak_segment_bits(&hakt_audit_segment, l.slot)[l.index / 64],
 			~(UINT64_C(1) << l.index % 64));
 	hak_store_relaxed(tag, hak_tag_pack(HAK_TAG_OWNED, HAK_HOLDER_ROOT, 1));
 	expect_block("nameless", block, "is the roots', and no root names it", 0);
-	json = hakt_ctl(hakd.socket, "leaks");
+	json = hakt_ctl(hakt_audited.socket, "leaks");
 	assert_int_equal(hakt_json_number(json_object_get(json, "root"), "live_blocks"), 1);
 	assert_int_equal(hakt_json_number(json_object_get(json, "root"), "live_bytes"),
 			 hak_classes[hak_slab_class(l.word)].size);
 	json_decref(json);
 	hak_store_relaxed(tag, was);
-	check_clean();
+	hakt_audit_check_clean();
 	hakmem_free(block);
 	hakmem_free(next);
 }
@@ -430,25 +349,27 @@ static void test_a_scribbled_tag_is_named_and_a_leak_if_it_names_nobody(void **s
 /* What the words of a grant under way look like, where the daemon has none under way. */
 static void test_an_owner_in_a_superslab_that_is_free_is_named(void **state)
 {
-	uint32_t slot = (uint32_t)(CAPACITY >> HAK_SLOT_LG) - 3;
+	uint32_t slot = (uint32_t)(HAKT_AUDIT_CAPACITY >> HAK_SLOT_LG) - 3;
 	char *block = hakmem_malloc(100000);
 	json_t *json, *anomaly;
 	unsigned own;
 
 	(void)state;
 	assert_non_null(block);
-	find_segment();
-	own = hak_slab_owner(hak_load_relaxed(&segment.slab_words[slot_of(block)]));
-	hak_store_relaxed(&segment.slab_words[slot], hak_slab_pack(HAK_SLAB_UNUSED, 1, own, 0));
-	json = check(6);
+	hakt_audit_find_segment();
+	own = hak_slab_owner(
+		hak_load_relaxed(&hakt_audit_segment.slab_words[hakt_audit_slot_of(block)]));
+	hak_store_relaxed(&hakt_audit_segment.slab_words[slot],
+			  hak_slab_pack(HAK_SLAB_UNUSED, 1, own, 0));
+	json = hakt_audit_check(6);
 	anomaly = json_array_get(json_object_get(json, "anomalies"), 0);
 	assert_int_equal(hakt_json_number(json, "anomaly_count"), 1);
 	assert_string_equal(hakt_json_string(anomaly, "kind"), "freed");
 	assert_int_equal(hakt_json_number(anomaly, "superslab"), slot / 32);
 	assert_int_equal(hakt_json_number(anomaly, "slot"), slot % 32);
 	json_decref(json);
-	hak_store_relaxed(&segment.slab_words[slot], 0);
-	check_clean();
+	hak_store_relaxed(&hakt_audit_segment.slab_words[slot], 0);
+	hakt_audit_check_clean();
 	hakmem_free(block);
 }
 
@@ -470,7 +391,7 @@ static void test_a_check_gives_no_memory_to_what_was_never_granted(void **state)
 	/* Its reserve is as large as the limit at most; its slab words would be 32 MiB more. */
 	assert_true(after <= before + (16u << 20));
 	hakt_daemon_stop(&large);
-	setenv("HAKMEM_SOCKET", hakd.socket, 1);
+	setenv("HAKMEM_SOCKET", hakt_audited.socket, 1);
 }
 
 /* The daemon's registry, writable: as a daemon with a bug would have it. */
@@ -482,8 +403,8 @@ static struct hak_holder *map_holders(void **ret_registry, uint64_t *ret_bytes)
 	int fd = -1;
 	DIR *dir;
 
-	assert_int_equal(hak_geometry_init(&g, CAPACITY, LG), 0);
-	snprintf(directory, sizeof(directory), "/proc/%d/fd", (int)hakd.pid);
+	assert_int_equal(hak_geometry_init(&g, HAKT_AUDIT_CAPACITY, HAKT_AUDIT_LG), 0);
+	snprintf(directory, sizeof(directory), "/proc/%d/fd", (int)hakt_audited.pid);
 	dir = opendir(directory);
 	assert_non_null(dir);
 	while (fd < 0 && (entry = readdir(dir))) {
@@ -516,31 +437,32 @@ static void test_blocks_whose_holder_is_not_there_are_a_leak(void **state)
 
 	(void)state;
 	assert_non_null(block);
-	find_segment();
+	hakt_audit_find_segment();
 	holders = map_holders(&registry, &bytes);
-	own = hak_slab_owner(hak_load_relaxed(&segment.slab_words[slot_of(block)]));
+	own = hak_slab_owner(
+		hak_load_relaxed(&hakt_audit_segment.slab_words[hakt_audit_slot_of(block)]));
 	word = hak_load_relaxed(&holders[own].word);
 	hak_store_relaxed(&holders[own].word, hak_holder_pack(HAK_HOLDER_FREE, 1));
-	json = hakt_ctl_judge(hakd.socket, "leaks", &exit_code);
+	json = hakt_ctl_judge(hakt_audited.socket, "leaks", &exit_code);
 	nobody = json_object_get(json, "nobody");
 	assert_int_equal(exit_code, 6);
 	assert_true(hakt_json_number(nobody, "live_blocks") >= 1);
 	assert_true(hakt_json_number(nobody, "live_bytes") >= 100000);
 	json_decref(json);
-	json = check(6);
+	json = hakt_audit_check(6);
 	assert_string_equal(
 		hakt_json_string(json_array_get(json_object_get(json, "anomalies"), 0), "kind"),
 		"holder");
 	json_decref(json);
 	hak_store_relaxed(&holders[own].word,
 			  hak_holder_pack(HAK_HOLDER_ATTACHED, hak_holder_generation(word) - 1));
-	json = check(6);
+	json = hakt_audit_check(6);
 	assert_string_equal(
 		hakt_json_string(json_array_get(json_object_get(json, "anomalies"), 0), "kind"),
 		"generation");
 	json_decref(json);
 	hak_store_relaxed(&holders[own].word, word);
-	check_clean();
+	hakt_audit_check_clean();
 	assert_int_equal(munmap(registry, bytes), 0);
 	hakmem_free(block);
 }
@@ -558,4 +480,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_blocks_whose_holder_is_not_there_are_a_leak),
 };
 
-HAKT_MAIN(tests, start, stop)
+HAKT_MAIN(tests, hakt_audit_start, hakt_audit_stop)
