@@ -137,10 +137,11 @@ static bool kill_companion(struct hakt_run *run)
 	       hang(run, "the daemon does not reclaim what the companion had");
 }
 
-/* Everybody lets go, it is killed, and all that was its comes back. */
-static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool may_come)
+/* Everybody lets go, it is killed if it isn't dead, and all that was its comes back. */
+static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool is_dead,
+		 bool may_come)
 {
-	enum hakt_stop stop;
+	enum hakt_stop stop = HAKT_STOP_DEAD;
 
 	hakt_set(&hakt_world->closing, run->life);
 	if (!wait_walkers(run, offsetof(struct hakt_walker_state, closed), run->life,
@@ -148,7 +149,8 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool m
 		return false;
 	if (dives)
 		hakt_tracee_dive(t);
-	stop = hakt_tracee_kill(t);
+	if (!is_dead)
+		stop = hakt_tracee_kill(t);
 	if (stop != HAKT_STOP_DEAD && is_bad(run, t, stop, "kill"))
 		return false;
 	if (!kill_companion(run))
@@ -195,19 +197,22 @@ static bool run_life(struct hakt_run *run, const struct hakt_scenario *scenario,
 	struct hakt_verdict verdict;
 	struct hakt_tracee t;
 	enum hakt_stop stop;
-	bool is_there;
+	bool is_there, is_trapped;
 
 	if (!begin_life(run, scenario))
 		return false;
 	stop = hakt_tracee_start(&t, scenario);
 	if (stop == HAKT_STOP_HERE)
 		stop = hakt_plan_go(plan, step, &t);
-	if (is_bad(run, &t, stop, scenario->name)) {
+	/* A thread that it has started met a breakpoint that was meant for it: so it died there. */
+	is_trapped = stop == HAKT_STOP_DEAD && WIFSIGNALED(t.status) &&
+		     WTERMSIG(t.status) == SIGTRAP;
+	if (!is_trapped && is_bad(run, &t, stop, scenario->name)) {
 		blame(run, scenario, plan, step, "on the way there");
 		return false;
 	}
 	is_there = stop == HAKT_STOP_HERE && t.pc == plan->steps[step].pc;
-	if (!bury(run, &t, dives && is_there, scenario->attaches)) {
+	if (!bury(run, &t, dives && is_there, is_trapped, scenario->attaches)) {
 		blame(run, scenario, plan, step, "was killed there");
 		return false;
 	}
@@ -317,7 +322,7 @@ static bool record(struct hakt_run *run, const struct hakt_scenario *scenario,
 		if (!begin_life(run, scenario))
 			return false;
 		stop = hakt_plan_record(plan, scenario, &t);
-		if (is_bad(run, &t, stop, scenario->name) || !bury(run, &t, false, true))
+		if (is_bad(run, &t, stop, scenario->name) || !bury(run, &t, false, false, true))
 			return false;
 		if (stop == HAKT_STOP_END)
 			return true;
