@@ -238,7 +238,7 @@ void hakd_refill_try(struct hakd_job *job)
 			return;
 		}
 		r = take(job);
-		if (r == -ENOMEM && !job->refill.huge && hakd_orphans_are_unsettled(job->daemon))
+		if (r == -ENOMEM && hakd_orphans_are_unsettled(job->daemon))
 			r = -EAGAIN;
 	}
 	if (r == 0) {

@@ -182,10 +182,11 @@ bool hakd_orphans_are_unsettled(const struct hakd_daemon *daemon)
 
 	for (uint32_t i = 0; i < orphans->n; i++) {
 		const struct hakd_orphan *orphan = &orphans->list[i];
+		uint64_t s = registry_word(daemon, orphan->head);
 
-		if ((orphan->is_new || orphan->is_busy ||
-		     (orphan->has_room && orphan->state != HAKD_ORPHAN_SETTLED)) &&
-		    !hak_superslab_is_huge(registry_word(daemon, orphan->head)))
+		if (orphan->is_busy || is_due(daemon, orphan, hak_superslab_length(s)) ||
+		    (orphan->has_room && orphan->state != HAKD_ORPHAN_SETTLED &&
+		     !hak_superslab_is_huge(s)))
 			return true;
 	}
 	return false;

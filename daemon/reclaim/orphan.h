@@ -53,7 +53,7 @@ void hakd_orphans_add(struct hakd_daemon *daemon, uint32_t head);
 uint32_t hakd_orphans_take(struct hakd_daemon *daemon, uint32_t n, unsigned holder,
 			   uint32_t *superslabs);
 
-/* May one that hakd_orphans_take leaves now be taken soon? */
+/* May one that hakd_orphans_take leaves now be taken soon, or be empty by now and free soon? */
 bool hakd_orphans_are_unsettled(const struct hakd_daemon *daemon);
 
 #endif
