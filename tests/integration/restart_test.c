@@ -237,13 +237,13 @@ static void test_a_detach_without_a_daemon_is_noticed_by_the_lease(void **state)
 static void test_without_its_lease_a_client_stays_until_it_dies(void **state)
 {
 	struct hakt_process client, other;
-	char lease[32] = "";
+	char lease[sizeof(hakt_keeper.kept[0].name)] = "";
 
 	(void)state;
 	leave(&client, "detach");
 	for (unsigned i = 0; i < hakt_keeper.n_kept; i++)
 		if (strncmp(hakt_keeper.kept[i].name, "lease-", 6) == 0)
-			snprintf(lease, sizeof(lease), "%s", hakt_keeper.kept[i].name);
+			memcpy(lease, hakt_keeper.kept[i].name, sizeof(lease));
 	hakt_keeper_remove(&hakt_keeper, lease);
 	hakt_keeper_start(&hakt_keeper);
 	hakt_holding_start(&other, "o");
