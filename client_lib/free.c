@@ -91,16 +91,12 @@ bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot)
 
 	if (!hak_load_relaxed(keeper)) /* if it is kept just now: see keep_span */
 		return false;
-	if (!hak_slab_claim(&t->words[slot], bits, hak_segment_tags(&heap->segment, slot), 1))
+	/* [order:free] Whoever set it after the span was given out had it from who cleared the keeper. */
+	if (!(hak_load_acquire(bits) & 1))
 		return true;
-	/*
-	 * Given out since we looked, and freed by who it was lent to: not twice. Relaxed: the bit, an
-	 * acquire, was set by who got it from who had cleared the keeper.
-	 */
-	if (!hak_load_relaxed(keeper)) {
-		hak_slab_free(bits, 1);
+	if (!hak_load_relaxed(keeper)) /* so: given out since we looked, and freed; not twice */
 		return false;
-	}
+	hak_slab_claim(&t->words[slot], bits, hak_segment_tags(&heap->segment, slot), 1);
 	hakc_free_report_double(t, (void *)hak_segment_address(&heap->segment, slot));
 	return true;
 }

@@ -294,36 +294,6 @@ static void test_a_huge_orphan_has_no_heir_though_it_has_room(void **state)
 }
 
 /* In a child: spans in more SuperSlabs than a job scans, refs of the first and the last. */
-#define MOST ((size_t)200 << 20) /* bytes; there is no room for two of them */
-
-static int make_most(const void *context)
-{
-	(void)context;
-	hakt_mortal_shared->other = hakmem_ref(hakmem_malloc(MOST));
-	hakt_child_say("made");
-	hakt_child_wait();
-	return 0;
-}
-
-static void test_who_needs_the_room_of_a_huge_orphan_waits_for_it(void **state)
-{
-	struct hakt_process x = {0};
-	void *block;
-
-	(void)state;
-	hakt_mortal_start_child(&x, make_most, "made");
-	assert_int_equal(hakmem_take(hakt_mortal_shared->other, &block), 0);
-	hakt_mortal_kill(&x);
-	hakt_daemon_wait_clients(&hakt_mortal_daemon, 1);
-	for (unsigned i = 0; i < 5; i++)
-		pause_1ms(); /* it has been looked at, most times: only the hint tells from now on */
-	assert_null(hakmem_malloc(MOST));
-	hakmem_free(block);
-	block = hakmem_malloc(MOST); /* before the daemon has looked again */
-	assert_non_null(block);
-	hakmem_free(block);
-}
-
 static int make_many(const void *context)
 {
 	enum { N = 140, BYTES = 1000000 }; /* two a SuperSlab */
@@ -568,8 +538,6 @@ static const struct CMUnitTest tests[] = {
 					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_a_huge_orphan_has_no_heir_though_it_has_room, start,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_who_needs_the_room_of_a_huge_orphan_waits_for_it,
-					start, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_a_heap_of_many_superslabs_is_scanned_whole, start,
 					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_many_that_hold_each_others_blocks_die_at_once, start,
