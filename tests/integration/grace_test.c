@@ -16,12 +16,6 @@
 #include "tests/support/mortal.h"
 #include "tests/support/process.h"
 
-static int start(void **state)
-{
-	(void)state;
-	return hakt_mortal_start(HAKT_LIST("--limit", "256M", "--log-level", "warn"));
-}
-
 /* In a child: stays in a crossing until it is told, or killed. */
 static int cross(const void *context)
 {
@@ -203,16 +197,16 @@ static void test_who_needs_an_orphan_waits_for_its_grace(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
-		test_one_stopped_in_a_crossing_delays_reuse_and_nothing_else, start,
+		test_one_stopped_in_a_crossing_delays_reuse_and_nothing_else, hakt_mortal_setup,
 		hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_the_death_of_one_in_a_crossing_ends_the_grace, start,
-					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_the_death_of_one_in_a_crossing_ends_the_grace,
+					hakt_mortal_setup, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_who_needs_memory_that_waits_gets_it_after_the_grace,
 					start_small, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_who_needs_an_orphan_waits_for_its_grace, start_small,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_an_orphan_is_no_heirs_during_its_grace, start,
-					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_an_orphan_is_no_heirs_during_its_grace,
+					hakt_mortal_setup, hakt_mortal_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

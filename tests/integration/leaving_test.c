@@ -10,12 +10,6 @@
 #include "tests/support/mortal.h"
 #include "tests/support/process.h"
 
-static int start(void **state)
-{
-	(void)state;
-	return hakt_mortal_start(HAKT_LIST("--limit", "256M", "--log-level", "warn"));
-}
-
 /* In a child: makes blocks, and leaves the pool, but not the world. */
 static int leave_by_detach(const void *context)
 {
@@ -71,9 +65,9 @@ static void test_what_was_taken_survives_an_exec(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_a_detach, start,
+	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_a_detach, hakt_mortal_setup,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_an_exec, start,
+	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_an_exec, hakt_mortal_setup,
 					hakt_mortal_stop),
 };
 

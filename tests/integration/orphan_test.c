@@ -10,12 +10,6 @@
 #include "tests/support/mortal.h"
 #include "tests/support/process.h"
 
-static int start(void **state)
-{
-	(void)state;
-	return hakt_mortal_start(HAKT_LIST("--limit", "256M", "--log-level", "warn"));
-}
-
 static void pause_ms(unsigned n)
 {
 	const struct timespec pause = {.tv_nsec = n * 1000000L};
@@ -98,9 +92,9 @@ static void test_who_needs_the_room_of_a_huge_orphan_waits_for_it(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_span_that_its_heir_frees_before_it_knows_is_kept,
-					start, hakt_mortal_stop),
+					hakt_mortal_setup, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_who_needs_the_room_of_a_huge_orphan_waits_for_it,
-					start, hakt_mortal_stop),
+					hakt_mortal_setup, hakt_mortal_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

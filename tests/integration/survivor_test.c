@@ -24,12 +24,6 @@
 
 enum { PARTIES = 4, MANY = HAKT_MORTAL_REFS / PARTIES, ROUNDS = 12 };
 
-static int start(void **state)
-{
-	(void)state;
-	return hakt_mortal_start(HAKT_LIST("--limit", "256M", "--log-level", "warn"));
-}
-
 static void pause_1ms(void)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -523,27 +517,28 @@ static void test_a_second_death_during_a_scan_is_scanned_too(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_its_slabs_owner, start,
+	cmocka_unit_test_setup_teardown(test_what_was_taken_survives_its_slabs_owner,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_survivors_tickets_stay_good, hakt_mortal_setup,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_survivors_tickets_stay_good, start, hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_what_the_dead_held_is_free_again, start,
+	cmocka_unit_test_setup_teardown(test_what_the_dead_held_is_free_again, hakt_mortal_setup,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_a_free_that_was_cut_short_is_finished, start,
+	cmocka_unit_test_setup_teardown(test_a_free_that_was_cut_short_is_finished,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_hint_that_died_with_its_process_is_raised,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_an_orphan_is_inherited_and_both_work_on,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_huge_orphan_goes_with_its_holder, hakt_mortal_setup,
 					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_a_hint_that_died_with_its_process_is_raised, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_an_orphan_is_inherited_and_both_work_on, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_a_huge_orphan_goes_with_its_holder, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_a_huge_orphan_has_no_heir_though_it_has_room, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_a_heap_of_many_superslabs_is_scanned_whole, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_many_that_hold_each_others_blocks_die_at_once, start,
-					hakt_mortal_stop),
-	cmocka_unit_test_setup_teardown(test_what_is_granted_again_has_no_old_tags, start,
-					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_huge_orphan_has_no_heir_though_it_has_room,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_heap_of_many_superslabs_is_scanned_whole,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_many_that_hold_each_others_blocks_die_at_once,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_what_is_granted_again_has_no_old_tags,
+					hakt_mortal_setup, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_the_slot_of_the_dead_is_free_after_its_scans,
 					start_held, stop_held),
 	cmocka_unit_test_setup_teardown(test_a_second_death_during_a_scan_is_scanned_too,

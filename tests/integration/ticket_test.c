@@ -8,62 +8,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/ref.h"
 #include "proto/shm/size_class.h"
-#include "tests/support/daemon.h"
+#include "tests/support/mortal.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
-/* Of a class, of a class of several slots, a span that threads keep, one that they don't, a run. */
-static const size_t sizes[] = {16, 64, 1000, 30000, 70000, 1000000, 1500000, 5000000};
-
-enum { N_SIZES = sizeof(sizes) / sizeof(sizes[0]), MANY = 3000 };
-
-static struct hakt_daemon hakd;
-
-/* What two processes tell each other. */
-static struct shared {
-	hakmem_ref_t refs[MANY];
-	void *blocks[MANY];
-} * shared;
-
-static int start(void **state)
-{
-	(void)state;
-	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "256M", "--log-level", "warn"));
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	return shared == MAP_FAILED;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	munmap(shared, sizeof(*shared));
-	hakmem_detach();
-	return hakt_daemon_stop_empty(&hakd);
-}
+enum { MANY = 3000 };
 
 static char *make(size_t size, unsigned seed)
 {
 	char *block = hakmem_malloc(size);
 
 	assert_non_null(block);
-	memset(block, 'a' + (int)(seed % 26), size);
+	hakt_mortal_fill(block, size, seed);
 	return block;
-}
-
-static bool is_as_made(const char *block, size_t size, unsigned seed)
-{
-	for (size_t i = 0; i < size; i++)
-		if (block[i] != 'a' + (char)(seed % 26))
-			return false;
-	return true;
 }
 
 static uint64_t refused(void)
@@ -86,17 +49,17 @@ static void check_nothing_lives(void)
 /* Takes by a ref whose ticket is void: nothing must change. */
 static void check_stale(hakmem_ref_t ref)
 {
-	void *untouched = &hakd;
+	void *untouched = &hakt_mortal_daemon;
 
 	assert_int_equal(hakmem_take(ref, &untouched), -ESTALE);
-	assert_ptr_equal(untouched, &hakd);
+	assert_ptr_equal(untouched, &hakt_mortal_daemon);
 }
 
 static void test_a_ref_is_taken_once(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < N_SIZES; i++) {
-		char *block = make(sizes[i], i);
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
+		char *block = make(hakt_mortal_sizes[i], i);
 		hakmem_ref_t ref = hakmem_ref(block), again;
 		void *taken;
 
@@ -111,7 +74,7 @@ static void test_a_ref_is_taken_once(void **state)
 				 block); /* looking at it is no matter of tickets */
 		assert_int_equal(hakmem_take(again, &taken), 0);
 		check_stale(again);
-		assert_true(is_as_made(block, sizes[i], i));
+		assert_true(hakt_mortal_is_as_made(block, hakt_mortal_sizes[i], i));
 		hakmem_free(block);
 	}
 	assert_int_equal(refused(), 0);
@@ -121,16 +84,16 @@ static void test_a_ref_is_taken_once(void **state)
 static void test_a_free_voids_the_refs(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < N_SIZES; i++) {
-		char *block = make(sizes[i], i);
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
+		char *block = make(hakt_mortal_sizes[i], i);
 		hakmem_ref_t ref = hakmem_ref(block);
 		char *next;
 
 		hakmem_free(block); /* into a cache, from which the next one comes */
 		check_stale(ref);
-		next = make(sizes[i], i + 1);
+		next = make(hakt_mortal_sizes[i], i + 1);
 		check_stale(ref);
-		assert_true(is_as_made(next, sizes[i], i + 1));
+		assert_true(hakt_mortal_is_as_made(next, hakt_mortal_sizes[i], i + 1));
 		hakmem_free(next);
 		hakmem_trim();
 		check_stale(ref);
@@ -141,14 +104,14 @@ static void test_a_free_voids_the_refs(void **state)
 static void test_a_realloc_voids_the_refs(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < N_SIZES; i++) {
-		char *block = make(sizes[i], i);
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
+		char *block = make(hakt_mortal_sizes[i], i);
 		hakmem_ref_t ref = hakmem_ref(block);
-		char *longer = hakmem_realloc(block, sizes[i] * 3);
+		char *longer = hakmem_realloc(block, hakt_mortal_sizes[i] * 3);
 
 		assert_non_null(longer);
 		check_stale(ref);
-		assert_true(is_as_made(longer, sizes[i], i));
+		assert_true(hakt_mortal_is_as_made(longer, hakt_mortal_sizes[i], i));
 		hakmem_free(longer);
 	}
 	assert_int_equal(refused(), 0);
@@ -192,7 +155,7 @@ static void test_a_ref_is_void_when_its_slab_is_cut_anew(void **state)
 		if (refs[i])
 			check_stale(refs[i]);
 	for (unsigned i = 0; i < MANY; i++) {
-		assert_true(is_as_made(blocks[i], 192, i));
+		assert_true(hakt_mortal_is_as_made(blocks[i], 192, i));
 		hakmem_free(blocks[i]);
 	}
 	hakmem_free(stays);
@@ -213,11 +176,11 @@ static void test_what_is_no_ref_is_not_taken(void **state)
 	check_stale(ref ^ UINT64_C(2) << HAK_REF_OFFSET_BITS);
 	check_stale(ref ^ UINT64_C(1) << (HAK_REF_OFFSET_BITS + HAK_REF_EPOCH_BITS));
 	assert_int_equal(hakmem_owner(block + 16, NULL), -EINVAL);
-	assert_int_equal(hakmem_owner(&hakd, NULL), -EINVAL);
+	assert_int_equal(hakmem_owner(&hakt_mortal_daemon, NULL), -EINVAL);
 	assert_int_equal(hakmem_ref(block + 16), 0);
 	assert_int_equal(errno, EINVAL);
 	hakmem_free(block);
-	assert_int_equal(hakmem_owner(&hakd, NULL), -EINVAL);
+	assert_int_equal(hakmem_owner(&hakt_mortal_daemon, NULL), -EINVAL);
 	check_nothing_lives();
 }
 
@@ -229,16 +192,17 @@ static int take_all(const void *context)
 	for (unsigned i = 0; i < *n_refs; i++) {
 		void *block;
 
-		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == 0);
-		HAKT_EXPECT(block == shared->blocks[i]);
+		HAKT_EXPECT(hakmem_take(hakt_mortal_shared->refs[i], &block) == 0);
+		HAKT_EXPECT(block == hakt_mortal_shared->blocks[i]);
 		HAKT_EXPECT(hakmem_owner(block, &pid) == HAKMEM_OWNER_SELF && pid == getpid());
-		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == -ESTALE);
-		HAKT_EXPECT(is_as_made(block, sizes[i % N_SIZES], i));
+		HAKT_EXPECT(hakmem_take(hakt_mortal_shared->refs[i], &block) == -ESTALE);
+		HAKT_EXPECT(
+			hakt_mortal_is_as_made(block, hakt_mortal_sizes[i % HAKT_MORTAL_SIZES], i));
 	}
 	hakt_child_say("taken");
 	hakt_child_wait();
 	for (unsigned i = 0; i < *n_refs; i++)
-		hakmem_free(shared->blocks[i]);
+		hakmem_free(hakt_mortal_shared->blocks[i]);
 	HAKT_EXPECT(hakmem_trim() == 0);
 	hakt_child_say("freed");
 	hakt_child_wait();
@@ -248,27 +212,28 @@ static int take_all(const void *context)
 static void test_a_block_that_was_taken_is_the_takers(void **state)
 {
 	struct hakt_process child = {0};
-	unsigned n = N_SIZES;
+	unsigned n = HAKT_MORTAL_SIZES;
 	int pid;
 
 	(void)state;
 	for (unsigned i = 0; i < n; i++) {
-		shared->blocks[i] = make(sizes[i], i);
-		shared->refs[i] = hakmem_ref(shared->blocks[i]);
+		hakt_mortal_shared->blocks[i] = make(hakt_mortal_sizes[i], i);
+		hakt_mortal_shared->refs[i] = hakmem_ref(hakt_mortal_shared->blocks[i]);
 	}
 	hakt_process_fork(&child, take_all, &n);
 	hakt_process_wait_output(&child, 1, "taken");
 	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(hakmem_owner(shared->blocks[i], &pid), HAKMEM_OWNER_OTHER);
+		assert_int_equal(hakmem_owner(hakt_mortal_shared->blocks[i], &pid),
+				 HAKMEM_OWNER_OTHER);
 		assert_int_equal(pid, child.pid);
-		check_stale(shared->refs[i]);
-		hakmem_free(shared->blocks[i]); /* refused: it isn't ours any more */
+		check_stale(hakt_mortal_shared->refs[i]);
+		hakmem_free(hakt_mortal_shared->blocks[i]); /* refused: it isn't ours any more */
 	}
 	assert_int_equal(refused(), n);
 	hakt_process_tell(&child);
 	hakt_process_wait_output(&child, 1, "freed");
 	for (unsigned i = 0; i < n; i++)
-		assert_int_equal(hakmem_owner(shared->blocks[i], NULL), -EINVAL);
+		assert_int_equal(hakmem_owner(hakt_mortal_shared->blocks[i], NULL), -EINVAL);
 	check_nothing_lives(); /* in our slabs, the child has its own */
 	hakt_process_tell(&child);
 	hakt_process_wait_done(&child);
@@ -279,28 +244,30 @@ static int free_what_is_anothers(const void *context)
 {
 	(void)context;
 	HAKT_EXPECT(hakmem_attach(NULL) == 0);
-	for (unsigned i = 0; i < N_SIZES; i++)
-		hakmem_free(shared->blocks[i]);
-	HAKT_EXPECT(refused() == N_SIZES);
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		hakmem_free(hakt_mortal_shared->blocks[i]);
+	HAKT_EXPECT(refused() == HAKT_MORTAL_SIZES);
 	return 0;
 }
 
 static void test_a_free_by_a_third_is_refused(void **state)
 {
 	struct hakt_process child = {0};
-	unsigned n = N_SIZES;
+	unsigned n = HAKT_MORTAL_SIZES;
 
 	(void)state;
 	for (unsigned i = 0; i < n; i++) {
-		shared->blocks[i] = make(sizes[i], i);
-		shared->refs[i] = hakmem_ref(shared->blocks[i]);
+		hakt_mortal_shared->blocks[i] = make(hakt_mortal_sizes[i], i);
+		hakt_mortal_shared->refs[i] = hakmem_ref(hakt_mortal_shared->blocks[i]);
 	}
 	hakt_process_fork(&child, take_all, &n);
 	hakt_process_wait_output(&child, 1, "taken");
 	hakt_process_run_child(free_what_is_anothers, NULL);
 	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(hakmem_owner(shared->blocks[i], NULL), HAKMEM_OWNER_OTHER);
-		assert_true(is_as_made(shared->blocks[i], sizes[i], i));
+		assert_int_equal(hakmem_owner(hakt_mortal_shared->blocks[i], NULL),
+				 HAKMEM_OWNER_OTHER);
+		assert_true(hakt_mortal_is_as_made(hakt_mortal_shared->blocks[i],
+						   hakt_mortal_sizes[i], i));
 	}
 	hakt_process_tell(&child);
 	hakt_process_tell(&child);
@@ -315,23 +282,25 @@ static int free_all(const void *context)
 
 	HAKT_EXPECT(hakmem_attach(NULL) == 0);
 	for (unsigned i = 0; i < *n_blocks; i++)
-		hakmem_free(shared->blocks[i]);
+		hakmem_free(hakt_mortal_shared->blocks[i]);
 	return hakmem_trim();
 }
 
 /* With refs and without; those of before are void. */
 static void test_a_block_that_was_lent_may_be_freed_by_the_receiver(void **state)
 {
-	unsigned n = 2 * N_SIZES;
+	unsigned n = 2 * HAKT_MORTAL_SIZES;
 
 	(void)state;
 	for (unsigned i = 0; i < n; i++) {
-		shared->blocks[i] = make(sizes[i % N_SIZES], i);
-		shared->refs[i] = i < N_SIZES ? 0 : hakmem_ref(shared->blocks[i]);
+		hakt_mortal_shared->blocks[i] = make(hakt_mortal_sizes[i % HAKT_MORTAL_SIZES], i);
+		hakt_mortal_shared->refs[i] = i < HAKT_MORTAL_SIZES
+						      ? 0
+						      : hakmem_ref(hakt_mortal_shared->blocks[i]);
 	}
 	hakt_process_run_child(free_all, &n);
-	for (unsigned i = N_SIZES; i < n; i++)
-		check_stale(shared->refs[i]);
+	for (unsigned i = HAKT_MORTAL_SIZES; i < n; i++)
+		check_stale(hakt_mortal_shared->refs[i]);
 	check_nothing_lives();
 	assert_int_equal(refused(), 0);
 }
@@ -339,13 +308,14 @@ static void test_a_block_that_was_lent_may_be_freed_by_the_receiver(void **state
 static int grow_what_was_given(const void *context)
 {
 	(void)context;
-	for (unsigned i = 0; i < N_SIZES; i++) {
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
 		void *block;
 		char *longer;
 
-		HAKT_EXPECT(hakmem_take(shared->refs[i], &block) == 0);
-		longer = hakmem_realloc(block, sizes[i] * 3);
-		HAKT_EXPECT(longer && longer != block && is_as_made(longer, sizes[i], i));
+		HAKT_EXPECT(hakmem_take(hakt_mortal_shared->refs[i], &block) == 0);
+		longer = hakmem_realloc(block, hakt_mortal_sizes[i] * 3);
+		HAKT_EXPECT(longer && longer != block &&
+			    hakt_mortal_is_as_made(longer, hakt_mortal_sizes[i], i));
 		hakmem_free(longer);
 	}
 	return hakmem_trim();
@@ -354,8 +324,8 @@ static int grow_what_was_given(const void *context)
 static void test_a_taker_may_realloc(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < N_SIZES; i++)
-		shared->refs[i] = hakmem_ref(make(sizes[i], i));
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		hakt_mortal_shared->refs[i] = hakmem_ref(make(hakt_mortal_sizes[i], i));
 	hakt_process_run_child(grow_what_was_given, NULL);
 	check_nothing_lives();
 }
@@ -375,7 +345,7 @@ static int play(const void *context)
 		void *block, *next;
 
 		HAKT_EXPECT(hakmem_take(item.ref, &block) == 0);
-		HAKT_EXPECT(is_as_made(block, item.size, item.seed));
+		HAKT_EXPECT(hakt_mortal_is_as_made(block, item.size, item.seed));
 		if (item.seed % 3 == 0) { /* another one goes back */
 			next = hakmem_malloc(item.size);
 			HAKT_EXPECT(next);
@@ -416,7 +386,8 @@ static void test_blocks_go_to_and_fro_and_nothing_is_lost(void **state)
 	close(there[0]);
 	close(back[1]);
 	for (unsigned i = 0; i < 20000; i++) {
-		size_t size = sizes[hakt_random(&random) % (i % 50 ? 3 : N_SIZES)];
+		size_t size =
+			hakt_mortal_sizes[hakt_random(&random) % (i % 50 ? 3 : HAKT_MORTAL_SIZES)];
 		void *block = make(size, i);
 
 		item.ref = hakmem_ref(block);
@@ -425,7 +396,7 @@ static void test_blocks_go_to_and_fro_and_nothing_is_lost(void **state)
 		assert_int_equal(write(there[1], &item, sizeof(item)), sizeof(item));
 		assert_int_equal(read(back[0], &item, sizeof(item)), sizeof(item));
 		assert_int_equal(hakmem_take(item.ref, &block), 0);
-		assert_true(is_as_made(block, size, i));
+		assert_true(hakt_mortal_is_as_made(block, size, i));
 		hakmem_free(block);
 	}
 	close(there[1]);
@@ -437,17 +408,26 @@ static void test_blocks_go_to_and_fro_and_nothing_is_lost(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_a_ref_is_taken_once, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_free_voids_the_refs, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_realloc_voids_the_refs, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_ref_is_void_when_its_slab_is_cut_anew, start, stop),
-	cmocka_unit_test_setup_teardown(test_what_is_no_ref_is_not_taken, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_block_that_was_taken_is_the_takers, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_free_by_a_third_is_refused, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_ref_is_taken_once, hakt_mortal_setup,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_free_voids_the_refs, hakt_mortal_setup,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_realloc_voids_the_refs, hakt_mortal_setup,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_ref_is_void_when_its_slab_is_cut_anew,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_what_is_no_ref_is_not_taken, hakt_mortal_setup,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_block_that_was_taken_is_the_takers,
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_free_by_a_third_is_refused, hakt_mortal_setup,
+					hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_a_block_that_was_lent_may_be_freed_by_the_receiver,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_a_taker_may_realloc, start, stop),
-	cmocka_unit_test_setup_teardown(test_blocks_go_to_and_fro_and_nothing_is_lost, start, stop),
+					hakt_mortal_setup, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_taker_may_realloc, hakt_mortal_setup,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_blocks_go_to_and_fro_and_nothing_is_lost,
+					hakt_mortal_setup, hakt_mortal_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

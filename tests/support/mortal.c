@@ -22,6 +22,12 @@ int hakt_mortal_start(const char *const *options)
 	return hakt_mortal_shared == MAP_FAILED;
 }
 
+int hakt_mortal_setup(void **state)
+{
+	(void)state;
+	return hakt_mortal_start(HAKT_LIST("--limit", "256M", "--log-level", "warn"));
+}
+
 int hakt_mortal_stop(void **state)
 {
 	(void)state;

@@ -3,8 +3,8 @@
 #define HAKT_MORTAL_H
 
 /*
- * Processes that are killed while others hold their blocks, or they hold others';
- * what tests of that have in common. All calls fail the test on error.
+ * Processes that hold each other's blocks, and may be killed meanwhile; what tests of
+ * that have in common. All calls fail the test on error.
  */
 
 #include <stdbool.h>
@@ -25,6 +25,7 @@ extern struct hakt_daemon hakt_mortal_daemon;
 /* What the processes tell each other. */
 struct hakt_mortal_shared {
 	hakmem_ref_t refs[HAKT_MORTAL_REFS];
+	void *blocks[HAKT_MORTAL_REFS];
 	hakmem_ref_t other;
 	unsigned holder;
 	hak_u32 n_made;
@@ -33,6 +34,7 @@ extern struct hakt_mortal_shared *hakt_mortal_shared;
 
 /* Setup and teardown of a case: a daemon with these options, whose pool must be empty in the end. */
 int hakt_mortal_start(const char *const *options);
+int hakt_mortal_setup(void **state); /* of 256 MiB */
 int hakt_mortal_stop(void **state);
 
 /* A block of one letter, which depends on seed. */
