@@ -22,7 +22,8 @@
 	X(EXISTS, 12, EEXIST, "that name is taken, or that block is published already")  \
 	X(NO_ROOT, 13, ENOENT, "there is no root of that name")                          \
 	X(ROOTS_FULL, 14, ENOSPC, "the table of roots is full")                          \
-	X(BAD_ARGUMENT, 15, EINVAL, "no name or no ref")
+	X(BAD_ARGUMENT, 15, EINVAL, "no name or no ref")                                 \
+	X(ENDED, 16, ESTALE, "the pool that you are attached to has ended")
 
 enum hak_error {
 #define X(name, code, number, text) HAK_E_##name = (code),

@@ -28,6 +28,7 @@ uint64_t hak_layout_fingerprint(void)
 		HAK_LAYOUT_VERSION,
 		sizeof(struct hak_registry),
 		offsetof(struct hak_registry, capacity),
+		offsetof(struct hak_registry, asked),
 		sizeof(struct hak_holder),
 		offsetof(struct hak_holder, pid),
 		HAK_HOLDER_COUNT,

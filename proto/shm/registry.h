@@ -8,7 +8,8 @@
  *
  * | bytes             | part                   | written                        |
  * |-------------------|------------------------|--------------------------------|
- * | 0..4095           | struct hak_registry    | once, before anybody attaches  |
+ * | 0..4095           | struct hak_registry    | before anybody attaches, but   |
+ * |                   |                        | for its last three words       |
  * | 4096..266239      | struct hak_holder[]    | attach, detach, death          |
  * | 266240..331775    | struct hak_root[]      | publish, withdraw              |
  * | 331776..          | SuperSlab words        | grant, collect                 |
@@ -24,6 +25,9 @@
  * |  48..55      | capacity, bytes    |
  * |  56..63      | base (address)     |
  * |  64..95      | pool's name        |
+ * |  96..103     | asked              |
+ * | 104..111     | ended              |
+ * | 112..119     | keep_ms            |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -39,7 +43,7 @@
 #include "proto/shm/superslab.h"
 
 #define HAK_REGISTRY_MAGIC UINT64_C(0x6d656d6b61680a1a) /* \x1a \n h a k m e m */
-#define HAK_LAYOUT_VERSION 2u
+#define HAK_LAYOUT_VERSION 3u
 
 #define HAK_PAGE_BYTES		   UINT64_C(4096)
 #define HAK_REGISTRY_HOLDERS_AT	   HAK_PAGE_BYTES
@@ -59,11 +63,16 @@ struct hak_registry {
 	uint64_t capacity;
 	uint64_t base; /* where the first SuperSlab is mapped, if that is free */
 	char pool_name[HAK_POOL_NAME_BYTES];
+	/* These change; each is a hint that decides nothing by itself, so all accesses are relaxed. */
+	hak_u64 asked;	 /* + 1 when clients shall give back what they keep without need */
+	hak_u64 ended;	 /* 1: the daemon has stopped for good, nothing is granted any more */
+	hak_u64 keep_ms; /* how long memory that is free is to be kept, milliseconds */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
-		       sizeof(struct hak_registry) == 96,
+		       offsetof(struct hak_registry, asked) == 96 &&
+		       sizeof(struct hak_registry) == 120,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */

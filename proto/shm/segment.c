@@ -15,6 +15,7 @@ void hak_segment_init(struct hak_segment *segment, const struct hak_geometry *ge
 
 	*segment = (struct hak_segment){
 		.geometry = *geometry,
+		.header = registry,
 		.holders = (const void *)(facts + HAK_REGISTRY_HOLDERS_AT),
 		.roots = (const void *)(facts + HAK_REGISTRY_ROOTS_AT),
 		.superslabs = (const void *)(facts + HAK_REGISTRY_SUPERSLABS_AT),

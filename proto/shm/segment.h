@@ -28,6 +28,7 @@ struct hak_root;
 
 struct hak_segment {
 	struct hak_geometry geometry;
+	const struct hak_registry *header;
 	const struct hak_holder *holders;
 	const struct hak_root *roots; /* see roots.h */
 	const hak_u64 *superslabs;

@@ -13,7 +13,7 @@
 #include "hakmem.pb-c.h"
 
 #ifndef HAK_PROTOCOL_VERSION /* a test builds a peer that speaks another one */
-#define HAK_PROTOCOL_VERSION 3u
+#define HAK_PROTOCOL_VERSION 4u
 #endif
 #define HAK_WIRE_PACKET_MAX   65536u /* bytes of a packet */
 #define HAK_WIRE_FDS_MAX      3	     /* descriptors a packet may carry */

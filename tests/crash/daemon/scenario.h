@@ -10,7 +10,7 @@ enum hakt_deed {
 	HAKT_ORDER,	/* who does what; waited for */
 	HAKT_KILL,	/* who; until nothing is its */
 	HAKT_AWAIT,	/* until so many SuperSlabs are orphans and nothing is being collected */
-	HAKT_NAP,	/* so many ms: what the daemon does by its timers */
+	HAKT_NAP,	/* so many ms, longer at each try: what the daemon does by its timers */
 	HAKT_COUNT,	/* windows count from here on, if it is there; else from the begin */
 	HAKT_RESTART,	/* everything before runs without a tracer; then another daemon, traced */
 	HAKT_KILL_IDLE, /* who, where no daemon is: before HAKT_RESTART */
@@ -28,7 +28,9 @@ struct hakt_act {
 struct hakt_scenario {
 	const char *name;
 	struct hakt_act acts[HAKT_ACTS_MAX]; /* up to one without a command or a deed */
-	int dies_too; /* who is killed when the window is entered, + 1; 0: nobody */
+	const char *
+		needs; /* a place that it is there for: it is recorded again if it didn't come by */
+	int dies_too;  /* who is killed when the window is entered, + 1; 0: nobody */
 };
 
 extern const struct hakt_scenario hakt_scenarios[];
