@@ -53,17 +53,19 @@ static void test_codes_have_the_errnos_that_callers_know(void **state)
 	assert_int_equal(hak_error_errno(HAK_E_NO_ROOT), ENOENT);
 	assert_int_equal(hak_error_errno(HAK_E_ROOTS_FULL), ENOSPC);
 	assert_int_equal(hak_error_errno(HAK_E_BAD_ARGUMENT), EINVAL);
+	assert_int_equal(hak_error_errno(HAK_E_ENDED), ESTALE);
 }
 
 static void test_codes_of_the_wire_stay_what_they_are(void **state)
 {
 	(void)state;
-	assert_int_equal(N, 16); /* a new one goes to the end */
+	assert_int_equal(N, 17); /* a new one goes to the end */
 	for (unsigned i = 0; i < N; i++)
 		assert_int_equal(codes[i], i);
 	assert_int_equal(HAK_E_NO_MEMORY, 3);
 	assert_int_equal(HAK_E_INTERNAL, 9);
 	assert_int_equal(HAK_E_BAD_ARGUMENT, 15);
+	assert_int_equal(HAK_E_ENDED, 16);
 }
 
 static void test_an_unknown_code_is_EPROTO_and_has_a_text(void **state)
