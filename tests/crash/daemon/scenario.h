@@ -28,9 +28,7 @@ struct hakt_act {
 struct hakt_scenario {
 	const char *name;
 	struct hakt_act acts[HAKT_ACTS_MAX]; /* up to one without a command or a deed */
-	const char *
-		needs; /* a place that it is there for: it is recorded again if it didn't come by */
-	int dies_too;  /* who is killed when the window is entered, + 1; 0: nobody */
+	int dies_too; /* who is killed when the window is entered, + 1; 0: nobody */
 };
 
 extern const struct hakt_scenario hakt_scenarios[];
