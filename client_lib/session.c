@@ -270,13 +270,36 @@ static unsigned timeout_of(const struct hakmem_options *options)
 	return DEFAULT_TIMEOUT_MS;
 }
 
-int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
+/* Connects and says hello, again if the daemon dies meanwhile; as hakc_conn_hello. */
+static int greet(struct hakc_conn *conn, const struct hakmem_options *options,
+		 char path[HAK_SOCKET_PATH_MAX], Hak__Reply **ret_reply, int *fds, unsigned *n_fds)
 {
 	const char *pool = options && options->pool ? options->pool : getenv("HAKMEM_POOL");
+	const struct timespec pause = {.tv_nsec = 10000000};
+	unsigned timeout_ms = timeout_of(options);
+	int64_t deadline = hakc_link_now() + (int64_t)timeout_ms * 1000;
+
+	for (;;) {
+		int r = connect_daemon(conn, options, timeout_ms, path);
+
+		*n_fds = r < 0 ? 0 : HAK_WIRE_FDS_MAX;
+		if (r == 0)
+			r = hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, pool, ret_reply, fds,
+					    n_fds);
+		if (r != -ENOTCONN)
+			return r;
+		if (hakc_link_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
+{
 	char path[HAK_SOCKET_PATH_MAX];
-	struct hakc_conn conn;
-	int fds[HAK_WIRE_FDS_MAX] = {-1, -1, -1};
-	unsigned n_fds = HAK_WIRE_FDS_MAX;
+	struct hakc_conn conn = {.fd = -1};
+	int fds[HAK_WIRE_FDS_MAX];
+	unsigned n_fds;
 	Hak__Reply *reply = NULL;
 	int r;
 
@@ -284,10 +307,7 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 		return -EISCONN;
 	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
 	hakc_link_close_inherited();
-	r = connect_daemon(&conn, options, timeout_of(options), path);
-	if (r < 0)
-		return r;
-	r = hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_CLIENT, pool, &reply, fds, &n_fds);
+	r = greet(&conn, options, path, &reply, fds, &n_fds);
 	if (r > 0) {
 		hakc_log(HAKC_LOG_WARN, "the daemon refused: %s",
 			 reply->reason ? reply->reason : hak_error_text((unsigned)r));

@@ -24,7 +24,7 @@ enum { SPANS = 4, ROUNDS = 24 };
 
 /* What a client asks for; all in the client. */
 struct operation {
-	void (*prepare)(void);
+	void (*prepare)(void); /* `nothing`: not attached, so nobody connects again */
 	void (*run)(void);
 	void (*finish)(void);
 };
@@ -289,7 +289,9 @@ static void check(const struct operation *operation, bool is_done)
 	hakt_process_wait_output(&client, 1, "done");
 	check_agreement(&client);
 	hakt_keeper_expect_clean(&hakt_keeper);
-	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "resumed"), 1);
+	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "resumed"),
+			 operation->prepare != nothing);
 	hakt_process_kill(&client);
 	hakt_process_end(&client);
 }
@@ -309,6 +311,7 @@ static void check(const struct operation *operation, bool is_done)
 		check(&name, true);                                  \
 	}
 
+CASES(attaching, nothing, make_run, free_block)
 CASES(a_refill, make_small, make_more_spans, end_more_spans)
 CASES(a_run, make_small, make_run_beside, free_both)
 CASES(a_longer_run, make_run, make_longer, free_block)
@@ -319,6 +322,10 @@ CASES(publishing, make_small, publish, withdraw_and_free)
 CASES(withdrawing, make_published, withdraw, free_block)
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_attaching_is_done_by_the_next, start,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_attaching_done_before_is_found, start,
+					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_refill_is_done_by_the_next, start,
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_refill_done_before_is_found, start,
