@@ -83,14 +83,14 @@ static void wait_state(const struct hakt_process *client, const char *expected)
 /* All sizes, more and more and less, each block looked at before it goes. */
 static void *work(void *context)
 {
-	enum { N = 256 };
+	enum { N = 32 };
 	static const size_t sizes[] = {16, 1000, 30000, 200000, 3000000};
 	unsigned char *blocks[N] = {0};
 	unsigned char letter = *(const unsigned char *)context;
 
 	for (unsigned i = 0; hak_load_relaxed(stop_word) == 0; i++) {
-		unsigned char **block = &blocks[i * 7 % N];
-		size_t size = sizes[i % (i / 1024 % 2 ? 5 : 4)];
+		unsigned char **block = &blocks[i % N];
+		size_t size = sizes[i * 7 % (i / 1024 % 2 ? 5 : 4)];
 
 		HAKT_EXPECT(!*block || (**block == letter && (*block)[15] == letter));
 		hakmem_free(*block);
@@ -120,12 +120,13 @@ static int work_in_threads(const void *context)
 	return 0;
 }
 
-static void wait_work(uint32_t more)
+static void wait_work(const struct hakt_process *client, uint32_t more)
 {
 	uint32_t before = hak_load_relaxed(&stop_word[1]);
 
 	for (unsigned i = 0; hak_load_relaxed(&stop_word[1]) - before < more; i++) {
 		assert_true(i < 60000);
+		hakt_process_check_running(client);
 		usleep(1000);
 	}
 }
@@ -137,11 +138,11 @@ static void test_threads_allocate_on_across_kills(void **state)
 	(void)state;
 	hakt_process_fork(&client, work_in_threads, NULL);
 	for (unsigned i = 0; i < 10; i++) {
-		wait_work(2000);
+		wait_work(&client, 2000);
 		restart();
 		hakt_keeper_take(&hakt_keeper);
 	}
-	wait_work(5000);
+	wait_work(&client, 5000);
 	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "resumed"), 1);
 	assert_int_equal(hakt_daemon_status(&hakt_keeper.daemon).clients, 1);
 	hakt_keeper_expect_clean(&hakt_keeper);
