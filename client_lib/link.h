@@ -30,7 +30,7 @@ enum hakc_link_state {
 struct hakc_link {
 	struct hakc_conn conn;
 	enum hakc_link_state state;
-	bool is_fresh; /* a welcome came: nothing asked before is under way; who has seen it clears it */
+	bool is_fresh; /* a welcome came, nothing asked before is under way; who sees it clears it */
 	bool is_nobody; /* DOWN: when it was last tried, nobody listened */
 	int refused; /* DOWN: a negative errno, the answer to a hello that waiting doesn't change */
 	int64_t next_try;    /* DOWN: not before that, us */
@@ -58,9 +58,9 @@ void hakc_link_deinit(struct hakc_link *link);
 bool hakc_link_try(struct hakc_link *link);
 
 /*
- * The same, waiting until the deadline (us of hakc_link_now). 0: UP; -ETIMEDOUT; -ESTALE: the pool has
- * ended, or nobody listens, so nobody keeps it (that is looked at anew by the next call); -EPROTO:
- * the daemon is of another version.
+ * The same, waiting until the deadline (us of hakc_link_now). 0: UP; -ETIMEDOUT; -ESTALE: the
+ * pool has ended, or nobody listens, so nobody keeps it (that is looked at anew by the next call);
+ * -EPROTO: the daemon is of another version.
  */
 int hakc_link_wait(struct hakc_link *link, int64_t deadline);
 

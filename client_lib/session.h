@@ -8,10 +8,10 @@
  * wait: other threads go on with what they have got already. The
  * interposer has a source of its own behind these names (malloc/source.c).
  *
- * The daemon may be away, and another one come. All calls then go on with that one, and find what the
- * old one had granted or not taken back; those that ask for memory wait for it, up to
- * HAKMEM_TIMEOUT_MS. Their errors: -ENOMEM; -ETIMEDOUT: no answer; -ESTALE: the pool has ended, or nobody
- * listens who could have it; -EPROTO.
+ * The daemon may be away, and another one come. All calls then go on with that one, and find what
+ * the old one had granted or not taken back; those that ask for memory wait for it, up to
+ * HAKMEM_TIMEOUT_MS. Their errors: -ENOMEM; -ETIMEDOUT: no answer; -ESTALE: the pool has ended, or
+ * nobody listens who could have it; -EPROTO.
  */
 
 #include "client_lib/thread.h"
@@ -21,9 +21,9 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 int hakc_session_detach(struct hakc_heap *heap);
 
 /*
- * Can the daemon be told something? Doesn't wait. To be asked before SuperSlabs are forgotten that are to
- * be given back: else they are better kept. What is forgotten and doesn't get there is not
- * lost; it is ours again with the next welcome, which only this call, the next, and refills look for.
+ * Can the daemon be told something? Doesn't wait. To be asked before SuperSlabs are forgotten that
+ * are to be given back: else they are better kept. What is forgotten and doesn't get there is not
+ * lost; it is ours again with the next welcome, which this call, the next, and refills look for.
  */
 bool hakc_session_is_up(struct hakc_heap *heap);
 

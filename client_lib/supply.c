@@ -4,11 +4,11 @@
  *
  * What the registry says is granted to us and we don't know is no loss, it is what a welcome
  * makes us look for: a grant whose answer got lost, an orphan that we inherited, what we gave back
- * to a daemon that died before it took it. Single SuperSlabs are taken in by their slab words; of those
- * that nobody has cut, or that we have given back, all slots are unused. Runs go back.
+ * to a daemon that died before it took it. Single SuperSlabs are taken in by their slab words; of
+ * those that nobody has cut, or that we have given back, all slots are unused. Runs go back.
  *
- * Who gives back forgets first, then tells: only while the connection is the one over which we know what is
- * granted. So nothing is told that a look in between has found again.
+ * Who gives back forgets first, then tells, and only over the connection that it was up by when it
+ * forgot. So nothing is told that a look in between has found again.
  */
 #include <errno.h>
 #include <string.h>
@@ -82,7 +82,7 @@ static void notice(struct hakc_heap *heap)
 	find_granted(heap);
 }
 
-/* The result of using the connection; -ENOTCONN: it is gone, and whether it was done isn't known. */
+/* The result of using the connection; -ENOTCONN: it is gone, whether it was done isn't known. */
 static int judge(struct hakc_heap *heap, int r)
 {
 	if (r == 0 || r == -ETIMEDOUT)
@@ -295,9 +295,9 @@ void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
 }
 
 /*
- * Asks for a run, new or longer; 0 and what is granted, its first SuperSlab; a negative errno. When the
- * answer is lost it asks again: a new run that was granted has gone back by then, and one
- * that is so long already is told to be.
+ * Asks for a run, new or longer; 0 and what is granted, its first SuperSlab; a negative errno.
+ * When the answer is lost it asks again: a new run that was granted has gone back by then, and of
+ * one that is so long already that is the answer.
  */
 static int call_refill(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *ret_head,
 		       bool *ret_zeroed, uint32_t *ret_length)
