@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
@@ -29,7 +30,7 @@ struct operation {
 	void (*finish)(void);
 };
 
-static char *block;
+static char *block, *inherited;
 static void *spans[SPANS];
 static hakmem_ref_t ref;
 
@@ -71,6 +72,36 @@ static void end_more_spans(void)
 {
 	free_spans();
 	free_block();
+}
+
+/* The SuperSlab of a process that has died and had lent nothing but this. */
+static void make_orphan(void)
+{
+	pid_t parent = getpid(), pid;
+	int ends[2];
+	void *taken;
+
+	make_small();
+	HAKT_EXPECT(pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		hakt_process_die_with(parent);
+		ref = hakmem_ref(hakmem_malloc(2000));
+		HAKT_EXPECT(write(ends[1], &ref, sizeof(ref)) == sizeof(ref));
+		pause();
+	}
+	HAKT_EXPECT(read(ends[0], &ref, sizeof(ref)) == sizeof(ref));
+	HAKT_EXPECT(hakmem_take(ref, &taken) == 0);
+	inherited = taken;
+	strcpy(inherited, "inherited");
+	HAKT_EXPECT(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+static void end_orphan(void)
+{
+	HAKT_EXPECT(strcmp(inherited, "inherited") == 0);
+	hakmem_free(inherited);
+	end_more_spans();
 }
 
 static void make_run(void)
@@ -279,6 +310,8 @@ static void check(const struct operation *operation, bool is_done)
 
 	hakt_process_fork(&client, ask, operation);
 	hakt_process_wait_output(&client, 1, "ready");
+	if (operation->prepare == make_orphan)
+		hakt_daemon_wait_orphans(&hakt_keeper.daemon, 1);
 	if (is_done)
 		close(open(mute, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	else
@@ -290,6 +323,8 @@ static void check(const struct operation *operation, bool is_done)
 	if (operation->run == make_longer) /* it grew once, and didn't go back in between */
 		assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "collected_superslabs"),
 				 0);
+	if (operation->prepare == make_orphan)
+		assert_int_equal(hakt_daemon_status(&hakt_keeper.daemon).orphan_superslabs, 0);
 	check_agreement(&client);
 	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_daemon_wait_clients(&hakt_keeper.daemon, 1);
@@ -316,6 +351,7 @@ static void check(const struct operation *operation, bool is_done)
 
 CASES(attaching, nothing, make_run, free_block)
 CASES(a_refill, make_small, make_more_spans, end_more_spans)
+CASES(an_heirs_grant, make_orphan, make_more_spans, end_orphan)
 CASES(a_run, make_small, make_run_beside, free_both)
 CASES(a_longer_run, make_run, make_longer, nothing)
 CASES(a_shorter_run, make_long_run, make_shorter, nothing)
@@ -332,6 +368,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_refill_is_done_by_the_next, start,
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_refill_done_before_is_found, start,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_an_heirs_grant_is_done_by_the_next, start,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_an_heirs_grant_done_before_is_found, start,
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_a_run_is_done_by_the_next, start,
 					hakt_keeper_teardown),
