@@ -290,6 +290,8 @@ void hakc_alloc_scrape(struct hakc_thread *t)
 
 static void *fail(struct hakc_thread *t, int error)
 {
+	if (t && error == -ETIMEDOUT) /* there may be memory, but nobody who grants it */
+		error = -ENOMEM;
 	if (t && error == -ENOMEM)
 		hakc_count(t->heap, HAK_STAT_OUT_OF_MEMORY, 1);
 	errno = -error;

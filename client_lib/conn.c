@@ -40,7 +40,8 @@ static bool is_open(const struct hakc_conn *conn)
 	return conn->fd >= 0 && conn->ino != 0 && socket_ino(conn->fd) == conn->ino;
 }
 
-int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms)
+/* How: 0, or SOCK_NONBLOCK. */
+static int open_socket(struct hakc_conn *conn, const char *path, unsigned timeout_ms, int how)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	/* A daemon that hangs lets its backlog fill: connect would block for ever. */
@@ -48,11 +49,11 @@ int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms
 				      .tv_usec = (timeout_ms % 1000) * 1000};
 	int r;
 
-	*conn = (struct hakc_conn){.fd = -1, .timeout_ms = timeout_ms};
+	*conn = (struct hakc_conn){.fd = -1, .timeout_ms = timeout_ms, .last_id = conn->last_id};
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	conn->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	conn->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | how, 0);
 	if (conn->fd < 0)
 		return -errno;
 	conn->ino = socket_ino(conn->fd);
@@ -66,6 +67,24 @@ int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms
 		return r;
 	}
 	return 0;
+}
+
+int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms)
+{
+	conn->last_id = 0;
+	return open_socket(conn, path, timeout_ms, 0);
+}
+
+int hakc_conn_renew(struct hakc_conn *conn, const char *path)
+{
+	return open_socket(conn, path, conn->timeout_ms, SOCK_NONBLOCK);
+}
+
+bool hakc_conn_is_alive(const struct hakc_conn *conn)
+{
+	struct pollfd ready = {.fd = conn->fd};
+
+	return is_open(conn) && (poll(&ready, 1, 0) <= 0 || !(ready.revents & (POLLHUP | POLLERR)));
 }
 
 void hakc_conn_deinit(struct hakc_conn *conn)
@@ -93,6 +112,12 @@ static int wait_for(struct hakc_conn *conn, short events, int64_t deadline)
 		if (errno != EINTR)
 			return -ENOTCONN;
 	}
+}
+
+void hakc_conn_wait(struct hakc_conn *conn, unsigned timeout_ms)
+{
+	if (is_open(conn))
+		(void)wait_for(conn, POLLIN, now_ms() + timeout_ms);
 }
 
 static int send_packet(struct hakc_conn *conn, const void *packet, size_t bytes, int64_t deadline)
@@ -235,20 +260,39 @@ int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **r
 	return settle(conn, r);
 }
 
+/* What we are and what we speak. */
+static Hak__Hello make_hello(Hak__PeerKind kind)
+{
+	Hak__Hello hello = HAK__HELLO__INIT;
+
+	hello.protocol_version = HAK_PROTOCOL_VERSION;
+	hello.layout_version = HAK_LAYOUT_VERSION;
+	hello.layout_fingerprint = hak_layout_fingerprint();
+	hello.kind = kind;
+	return hello;
+}
+
+int hakc_conn_send_resume(struct hakc_conn *conn, Hak__Resume *resume)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Hello hello = make_hello(HAK__PEER_KIND__PEER_CLIENT);
+
+	hello.resume = resume;
+	request.body_case = HAK__REQUEST__BODY_HELLO;
+	request.hello = &hello;
+	return hakc_conn_send(conn, &request);
+}
+
 int hakc_conn_hello(struct hakc_conn *conn, Hak__PeerKind kind, const char *pool,
 		    Hak__Reply **ret_reply, int *fds, unsigned *n_fds)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Hello hello = HAK__HELLO__INIT;
+	Hak__Hello hello = make_hello(kind);
 	char name[16], pool_name[HAK_POOL_NAME_BYTES];
 	int r;
 
 	snprintf(name, sizeof(name), "%s", program_invocation_short_name);
 	snprintf(pool_name, sizeof(pool_name), "%s", pool ? pool : "");
-	hello.protocol_version = HAK_PROTOCOL_VERSION;
-	hello.layout_version = HAK_LAYOUT_VERSION;
-	hello.layout_fingerprint = hak_layout_fingerprint();
-	hello.kind = kind;
 	hello.name = name;
 	hello.pool = pool_name;
 	request.body_case = HAK__REQUEST__BODY_HELLO;

@@ -7,6 +7,7 @@
  * locking: the caller sees to it that one thread at a time uses a connection.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/wire/wire.h"
@@ -24,6 +25,18 @@ struct hakc_conn {
  */
 int hakc_conn_init(struct hakc_conn *conn, const char *path, unsigned timeout_ms);
 void hakc_conn_deinit(struct hakc_conn *conn);
+
+/*
+ * The same for one that is closed, whose ids go on, without waiting; also -ETIMEDOUT: so many have
+ * connected whom nobody has taken that there is no room for one more.
+ */
+int hakc_conn_renew(struct hakc_conn *conn, const char *path);
+
+/* It is open and the daemon hasn't hung up, as far as can be seen from here. */
+bool hakc_conn_is_alive(const struct hakc_conn *conn);
+
+/* Waits for a reply or a hang-up, up to timeout_ms; what has come hakc_conn_receive tells. */
+void hakc_conn_wait(struct hakc_conn *conn, unsigned timeout_ms);
 
 /* Sends request with an id of its own, which is request->id then. 0 or as hakc_conn_call. */
 int hakc_conn_send(struct hakc_conn *conn, Hak__Request *request);
@@ -49,6 +62,9 @@ int hakc_conn_receive(struct hakc_conn *conn, unsigned timeout_ms, Hak__Reply **
 int hakc_conn_call(struct hakc_conn *conn, Hak__Request *request, Hak__Reply **ret_reply, int *fds,
 		   unsigned *n_fds, void (*late)(void *context, const Hak__Reply *reply),
 		   void *context);
+
+/* Says hello again, as hakc_conn_send; the reply's id will be conn->last_id. */
+int hakc_conn_send_resume(struct hakc_conn *conn, Hak__Resume *resume);
 
 /*
  * Says hello as kind and waits for the welcome. 0 and *ret_reply with a

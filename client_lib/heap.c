@@ -88,6 +88,7 @@ void hakc_heap_deinit(struct hakc_heap *heap)
 	memset(heap->huge, 0, sizeof(heap->huge));
 	heap->n_huge_kept = heap->n_late = 0;
 	heap->is_asked = false;
+	heap->extended = 0;
 	memset(heap->unclaimed, 0, sizeof(heap->unclaimed));
 }
 
@@ -251,7 +252,6 @@ void hakc_heap_inherit(struct hakc_heap *heap, const uint32_t *superslabs, uint3
 
 	for (uint32_t i = 0; i < n; i++) {
 		own(heap, superslabs[i], 1, false, false);
-		hakc_count_locked(heap, HAK_STAT_INHERITED);
 		for (uint32_t at = 0; at < per; at += used ? used : 1) {
 			used = inherit(heap, superslabs[i] * per + at, per - at);
 			if (used == 0)
@@ -369,8 +369,10 @@ static bool take_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment, ui
 	return false;
 }
 
+/* One that can't be given back now is found again by the next welcome. */
 static void return_huge(struct hakc_heap *heap, uint32_t head)
 {
+	(void)hakc_session_is_up(heap); /* not in between: it would be found at once */
 	disown(heap, head);
 	hakc_session_giveback(heap, &head, 1);
 }
@@ -459,13 +461,13 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 	uint32_t *first = &heap->rows[slots_of(heap)];
 	uint32_t batch[HAKC_REFILL_MAX];
 
-	while (keep == 0 && heap->huge[0].n) {
+	while (hakc_session_is_up(heap) && keep == 0 && heap->huge[0].n) {
 		uint32_t head = heap->huge[0].head;
 
 		forget_huge(heap, 0);
 		return_huge(heap, head);
 	}
-	while (heap->n_stock > keep) {
+	while (heap->n_stock > keep && hakc_session_is_up(heap)) {
 		uint32_t n = 0;
 
 		while (heap->n_stock > keep && n < HAKC_REFILL_MAX) {
@@ -521,6 +523,8 @@ bool hakc_heap_make_way(struct hakc_heap *heap, uint32_t first, uint32_t n)
 			batch[n_batch++] = i;
 		i += s->position ? s->n : 1;
 	}
+	if (n_batch > 0 && hakc_session_reach(heap) < 0)
+		return false;
 	for (uint32_t i = 0; i < n_batch; i++)
 		let_go(heap, batch[i]);
 	hakc_session_giveback(heap, batch, n_batch);

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client_lib/conn.h"
+#include "client_lib/link.h"
 #include "proto/shm/segment.h"
 
 #define HAKC_THREADS_MAX   65535u
@@ -25,7 +25,7 @@
 #define HAKC_HUGE_KEPT	   4u	/* freed runs of SuperSlabs that a process keeps, */
 #define HAKC_HUGE_KEPT_MAX 32u	/* and SuperSlabs of them all together */
 #define HAKC_REFILL_MAX	   64u	/* SuperSlabs asked for at once */
-#define HAKC_LATE_MAX	   128u /* SuperSlabs that came unasked for */
+#define HAKC_LATE_MAX	   128u /* runs that came unasked for; more: with the next welcome */
 
 struct hakc_thread;
 
@@ -66,12 +66,11 @@ struct hakc_superslab {
 struct hakc_heap {
 	pthread_mutex_t lock;
 	bool is_attached;
-	bool is_connected;
 	bool is_at_base; /* the pool is mapped at its own address */
 	unsigned holder;
 	struct hak_segment segment;
 	struct hak_client_area *area;
-	struct hakc_conn conn;
+	struct hakc_link link;
 	void *lease; /* mapped as long as we use the pool; a forked child has none */
 
 	struct hakc_slab *slabs;	   /* a slot */
@@ -95,8 +94,9 @@ struct hakc_heap {
 
 	bool is_asked;		      /* a refill is under way that nobody waits for */
 	uint64_t asked_id;	      /* its request */
-	uint32_t late[HAKC_LATE_MAX]; /* grants that came meanwhile, not yet taken in */
+	uint32_t late[HAKC_LATE_MAX]; /* what we have without knowing, by heads: to be given back */
 	uint32_t n_late;
+	uint32_t extended;		     /* head + 1 of the run that is to be longer; 0: none */
 	uint32_t unclaimed[HAK_CLASS_COUNT]; /* slabs of threads that ended, slot + 1 */
 
 	struct hakc_thread **threads; /* by number - 1 */

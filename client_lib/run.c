@@ -4,24 +4,24 @@
  * end; its block stays where it is. What is behind is looked at first, so that
  * the daemon is not asked in vain; it decides all the same. An answer that comes
  * too late is not taken in: the daemon's run is longer than ours then, which
- * shows when we ask again, and it goes back whole.
+ * shows when we ask again, or after the next welcome; else it goes back whole.
  *
  * | to grow                            | client killed after it    | daemon gone after it       |
  * |------------------------------------|---------------------------|----------------------------|
- * | kept ones that are in the way go   | less is collected         | they are lost to us        |
- * | back                               |                           |                            |
- * | the daemon is asked, and backs     | it ends the job, then all | the block moves, if there  |
- * | what is behind                     | is collected              | is room in what we have    |
- * | it commits: see superslab.h        | the longer run is         | likewise                   |
- * |                                    | collected                 |                            |
+ * | kept ones that are in the way go   | less is collected         | the next welcome finds     |
+ * | back                               |                           | them: the block moves      |
+ * | the daemon is asked, and backs     | it ends the job, then all | the next one is asked      |
+ * | what is behind                     | is collected              |                            |
+ * | it commits: see superslab.h        | the longer run is         | likewise, and answers that |
+ * |                                    | collected                 | it is so long already      |
  * | we know the new length, and write  | likewise; bodies that no  | nothing more is needed     |
  * | the bodies                         | head covers               | from it                    |
  * | the head's W                       | likewise                  | likewise                   |
  *
  * | to shrink                          | client killed after it    | daemon gone after it       |
  * |------------------------------------|---------------------------|----------------------------|
- * | the head's W                       | the longer run is         | the end is lost to us      |
- * |                                    | collected                 |                            |
+ * | the head's W                       | the longer run is         | the next welcome finds the |
+ * |                                    | collected                 | end, and it goes back      |
  * | we know the new length             | likewise                  | likewise                   |
  * | the daemon is told, and commits:   | it ends the job, then the | likewise                   |
  * | see superslab.h                    | rest is collected         |                            |
@@ -80,7 +80,7 @@ static bool grow(struct hakc_heap *heap, uint32_t slot, struct hakc_superslab *s
 	return false;
 }
 
-/* If the daemon can't be told, the end is lost to us until the run goes back whole. */
+/* If the daemon can't be told, the next welcome finds that the run is longer than it should be. */
 static bool shrink(struct hakc_heap *heap, uint32_t slot, struct hakc_superslab *s, uint32_t n)
 {
 	if (!hak_slab_resize_span(&heap->segment.slab_words[slot], heap->holder,

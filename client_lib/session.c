@@ -67,8 +67,7 @@ static struct mapping {
 	uint64_t registry_bytes;
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-	struct hakc_conn conn; /* our parent's, after a fork */
-} mapping = {.conn.fd = -1};
+} mapping;
 
 static void unmap(struct mapping *m)
 {
@@ -76,7 +75,7 @@ static void unmap(struct mapping *m)
 		munmap(m->heap, m->heap_bytes);
 	if (m->registry)
 		munmap(m->registry, m->registry_bytes);
-	*m = (struct mapping){.conn.fd = -1};
+	*m = (struct mapping){0};
 }
 
 static bool is_file_of(int fd, uint64_t bytes)
@@ -175,7 +174,7 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	if (inherited) {
 		r = hak_registry_validate(mapping.registry, mapping.registry_bytes, &geometry);
 	} else {
-		struct mapping fresh = {.conn.fd = -1};
+		struct mapping fresh = {0};
 
 		r = map_segment(&fresh, welcome, fds, elsewhere, &geometry);
 		if (r < 0)
@@ -222,14 +221,13 @@ static void unmap_lease(struct hakc_heap *heap)
 	heap->lease = NULL;
 }
 
-/* Connects to the daemon; with HAKMEM_AUTOSPAWN=1 to one that it starts. */
+/* Connects to the daemon, whose path it tells; with HAKMEM_AUTOSPAWN=1 to one that it starts. */
 static int connect_daemon(struct hakc_conn *conn, const struct hakmem_options *options,
-			  unsigned timeout_ms)
+			  unsigned timeout_ms, char path[HAK_SOCKET_PATH_MAX])
 {
 	const char *autospawn = getenv("HAKMEM_AUTOSPAWN");
 	bool may_spawn = autospawn && strcmp(autospawn, "1") == 0;
 	const char *given = options ? options->socket : NULL;
-	char path[HAK_SOCKET_PATH_MAX];
 	int r = hak_socket_path(given, may_spawn, path);
 
 	if (r < 0)
@@ -272,22 +270,44 @@ static unsigned timeout_of(const struct hakmem_options *options)
 	return DEFAULT_TIMEOUT_MS;
 }
 
-int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
+/* Connects and says hello, again if the daemon dies meanwhile; as hakc_conn_hello. */
+static int greet(struct hakc_conn *conn, const struct hakmem_options *options,
+		 char path[HAK_SOCKET_PATH_MAX], Hak__Reply **ret_reply, int *fds, unsigned *n_fds)
 {
 	const char *pool = options && options->pool ? options->pool : getenv("HAKMEM_POOL");
-	int fds[HAK_WIRE_FDS_MAX] = {-1, -1, -1};
-	unsigned n_fds = HAK_WIRE_FDS_MAX;
+	const struct timespec pause = {.tv_nsec = 10000000};
+	unsigned timeout_ms = timeout_of(options);
+	int64_t deadline = hakc_link_now() + (int64_t)timeout_ms * 1000;
+
+	for (;;) {
+		int r = connect_daemon(conn, options, timeout_ms, path);
+
+		*n_fds = r < 0 ? 0 : HAK_WIRE_FDS_MAX;
+		if (r == 0)
+			r = hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, pool, ret_reply, fds,
+					    n_fds);
+		if (r != -ENOTCONN)
+			return r;
+		if (hakc_link_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
+{
+	char path[HAK_SOCKET_PATH_MAX];
+	struct hakc_conn conn = {.fd = -1};
+	int fds[HAK_WIRE_FDS_MAX];
+	unsigned n_fds;
 	Hak__Reply *reply = NULL;
 	int r;
 
 	if (heap->is_attached)
 		return -EISCONN;
 	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
-	hakc_conn_deinit(&mapping.conn);
-	r = connect_daemon(&heap->conn, options, timeout_of(options));
-	if (r < 0)
-		return r;
-	r = hakc_conn_hello(&heap->conn, HAK__PEER_KIND__PEER_CLIENT, pool, &reply, fds, &n_fds);
+	hakc_link_close_inherited();
+	r = greet(&conn, options, path, &reply, fds, &n_fds);
 	if (r > 0) {
 		hakc_log(HAKC_LOG_WARN, "the daemon refused: %s",
 			 reply->reason ? reply->reason : hak_error_text((unsigned)r));
@@ -299,17 +319,18 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 		r = map_lease(fds[2], &heap->lease);
 	if (r == 0)
 		r = enter_segment(heap, reply->welcome, fds, options && options->offsets_only);
+	if (r == 0)
+		hakc_link_init(&heap->link, &conn, path, heap->segment.header, reply->welcome);
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);
 	for (unsigned i = 0; i < n_fds; i++)
 		close(fds[i]);
 	if (r < 0) {
 		unmap_lease(heap);
-		hakc_conn_deinit(&heap->conn);
+		hakc_conn_deinit(&conn);
 		return r;
 	}
-	mapping.conn = heap->conn;
-	heap->is_attached = heap->is_connected = true;
+	heap->is_attached = true;
 	heap->n_threads_max = HAK_CROSSINGS;
 	return 0;
 }
@@ -328,271 +349,16 @@ int hakc_session_back_tags(const struct hakc_heap *heap, uint32_t slot, uint32_t
 	return 0;
 }
 
-/* Takes the numbers of a grant; false: it is nonsense. */
-static bool read_grant(const struct hakc_heap *heap, const Hak__Reply *reply, uint32_t room,
-		       uint32_t *superslabs, uint32_t *ret_n)
-{
-	const Hak__Grant *grant = reply->grant;
-
-	if (reply->body_case != HAK__REPLY__BODY_GRANT || grant->n_superslabs == 0 ||
-	    grant->n_superslabs > room)
-		return false;
-	for (size_t i = 0; i < grant->n_superslabs; i++) {
-		if (grant->superslabs[i] >= heap->segment.geometry.n_superslabs)
-			return false;
-		superslabs[i] = grant->superslabs[i];
-	}
-	*ret_n = (uint32_t)grant->n_superslabs;
-	return true;
-}
-
-/*
- * A reply that nobody waits for. The refill that was asked for ahead: ours from
- * now on. A run that came after we gave up waiting: to be given back, though
- * not from in here. A longer run likewise: nothing, it goes back with the run.
- */
-static void take_late(void *context, const Hak__Reply *reply)
-{
-	struct hakc_heap *heap = context;
-	uint32_t superslabs[HAKC_REFILL_MAX], n;
-
-	if (reply->id == heap->asked_id)
-		heap->is_asked = false;
-	if (!read_grant(heap, reply, HAKC_REFILL_MAX, superslabs, &n) || reply->grant->length)
-		return;
-	if (reply->grant->inherited)
-		hakc_heap_inherit(heap, superslabs, n);
-	else if (reply->id == heap->asked_id)
-		hakc_heap_own(heap, superslabs, n, reply->grant->zeroed);
-	else if (heap->n_late < HAKC_LATE_MAX)
-		heap->late[heap->n_late++] = superslabs[0];
-}
-
-static void note_loss(struct hakc_heap *heap, int r)
-{
-	if (r != -ENOTCONN && r != -EPROTO)
-		return;
-	heap->is_connected = heap->is_asked = false;
-	mapping.conn = heap->conn; /* closed already */
-	hakc_log(HAKC_LOG_WARN, "the daemon has gone; going on with what is granted");
-}
-
-int hakc_session_call(struct hakc_heap *heap, Hak__Request *request, Hak__Reply **ret_reply)
-{
-	uint32_t late[HAKC_LATE_MAX];
-	uint32_t n;
-	int r;
-
-	if (!heap->is_connected)
-		return -ENOTCONN;
-	r = hakc_conn_call(&heap->conn, request, ret_reply, NULL, NULL, take_late, heap);
-	note_loss(heap, r);
-	n = heap->n_late;
-	heap->n_late = 0;
-	memcpy(late, heap->late, n * sizeof(late[0]));
-	hakc_session_giveback(heap, late, n);
-	return r;
-}
-
 int hakc_session_detach(struct hakc_heap *heap)
 {
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Bye bye = HAK__BYE__INIT;
-	Hak__Reply *reply;
-
 	if (!heap->is_attached)
 		return -ENOTCONN;
-	request.body_case = HAK__REQUEST__BODY_BYE;
-	request.bye = &bye;
-	if (hakc_session_call(heap, &request, &reply) == 0)
-		hak__reply__free_unpacked(reply, NULL);
-	hakc_conn_deinit(&heap->conn);
+	hakc_session_bye(heap);
+	hakc_link_deinit(&heap->link);
 	hakc_heap_deinit(heap);
 	unmap(&mapping);
 	unmap_lease(heap);
-	heap->is_attached = heap->is_connected = false;
+	heap->is_attached = false;
 	heap->area = NULL;
 	return 0;
-}
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void count_wait(struct hakc_heap *heap, int64_t us)
-{
-	static const int64_t limits[] = {100, 1000, 10000, 100000};
-	unsigned i = 0;
-
-	while (i < sizeof(limits) / sizeof(limits[0]) && us > limits[i])
-		i++;
-	hakc_count(heap, HAK_STAT_WAITS, 1);
-	hakc_count(heap, (enum hak_stat)(HAK_STAT_WAITS_100US + i), 1);
-}
-
-/* Sends a refill whose answer is taken in by take_late. */
-static int ask(struct hakc_heap *heap, uint32_t n)
-{
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Refill refill = HAK__REFILL__INIT;
-	int r;
-
-	if (!heap->is_connected)
-		return -ENOTCONN;
-	refill.count = n;
-	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = &refill;
-	hakc_count(heap, HAK_STAT_STAGE_3, 1);
-	r = hakc_conn_send(&heap->conn, &request);
-	note_loss(heap, r);
-	heap->asked_id = request.id;
-	heap->is_asked = r == 0;
-	return r;
-}
-
-/* Takes in one reply, waiting up to timeout_ms; 0, an error of the daemon's, or of receiving. */
-static int take_reply(struct hakc_heap *heap, unsigned timeout_ms)
-{
-	Hak__Reply *reply;
-	int r = hakc_conn_receive(&heap->conn, timeout_ms, &reply);
-
-	note_loss(heap, r);
-	if (r < 0)
-		return r;
-	take_late(heap, reply);
-	if (reply->id == heap->asked_id && reply->error)
-		r = -hak_error_errno(reply->error);
-	hak__reply__free_unpacked(reply, NULL);
-	return r;
-}
-
-int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
-{
-	uint32_t before = heap->n_owned;
-	int64_t start;
-	int r = 0;
-
-	while (heap->is_asked && r == 0) /* what has come already */
-		r = take_reply(heap, 0);
-	if (heap->n_owned > before)
-		return 0;
-	start = now_us();
-	/* What was asked ahead may have been refused when there was less to be had. */
-	r = heap->is_asked ? 0 : ask(heap, n);
-	while (heap->is_asked && r == 0)
-		r = take_reply(heap, heap->conn.timeout_ms);
-	count_wait(heap, now_us() - start);
-	if (heap->n_owned > before)
-		return 0;
-	return r < 0 ? r : -EPROTO;
-}
-
-void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
-{
-	if (!heap->is_asked && ask(heap, n) == 0)
-		hakc_count(heap, HAK_STAT_AHEAD, 1);
-}
-
-/* Asks for a run, new or longer; 0 and what is granted, its first SuperSlab; a negative errno. */
-static int call_refill(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *ret_head,
-		       bool *ret_zeroed, uint32_t *ret_length)
-{
-	Hak__Request request = HAK__REQUEST__INIT;
-	int64_t start = now_us();
-	Hak__Reply *reply;
-	uint32_t one;
-	int r;
-
-	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = refill;
-	hakc_count(heap, HAK_STAT_STAGE_3, 1);
-	r = hakc_session_call(heap, &request, &reply);
-	count_wait(heap, now_us() - start);
-	if (r < 0)
-		return r;
-	if (reply->error) {
-		r = -hak_error_errno(reply->error);
-	} else if (!read_grant(heap, reply, 1, ret_head, &one)) {
-		r = -EPROTO;
-	} else {
-		*ret_zeroed = reply->grant->zeroed;
-		*ret_length = reply->grant->length;
-	}
-	hak__reply__free_unpacked(reply, NULL);
-	return r;
-}
-
-int hakc_session_refill_huge(struct hakc_heap *heap, uint32_t n, uint64_t alignment,
-			     uint32_t *ret_superslab, bool *ret_zeroed)
-{
-	Hak__Refill refill = HAK__REFILL__INIT;
-	uint32_t length;
-
-	refill.count = n;
-	refill.huge = 1;
-	refill.alignment = alignment;
-	return call_refill(heap, &refill, ret_superslab, ret_zeroed, &length);
-}
-
-int hakc_session_extend(struct hakc_heap *heap, uint32_t head, uint32_t n)
-{
-	Hak__Refill refill = HAK__REFILL__INIT;
-	uint32_t granted, length;
-	bool zeroed;
-	int r;
-
-	refill.count = n;
-	refill.huge = 1;
-	refill.extends = head + 1;
-	r = call_refill(heap, &refill, &granted, &zeroed, &length);
-	if (r < 0)
-		return r;
-	if (length == 0) { /* a daemon that can't extend runs takes it for the wish for a new one */
-		hakc_session_giveback(heap, &granted, 1);
-		return -ENOTSUP;
-	}
-	return granted == head && length >= n ? 0 : -EPROTO;
-}
-
-static void call_giveback(struct hakc_heap *heap, Hak__Giveback *giveback, uint32_t n)
-{
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Reply *reply;
-
-	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
-	request.giveback = giveback;
-	if (hakc_session_call(heap, &request, &reply) < 0)
-		return;
-	if (reply->error)
-		hakc_log(HAKC_LOG_WARN, "the daemon did not take memory back: %s",
-			 reply->reason ? reply->reason : hak_error_text(reply->error));
-	else
-		hakc_count(heap, HAK_STAT_RETURNS, n);
-	hak__reply__free_unpacked(reply, NULL);
-}
-
-void hakc_session_giveback(struct hakc_heap *heap, const uint32_t *superslabs, uint32_t n)
-{
-	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
-
-	if (n == 0)
-		return;
-	giveback.n_superslabs = n;
-	giveback.superslabs = (uint32_t *)(uintptr_t)superslabs;
-	call_giveback(heap, &giveback, n);
-}
-
-void hakc_session_giveback_end(struct hakc_heap *heap, uint32_t head, uint32_t stay)
-{
-	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
-	uint32_t first = head + stay; /* a daemon that can't shorten runs refuses a body */
-
-	giveback.n_superslabs = 1;
-	giveback.superslabs = &first;
-	giveback.shortens = head + 1;
-	call_giveback(heap, &giveback, 1);
 }

@@ -38,6 +38,7 @@
 	X(leases_over, "of these, found by their lease")                \
 	X(leases_looked_at, "looks at leases of clients in doubt")      \
 	X(disconnects, "clients that hung up and live on")              \
+	X(resumed, "clients that connected again")                      \
 	X(granted_superslabs, "SuperSlabs granted")                     \
 	X(kept_hits, "of these, returned ones with their pages")        \
 	X(reserve_hits, "of these, from the reserve")                   \
@@ -85,11 +86,13 @@ struct hakd_client {
 	int pidfd;
 	uv_poll_t liveness;
 	struct hakd_lease lease;
-	struct hakd_peer *peer; /* NULL: disconnected */
-	bool is_busy;		/* a job of it is under way */
-	bool is_leaving;	/* dead or detached: to be collected */
-	bool has_detached;	/* by its own word */
-	bool is_in_doubt;	/* its lease is to be looked at */
+	struct hakd_peer *peer;	     /* NULL: disconnected */
+	struct hakd_peer *rejoining; /* who waits for the end of its job; NULL: nobody does */
+	uint64_t rejoin_id;
+	bool is_busy;	   /* a job of it is under way */
+	bool is_leaving;   /* dead or detached: to be collected */
+	bool has_detached; /* by its own word */
+	bool is_in_doubt;  /* its lease is to be looked at */
 };
 
 struct hakd_daemon {

@@ -38,17 +38,26 @@
  *   EINVAL        an argument is out of range
  *   ENOENT        no socket: no daemon has been started
  *   ECONNREFUSED  a socket, but nobody listens on it
- *   ENOTCONN      the daemon has gone since this process attached
+ *   ESTALE        from a call that asks the daemon: the pool that this process attached to
+ *                 has ended, or its daemon has gone and nobody listens. What the process has
+ *                 it can use and free, and what others published look up; hakmem_detach and
+ *                 hakmem_attach get it a new pool
  *   EACCES        the daemon refused, or the socket may not be opened
  *   EPROTO        the daemon is of another version
- *   ETIMEDOUT     the daemon did not answer in time
+ *   ETIMEDOUT     the daemon did not answer in time; ENOMEM from calls that allocate in a
+ *                 process that is attached
+ *
+ * The daemon may die, and another one go on with the pool: this process finds it by itself.
+ * Meanwhile calls go on with what the process has. One that can't do without the daemon waits for it,
+ * HAKMEM_TIMEOUT_MS at most, and other threads wait with it that need memory beyond their own
+ * caches and slabs. Frees, hakmem_trim and hakmem_detach never wait for a daemon that is not there.
  *
  * Environment, read at attach:
  *   HAKMEM_SOCKET      the daemon's socket; default: the user's
  *                      ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one,
  *                      else /run/hakmem/hakmemd.sock
  *   HAKMEM_POOL        the pool, default "default"
- *   HAKMEM_TIMEOUT_MS  longest wait for an answer, default 5000
+ *   HAKMEM_TIMEOUT_MS  longest wait for an answer, or for a daemon, default 5000
  *   HAKMEM_LOG         error (default), warn, info or debug, to stderr
  *   HAKMEM_AUTOSPAWN   1: start a daemon of the user's own if none listens;
  *                      HAKMEM_DAEMON names the binary, default: hakmemd beside
@@ -89,8 +98,9 @@ HAKMEM_API int hakmem_attach(const struct hakmem_options *options);
 /*
  * Leaves the pool: what this process has allocated goes back, in use or not,
  * and the mapping ends, so every pointer into the pool dangles. No other
- * thread may be in a call of this library meanwhile. Attaching again is
- * allowed. 0; -ENOTCONN: it was not attached.
+ * thread may be in a call of this library meanwhile. Needs no daemon: of one that is away, or of a
+ * pool that has ended, it leaves all the same. Attaching again is
+ * allowed, and attaches to whichever pool there is then. 0; -ENOTCONN: it was not attached.
  */
 HAKMEM_API int hakmem_detach(void);
 
@@ -212,9 +222,9 @@ HAKMEM_API int hakmem_owner(const void *block, int *ret_pid);
  * block: what it points to goes with its owner as ever. 0; or, and nothing has changed:
  * -EINVAL: no such name can be, or no ref of this pool; -EPERM: the block is another
  * process's (take it first); -ESTALE: the ref is void; -EEXIST: the name is in use, or the block
- * is published already; -ENOSPC: no room. -ENOTCONN, -ETIMEDOUT: the daemon has not answered: it is
- * published or will be, or it is the caller's still; hakmem_owner tells, after a time-out
- * when the daemon answers again.
+ * is published already; -ENOSPC: no room. -ETIMEDOUT, or -ESTALE of a pool that has ended: the
+ * daemon has not answered: it is published or will be, or it is the caller's still; hakmem_owner
+ * tells, after a time-out when the daemon answers again. If a daemon dies meanwhile, the next one is asked.
  */
 HAKMEM_API int hakmem_root_publish(const char *name, hakmem_ref_t ref);
 
@@ -238,7 +248,7 @@ HAKMEM_API int hakmem_root_lookup(const char *name, hakmem_ref_t *ret_ref);
  * Ends a name: its blocks, all of the list, are the caller's process's from now on, to be
  * freed or passed on, and go with it if it dies. *ret_ref is a fresh ref of the (first) one. Any
  * process may do that. 0; -ENOENT: there is no such name; -EINVAL; -ESTALE: a process has
- * scribbled over the pool's words: the name is gone, the blocks are lost. -ENOTCONN,
+ * scribbled over the pool's words: the name is gone, the blocks are lost, or the pool has ended.
  * -ETIMEDOUT: the daemon has not answered: as for hakmem_root_publish, hakmem_owner of the block tells.
  */
 HAKMEM_API int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref);

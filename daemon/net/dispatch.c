@@ -15,13 +15,15 @@
 #include "daemon/net/job.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
+#include "daemon/net/rejoin.h"
 #include "daemon/net/roots.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
-static void welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client)
+void hakd_dispatch_welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client,
+			   bool is_new)
 {
 	struct hakd_pool *pool = peer->daemon->pool;
 	int fds[HAK_WIRE_FDS_MAX] = {pool->registry_reader_fd, pool->heap_fd};
@@ -43,8 +45,8 @@ static void welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *cli
 	reply.id = id;
 	reply.body_case = HAK__REPLY__BODY_WELCOME;
 	reply.welcome = &answer;
-	hakd_peer_reply(peer, &reply, fds, client ? HAK_WIRE_FDS_MAX : 0);
-	if (client)
+	hakd_peer_reply(peer, &reply, fds, is_new ? HAK_WIRE_FDS_MAX : 0);
+	if (is_new)
 		hakd_lease_hand_over(&client->lease);
 }
 
@@ -103,8 +105,12 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 	struct hakd_client *client = NULL;
 	unsigned error;
 
-	if (peer->has_said_hello)
+	if (peer->has_said_hello || (h->resume && h->kind != HAK__PEER_KIND__PEER_CLIENT))
 		return false;
+	if (h->resume && !hakd_rejoin_is_pool(peer, h->resume)) { /* whatever it speaks */
+		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
+		return true;
+	}
 	if (h->protocol_version != HAK_PROTOCOL_VERSION ||
 	    (h->kind == HAK__PEER_KIND__PEER_CLIENT &&
 	     (h->layout_version != HAK_LAYOUT_VERSION ||
@@ -116,6 +122,10 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 			 (unsigned long long)h->layout_fingerprint, HAK_PROTOCOL_VERSION,
 			 HAK_LAYOUT_VERSION, (unsigned long long)hak_layout_fingerprint());
 		hakd_peer_refuse(peer, id, HAK_E_VERSION, reason);
+		return true;
+	}
+	if (h->resume) {
+		hakd_rejoin(peer, id, h->resume);
 		return true;
 	}
 	if (*h->pool && strcmp(h->pool, peer->daemon->pool->name) != 0) {
@@ -130,7 +140,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		}
 	}
 	peer->has_said_hello = true;
-	welcome(peer, id, client);
+	hakd_dispatch_welcome(peer, id, client, client != NULL);
 	return true;
 }
 

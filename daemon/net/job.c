@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/net/rejoin.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/util/crash.h"
@@ -34,6 +35,7 @@ static void on_work(uv_work_t *work)
 void hakd_job_release_client(struct hakd_client *client)
 {
 	client->is_busy = false;
+	hakd_rejoin_end(client);
 	if (client->is_leaving)
 		hakd_collect_client(client, NULL, 0);
 }

@@ -103,6 +103,10 @@ void hakd_peer_reply(struct hakd_peer *peer, Hak__Reply *reply, const int *fds, 
 
 	if (uv_is_closing((uv_handle_t *)&peer->poll))
 		return;
+	if (peer->is_replaced) {
+		hakd_peer_close(peer, "its client has another connection");
+		return;
+	}
 	if (n < 0) {
 		hakd_peer_close(peer, "a reply too long for a packet");
 		return;

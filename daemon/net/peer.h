@@ -20,6 +20,7 @@ struct hakd_peer {
 	uid_t uid;
 	bool has_said_hello;
 	bool is_busy;
+	bool is_replaced; /* its client has another connection; closed when it is no longer busy */
 };
 
 void hakd_peer_accept(struct hakd_daemon *daemon);

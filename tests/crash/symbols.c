@@ -46,8 +46,8 @@ const struct hakt_group hakt_groups[] = {
 		   "hakc_run_make_way"},
 	{"root", "hakmem_root_* hakc_root_*"},
 	{"thread", "end_thread put_idle hakc_thread_detach_process hakc_session_detach"},
-	{"session", "hakc_session_* take_late take_reply ask call call_refill call_giveback "
-		    "read_grant map_lease unmap_lease enter_segment"},
+	{"session", "hakc_session_* take_late take_reply ask exchange call_refill call_giveback "
+		    "return_late find_granted read_grant map_lease unmap_lease enter_segment"},
 };
 const unsigned hakt_n_groups = sizeof(hakt_groups) / sizeof(hakt_groups[0]);
 

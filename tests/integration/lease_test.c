@@ -47,8 +47,7 @@ static int use_memory_without_descriptors(const void *context)
 	hakt_child_wait();
 	hakt_block_expect(block, 'm');
 	memset(block, 'n', HAKT_BLOCK_BYTES);
-	HAKT_EXPECT(!hakmem_malloc(100 * HAKT_BLOCK_BYTES / 4) && errno == ENOTCONN);
-	hakt_child_say("refused");
+	hakt_child_say("written");
 	hakt_child_wait();
 	hakt_block_expect(block, 'n');
 	hakt_child_say("still there");
@@ -68,7 +67,7 @@ static void test_a_living_client_that_hung_up_keeps_its_memory_until_it_dies(voi
 	granted = hakt_daemon_status(&hakd).granted_superslabs;
 	assert_true(granted >= 3);
 	hakt_process_tell(&client);
-	hakt_process_wait_output(&client, 1, "refused");
+	hakt_process_wait_output(&client, 1, "written");
 	hakt_daemon_wait_looks(&hakd);
 	hakt_process_tell(&client);
 	hakt_process_wait_output(&client, 1, "still there");
