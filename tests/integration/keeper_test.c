@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/conn.h"
@@ -50,12 +49,12 @@ static void test_half_a_pool_is_dropped_for_a_new_one(void **state)
 /* Its exit code. */
 static int run_to_end(void (*enter)(void *context))
 {
-	int exit_status;
+	int exit_code;
 
 	hakt_keeper_fork(&hakt_keeper, enter, NULL);
-	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
-	assert_true(WIFEXITED(exit_status));
-	return WEXITSTATUS(exit_status);
+	exit_code = hakt_keeper_wait_end(&hakt_keeper);
+	assert_int_equal(hakt_keeper.n_ready, 0);
+	return exit_code;
 }
 
 static void test_a_pool_of_another_version_is_refused_and_left_alone(void **state)
@@ -103,8 +102,7 @@ static void test_descriptors_for_another_process_are_left_alone(void **state)
 	hakt_keeper_kill(&hakt_keeper);
 	hakt_keeper_put(&hakt_keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
 	hakt_keeper_fork(&hakt_keeper, name_another, NULL);
-	hakt_daemon_wait_listening(&hakt_keeper.daemon);
-	hakt_keeper_take(&hakt_keeper);
+	hakt_keeper_wait_ready(&hakt_keeper);
 	assert_int_equal(hakt_keeper_count(&hakt_keeper, "registry"), 2); /* it made a new one */
 	hakt_keeper_expect_clean(&hakt_keeper);
 }
@@ -141,7 +139,7 @@ static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(vo
 	hakt_holding_start(&client, "a");
 	hakt_keeper_kill(&hakt_keeper);
 	assert_int_equal(hakc_conn_init(&conn, hakt_keeper.daemon.socket, 60000), 0);
-	hakt_keeper_fork(&hakt_keeper, NULL, NULL);
+	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(
 		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL), 0);
 	hak__reply__free_unpacked(reply, NULL);
@@ -155,13 +153,11 @@ static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(vo
 static void test_a_clean_stop_leaves_the_pool_and_the_keepers_socket(void **state)
 {
 	struct hakt_process client;
-	int exit_status;
 
 	(void)state;
 	hakt_holding_start(&client, "a");
 	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGTERM), 0);
-	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
-	assert_int_equal(exit_status, 0);
+	assert_int_equal(hakt_keeper_wait_end(&hakt_keeper), 0);
 	assert_int_equal(access(hakt_keeper.daemon.socket, F_OK), 0);
 	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(status().clients, 1);
