@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,6 +41,8 @@ void hakt_keeper_init(struct hakt_keeper *keeper, const char *const *options)
 	snprintf(keeper->notify, sizeof(keeper->notify), "%s%s/notify",
 		 keeper->is_abstract ? "@" : "", keeper->daemon.directory);
 	keeper->notify_fd = bind_at(keeper->notify, SOCK_DGRAM);
+	keeper->log_fd = keeper->has_log ? memfd_create("log", MFD_CLOEXEC) : -1;
+	assert_true(!keeper->has_log || keeper->log_fd >= 0);
 }
 
 void hakt_keeper_listen(struct hakt_keeper *keeper)
@@ -127,14 +131,14 @@ static void obey(struct hakt_keeper *keeper, char *text, int fd)
 	assert_false(message.stores && message.is_polled);
 	if (message.stores)
 		hakt_keeper_put(keeper, message.name, fd);
+	else if (fd >= 0 && keeper->holds_barrier)
+		keeper->barrier_fd = fd;
 	else if (fd >= 0)
 		close(fd); /* the barrier's */
 	if (message.removes)
 		hakt_keeper_remove(keeper, message.name);
-	if (n_ready == 0 && keeper->n_ready > 0) {
+	if (n_ready == 0 && keeper->n_ready > 0) /* all that came before is taken */
 		assert_int_equal(keeper->n_barriers, 1);
-		keeper->n_kept_at_ready = keeper->n_kept;
-	}
 }
 
 void hakt_keeper_take(struct hakt_keeper *keeper)
@@ -179,6 +183,8 @@ static void hand_over(void *context)
 	char names[HAKT_KEPT_MAX * 33] = "", text[32];
 	int fds[HAKT_KEPT_MAX];
 
+	if (keeper->has_log)
+		dup2(keeper->log_fd, STDERR_FILENO);
 	/* Out of the way of where they are to be, then there; without FD_CLOEXEC. */
 	for (unsigned i = 0; i < keeper->n_kept; i++)
 		fds[i] = fcntl(keeper->kept[i].fd, F_DUPFD_CLOEXEC, FIRST_FD + HAKT_KEPT_MAX);
@@ -211,7 +217,7 @@ void hakt_keeper_fork(struct hakt_keeper *keeper, void (*enter)(void *context), 
 
 	hakt_keeper_take(keeper);
 	keeper->n_barriers = keeper->n_ready = keeper->n_reloading = 0;
-	keeper->n_stopping = keeper->n_pings = keeper->n_kept_at_ready = 0;
+	keeper->n_stopping = keeper->n_pings = 0;
 	hakt_daemon_fork(&keeper->daemon, keeper->options, hand_over, &hand);
 }
 
@@ -237,6 +243,25 @@ void hakt_keeper_wait_for(struct hakt_keeper *keeper, const unsigned *count, uns
 void hakt_keeper_wait_ready(struct hakt_keeper *keeper)
 {
 	hakt_keeper_wait_for(keeper, &keeper->n_ready, 1);
+}
+
+void hakt_keeper_let_go(struct hakt_keeper *keeper)
+{
+	assert_true(keeper->holds_barrier);
+	keeper->holds_barrier = false;
+	close(keeper->barrier_fd);
+}
+
+char *hakt_keeper_log(const struct hakt_keeper *keeper)
+{
+	struct stat st;
+	char *text;
+
+	assert_int_equal(fstat(keeper->log_fd, &st), 0);
+	text = calloc(1, (size_t)st.st_size + 1);
+	assert_non_null(text);
+	assert_int_equal(pread(keeper->log_fd, text, (size_t)st.st_size, 0), st.st_size);
+	return text;
 }
 
 int hakt_keeper_wait_end(struct hakt_keeper *keeper)
@@ -278,6 +303,8 @@ void hakt_keeper_deinit(struct hakt_keeper *keeper)
 	for (unsigned i = 0; i < keeper->n_kept; i++)
 		close(keeper->kept[i].fd);
 	close(keeper->notify_fd);
+	if (keeper->has_log)
+		close(keeper->log_fd);
 }
 
 void hakt_keeper_expect_clean(const struct hakt_keeper *keeper)

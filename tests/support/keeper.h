@@ -27,19 +27,23 @@ struct hakt_keeper {
 	const char *const *options;
 	bool is_abstract;	/* to be set before the init: NOTIFY_SOCKET has no file */
 	unsigned watchdog_usec; /* to be set before a start; 0: no pings are wanted */
+	bool has_log;		/* likewise: stderr goes where hakt_keeper_log finds it */
 	char notify[128];
 	int notify_fd;
+	int log_fd;
+	bool holds_barrier; /* the next barrier isn't answered before hakt_keeper_let_go */
+	int barrier_fd;
 
 	/* What has come since the last start. */
 	unsigned n_barriers, n_ready, n_reloading, n_stopping, n_pings;
-	unsigned n_kept_at_ready; /* what was kept at the first READY=1 */
-	char status[160];	  /* the last STATUS= */
+	char status[160]; /* the last STATUS= */
 
 	unsigned n_kept;
 	struct hakt_kept kept[HAKT_KEPT_MAX];
 };
 
-/* Its sockets and directory, to be zeroed before; options as in hakt_daemon_start. */
+/* Its sockets and directory, to be zeroed before but for what is to be set; options as in
+ * hakt_daemon_start. */
 void hakt_keeper_init(struct hakt_keeper *keeper, const char *const *options);
 
 /* Starts a daemon with all that is kept, and waits until it says that it is ready. */
@@ -51,6 +55,12 @@ void hakt_keeper_wait_ready(struct hakt_keeper *keeper);
 
 /* Takes, 60 s at most, until *count, one of the keeper's, is n or more. */
 void hakt_keeper_wait_for(struct hakt_keeper *keeper, const unsigned *count, unsigned n);
+
+/* Answers a barrier that was held. */
+void hakt_keeper_let_go(struct hakt_keeper *keeper);
+
+/* What the daemons have written to stderr; to be freed. */
+char *hakt_keeper_log(const struct hakt_keeper *keeper);
 
 /* Waits for its end, taking; its exit code. */
 int hakt_keeper_wait_end(struct hakt_keeper *keeper);
