@@ -81,8 +81,9 @@ int main(int argc, char **argv)
 		ready = go_into_background();
 		if (ready < 0)
 			return 1;
-		/* Nobody's folder is kept in use, unless the socket's path begins there. */
-		if (config.socket[0] == '/' && chdir("/") != 0)
+		/* Nobody's folder is kept in use, unless a path of ours begins there. */
+		if (config.socket[0] == '/' && (!config.file || config.file[0] == '/') &&
+		    chdir("/") != 0)
 			return 1;
 	}
 	r = hakd_daemon_init(&daemon, &config, &keeper);
