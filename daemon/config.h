@@ -19,12 +19,17 @@ struct hakd_config {
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
 	bool foreground;
+	bool supervise;
 	const char *file; /* of --config; NULL: the default one, if it is there */
 	int argc;	  /* for the next reading */
 	char **argv;
 };
 
-/* argv is read again at a reload. 0: go on; 1: --help or --version was answered; -EINVAL: said what is wrong on stderr. */
+/*
+ * argv is read again at a reload; --supervise is --foreground in it from then on, so that it
+ * is what the supervisor's daemon gets. 0: go on; 1: --help or --version was answered; -EINVAL: said what
+ * is wrong on stderr.
+ */
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
 
 /*
