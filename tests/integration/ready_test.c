@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "client_lib/conn.h"
-#include "proto/shm/registry.h"
+#include "tests/support/attached.h"
 #include "tests/support/ctl.h"
 #include "tests/support/holding.h"
 #include "tests/support/keeper.h"
@@ -178,25 +178,6 @@ static void test_a_pool_that_has_ended_is_not_gone_on_with(void **state)
 	hakt_keeper_expect_clean(&hakt_keeper);
 }
 
-/* The registry as a client has it. */
-static const struct hak_registry *attach(struct hakc_conn *conn, const char *socket_path)
-{
-	int fds[HAK_WIRE_FDS_MAX];
-	unsigned n = HAK_WIRE_FDS_MAX;
-	Hak__Reply *reply;
-	void *registry;
-
-	assert_int_equal(hakc_conn_init(conn, socket_path, 60000), 0);
-	assert_int_equal(hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n),
-			 0);
-	registry = mmap(NULL, HAK_PAGE_BYTES, PROT_READ, MAP_SHARED, fds[0], 0);
-	assert_true(registry != MAP_FAILED);
-	hak__reply__free_unpacked(reply, NULL);
-	while (n > 0)
-		close(fds[--n]);
-	return registry;
-}
-
 static void test_without_a_keeper_every_stop_is_the_end_of_the_pool(void **state)
 {
 	const int signals[] = {SIGTERM, SIGINT, 0 /* nobody is attached */};
@@ -210,7 +191,7 @@ static void test_without_a_keeper_every_stop_is_the_end_of_the_pool(void **state
 
 		hakt_daemon_start(&daemon, HAKT_LIST("--capacity", "64M", "--limit", "64M",
 						     "--log-level", "error", "--idle-exit", "1"));
-		registry = attach(&conn, daemon.socket);
+		registry = hakt_attached(&conn, daemon.socket);
 		assert_int_equal(hak_load_relaxed(&registry->ended), 0);
 		if (signals[i])
 			assert_int_equal(kill(daemon.pid, signals[i]), 0);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stands for a daemon under a supervisor. unruly fail: says why, exit code 7. unruly silent:
+ * is never ready. unruly flood: is ready, then sends as fast as it can what a daemon shouldn't.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void send_text(int fd, const char *text, size_t n, int n_fds)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(100 * sizeof(int))];
+	} control;
+	struct iovec part = {(char *)(uintptr_t)text, n};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (n_fds > 0) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE((size_t)n_fds * sizeof(int));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN((size_t)n_fds * sizeof(int));
+		for (int i = 0; i < n_fds; i++)
+			memcpy(CMSG_DATA(&control.align) + (size_t)i * sizeof(int), &fd,
+			       sizeof(int));
+	}
+	(void)!sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static void flood(int fd)
+{
+	static char garbage[9000];
+	unsigned seed = 1;
+
+	for (size_t i = 0; i < sizeof(garbage); i++) /* lines, zeros, bytes that are no text */
+		garbage[i] = (char)((seed = seed * 1103515245u + 12345u) >> 16);
+	send_text(fd, "READY=1", 7, 0);
+	for (unsigned i = 0;; i++) {
+		const char *text = i % 5 == 0	? "FDSTORE=1\nFDNAME=twice"
+				   : i % 5 == 1 ? "FDNAME=what=for:this"
+				   : i % 5 == 2 ? "FDSTOREREMOVE=1\nFDNAME=\nFDSTORE=1"
+						: garbage;
+
+		send_text(fd, text, text == garbage ? i % sizeof(garbage) : strlen(text),
+			  (int)(i % 100));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "", *name = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (strcmp(mode, "fail") == 0) {
+		fputs("unruly: does not start\n", stderr);
+		return 7;
+	}
+	if (!name || fd < 0 || strlen(name) >= sizeof(address.sun_path))
+		return 1;
+	strcpy(address.sun_path + 1, name + 1);
+	if (connect(fd, (struct sockaddr *)&address,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) != 0)
+		return 1;
+	fprintf(stderr, "unruly %d %s\n", (int)getpid(), getenv("LISTEN_FDNAMES"));
+	if (strcmp(mode, "flood") == 0)
+		flood(fd);
+	for (;;)
+		pause();
+}
