@@ -24,7 +24,7 @@
 #define MIB 1048576
 
 static struct hakt_daemon parent; /* pid: the supervisor's */
-static const char *const small[] = {"--supervise", "--limit",	  "128M",  "--capacity",
+static const char *const small[] = {"--supervise", "--limit",	  "512M",  "--capacity",
 				    "1G",	   "--log-level", "error", NULL};
 
 static int start(void **state)
@@ -167,6 +167,51 @@ static void test_thirty_kills_in_a_row_are_survived(void **state)
 	expect_same_pool(&pool);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
+}
+
+/* Their descriptors lie in no order, and have to get to the right names. */
+static void test_many_clients_outlive_a_daemon_and_are_missed_when_they_die(void **state)
+{
+	enum { N = 24 };
+	struct hakt_process clients[N];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++)
+		hakt_holding_start(&clients[i], "a");
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = round; i < N; i += 3)
+			hakt_holding_kill(&clients[i]);
+		for (unsigned i = round; i < N; i += 3)
+			hakt_holding_start(&clients[i], "b");
+		hakt_daemon_wait_clients(&parent, N);
+		kill_daemon(SIGKILL);
+		hakt_daemon_wait_clients(&parent, N);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		hakt_holding_expect_intact(&clients[i]);
+		hakt_holding_kill(&clients[i]);
+		hakt_daemon_wait_clients(&parent, N - 1 - i);
+	}
+}
+
+static void test_sigterm_to_the_daemon_alone_is_a_restart(void **state)
+{
+	struct pool pool = look();
+
+	(void)state;
+	kill_daemon(SIGTERM);
+	expect_same_pool(&pool);
+}
+
+static void test_a_daemon_that_has_ended_the_pool_is_the_last(void **state)
+{
+	int status;
+
+	(void)state;
+	assert_int_equal(kill(served_by(), SIGINT), 0);
+	assert_int_equal(waitpid(parent.pid, &status, 0), parent.pid);
+	assert_int_equal(status, 0);
+	expect_no_files();
 }
 
 static void test_a_daemon_that_hangs_is_replaced(void **state)
@@ -517,6 +562,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool, start, stop),
 	cmocka_unit_test_setup_teardown(test_thirty_kills_in_a_row_are_survived, start, stop),
+	cmocka_unit_test_setup_teardown(
+		test_many_clients_outlive_a_daemon_and_are_missed_when_they_die, start, stop),
+	cmocka_unit_test_setup_teardown(test_sigterm_to_the_daemon_alone_is_a_restart, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_daemon_that_has_ended_the_pool_is_the_last, start,
+					remove_directory),
 	cmocka_unit_test_setup_teardown(test_a_daemon_that_hangs_is_replaced, start, stop),
 	cmocka_unit_test_setup_teardown(test_sigterm_ends_both_and_the_pool, start,
 					remove_directory),
