@@ -307,7 +307,7 @@ static void start_copy(struct hakt_process *supervisor, char path[128])
 	put_binary("hakmemd");
 	snprintf(path, 128, "%s/hakmemd", parent.directory);
 	hakt_process_start(supervisor, HAKT_LIST(path, "--supervise", "--foreground", "--capacity",
-						 "1G", "--limit", "128M"));
+						 "1G", "--limit", "128M", "--idle-exit", "60"));
 	hakt_process_wait_output(supervisor, 2, "serving");
 	parent.pid = supervisor->pid;
 }
@@ -448,11 +448,11 @@ static void test_a_daemon_whose_parent_is_killed_goes_on(void **state)
 }
 
 struct stand_in {
-	char *arguments[3];
+	const char *path, *arguments[6];
 	uint64_t start_ms, stop_ms, watchdog_ms;
 };
 
-/* A supervisor of something that is no hakmemd; 8: it took the starter's place, which was told. */
+/* A supervisor of something else, or with less patience. */
 static int supervise(const void *context)
 {
 	const struct stand_in *stand_in = context;
@@ -464,7 +464,7 @@ static int supervise(const void *context)
 	snprintf(config.socket, sizeof(config.socket), "%s", parent.socket);
 	HAKT_EXPECT(pipe2(ends, O_CLOEXEC) == 0);
 	HAKT_EXPECT(hakd_supervisor_init(&supervisor, &config) == 0);
-	strcpy(supervisor.path, HAKT_HAKT_UNRULY);
+	strcpy(supervisor.path, stand_in->path);
 	supervisor.arguments = (char **)(uintptr_t)stand_in->arguments;
 	supervisor.start_ms = stand_in->start_ms;
 	supervisor.stop_ms = stand_in->stop_ms;
@@ -476,8 +476,7 @@ static int supervise(const void *context)
 }
 
 #define STAND_IN(mode, start_ms, stop_ms, watchdog_ms) \
-	(&(struct stand_in){                           \
-		{(char[]){"unruly"}, (char[]){mode}, NULL}, start_ms, stop_ms, watchdog_ms})
+	(&(struct stand_in){HAKT_HAKT_UNRULY, {"unruly", mode}, start_ms, stop_ms, watchdog_ms})
 
 static void test_a_start_that_fails_gives_its_exit_code(void **state)
 {
@@ -541,6 +540,7 @@ static void test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other(
 	hakt_process_wait_done(&supervisor);
 	assert_non_null(strstr(hakt_process_output(&supervisor, 1), "was ready"));
 	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "socket:twice:twice"));
+	assert_null(strstr(hakt_process_output(&supervisor, 2), "is killed")); /* SIGINT did */
 	expect_no_files();
 	hakt_process_end(&supervisor);
 }
@@ -553,6 +553,24 @@ static void test_one_that_says_nothing_any_more_is_killed(void **state)
 	hakt_process_fork(&supervisor, supervise, STAND_IN("flood", 60000, 10000, 300));
 	wait_for_unruly(&supervisor, 3); /* what it sends are no pings */
 	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "doesn't say any more"));
+	assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
+	hakt_process_wait_done(&supervisor);
+	hakt_process_end(&supervisor);
+}
+
+static void test_one_that_pings_is_left_alone(void **state)
+{
+	const struct stand_in hakmemd = {
+		HAKT_HAKMEMD, {"hakmemd", "--foreground", "--limit", "64M"}, 60000, 10000, 4000};
+	struct hakt_process supervisor = {0};
+	pid_t pid;
+
+	(void)state;
+	hakt_process_fork(&supervisor, supervise, &hakmemd);
+	hakt_process_wait_output(&supervisor, 2, "serving");
+	pid = served_by();
+	sleep(6);
+	assert_int_equal(served_by(), pid);
 	assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
 	hakt_process_wait_done(&supervisor);
 	hakt_process_end(&supervisor);
@@ -592,6 +610,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other, make_directory,
 		remove_directory),
+	cmocka_unit_test_setup_teardown(test_one_that_pings_is_left_alone, make_directory,
+					remove_directory),
 	cmocka_unit_test_setup_teardown(test_one_that_says_nothing_any_more_is_killed,
 					make_directory, remove_directory),
 };
