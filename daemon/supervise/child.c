@@ -41,8 +41,7 @@ static int place(int *fds, unsigned n)
 		int at = FIRST_FD + (int)i;
 
 		for (unsigned k = i + 1; k < n; k++)
-			if (fds[k] == at &&
-			    (fds[k] = fcntl(at, F_DUPFD_CLOEXEC, FIRST_FD + (int)n)) < 0)
+			if (fds[k] == at && (fds[k] = fcntl(at, F_DUPFD_CLOEXEC, at + 1)) < 0)
 				return -errno;
 		if (fds[i] == at ? fcntl(at, F_SETFD, 0) != 0 : dup2(fds[i], at) != at)
 			return -errno;

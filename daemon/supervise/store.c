@@ -7,9 +7,11 @@
 #include "daemon/supervise/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include "daemon/util/log.h"
 
 #define TEXT_BYTES 4096 /* systemd reads no more either */
+#define SPARE	   64u	/* for those of a message, and for who is started */
 #define FDS_MAX	   253	/* the kernel's, of a message */
 #define NAMES_BYTES \
 	(128 * 1024 - 64) /* LISTEN_FDNAMES is one string, and exec takes no longer one */
@@ -26,9 +29,12 @@ int hakd_store_init(struct hakd_store *store)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	socklen_t length = sizeof(
 		sa_family_t); /* no name: the kernel finds one, "@" and 5 digits */
+	struct rlimit files = {0};
 	int on = 1;
 
 	*store = (struct hakd_store){0};
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > SPARE)
+		store->most = files.rlim_cur > INT_MAX ? INT_MAX : (unsigned)files.rlim_cur - SPARE;
 	store->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (store->fd < 0)
 		return -errno;
@@ -87,7 +93,8 @@ static bool keep(struct hakd_store *store, const char *name, int fd)
 			store->room = room;
 		}
 	}
-	if (store->n == store->room || store->names_bytes + bytes > NAMES_BYTES) {
+	if (store->n == store->room || store->n >= store->most ||
+	    store->names_bytes + bytes > NAMES_BYTES) {
 		hakd_log(HAKD_LOG_WARN, "%s is not kept: there are %u already", name, store->n);
 		return false;
 	}

@@ -23,6 +23,7 @@ struct hakd_stored {
 struct hakd_store {
 	int fd;		      /* where messages come in */
 	char address[16];     /* the same, as NOTIFY_SOCKET has it */
+	unsigned most;	      /* so many are kept at most, and some descriptors are left */
 	unsigned n, room;     /* of kept */
 	unsigned names_bytes; /* of all names, each with what separates it */
 	struct hakd_stored *kept;

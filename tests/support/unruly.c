@@ -3,11 +3,13 @@
  * Stands for a daemon under a supervisor. unruly fail: says why, exit code 7. unruly silent:
  * is never ready. unruly flood: is ready, then sends as fast as it can what a daemon shouldn't.
  */
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -42,6 +44,9 @@ static void flood(int fd)
 	for (size_t i = 0; i < sizeof(garbage); i++) /* lines, zeros, bytes that are no text */
 		garbage[i] = (char)((seed = seed * 1103515245u + 12345u) >> 16);
 	send_text(fd, "READY=1", 7, 0);
+	for (unsigned i = 0; i < 3 && fork() > 0; i++) /* more than one reads away */
+		;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (unsigned i = 0;; i++) {
 		const char *text = i % 5 == 0	? "FDSTORE=1\nFDNAME=twice"
 				   : i % 5 == 1 ? "FDNAME=what=for:this"

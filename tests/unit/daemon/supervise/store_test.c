@@ -255,16 +255,16 @@ static void test_there_is_an_end_to_what_is_kept(void **state)
 	static const char text[] =
 		"FDSTORE=1\nFDNAME="
 		"012345678901234567890123456789012345678901234567890123456789012";
-	struct rlimit before, files;
+	struct rlimit files;
 	int fds[253], end;
 
-	(void)state;
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	files = before;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
 	files.rlim_cur = files.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	if (files.rlim_cur < 4000)
 		skip();
+	stop(state);
+	start(state); /* it asks for the limit */
 	for (unsigned i = 0; i < 253; i++)
 		fds[i] = out;
 	for (unsigned n = 0; n < 2100; n += 253) {
@@ -276,6 +276,28 @@ static void test_there_is_an_end_to_what_is_kept(void **state)
 	take();
 	assert_true(is_over(end));
 	close(end);
+}
+
+static void test_some_descriptors_are_left_for_who_is_started(void **state)
+{
+	struct rlimit before, few;
+	int fds[100];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 200;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	stop(state);
+	start(state); /* it asks for the limit */
+	for (unsigned i = 0; i < 100; i++)
+		fds[i] = out;
+	send_bytes("FDSTORE=1", 9, fds, 100);
+	take();
+	assert_int_equal(store.n, 100);
+	send_bytes("FDSTORE=1", 9, fds, 50);
+	take();
+	assert_int_equal(store.n, 136);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void test_without_descriptors_it_goes_on(void **state)
@@ -311,6 +333,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_bad_name_is_no_name, start, stop),
 	cmocka_unit_test_setup_teardown(test_garbage_is_read_over, start, stop),
 	cmocka_unit_test_setup_teardown(test_there_is_an_end_to_what_is_kept, start, stop),
+	cmocka_unit_test_setup_teardown(test_some_descriptors_are_left_for_who_is_started, start,
+					stop),
 	cmocka_unit_test_setup_teardown(test_without_descriptors_it_goes_on, start, stop),
 };
 
