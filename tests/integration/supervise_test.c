@@ -392,6 +392,23 @@ static void test_in_the_background_it_is_ready_when_its_starter_returns(void **s
 	hakt_process_end(&starter);
 }
 
+/* As by a script that starts it with &. */
+static void test_signals_that_its_starter_ignored_are_heard(void **state)
+{
+	static const char script[] = "trap '' CHLD HUP INT USR1; exec " HAKT_HAKMEMD
+				     " --supervise --foreground --limit 64M";
+	struct hakt_process supervisor = {0};
+
+	(void)state;
+	hakt_process_start(&supervisor, HAKT_LIST("/bin/sh", "-c", script));
+	hakt_process_wait_output(&supervisor, 2, "serving");
+	parent.pid = supervisor.pid;
+	kill_daemon(SIGKILL);
+	assert_int_equal(kill(supervisor.pid, SIGINT), 0);
+	hakt_process_wait_done(&supervisor);
+	hakt_process_end(&supervisor);
+}
+
 static void test_a_second_one_is_refused_and_the_first_goes_on(void **state)
 {
 	static const char *const places[] = {"--foreground", "--supervise"};
@@ -478,32 +495,29 @@ static int supervise(const void *context)
 #define STAND_IN(mode, start_ms, stop_ms, watchdog_ms) \
 	(&(struct stand_in){HAKT_HAKT_UNRULY, {"unruly", mode}, start_ms, stop_ms, watchdog_ms})
 
-static void test_a_start_that_fails_gives_its_exit_code(void **state)
+static void expect_failure(const struct stand_in *stand_in, int exit_code, const char *message)
 {
 	struct hakt_process supervisor = {0};
 
-	(void)state;
-	hakt_process_fork(&supervisor, supervise, STAND_IN("fail", 60000, 10000, 10000));
+	hakt_process_fork(&supervisor, supervise, stand_in);
 	hakt_process_wait(&supervisor);
-	assert_int_equal(supervisor.exit_code, 7);
-	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "unruly: does not start"));
+	assert_int_equal(supervisor.exit_code, exit_code);
+	assert_non_null(strstr(hakt_process_output(&supervisor, 2), message));
 	assert_non_null(strstr(hakt_process_output(&supervisor, 1), "was not ready"));
 	expect_no_files();
 	hakt_process_end(&supervisor);
 }
 
+static void test_a_start_that_fails_gives_its_exit_code(void **state)
+{
+	(void)state;
+	expect_failure(STAND_IN("fail", 60000, 10000, 10000), 7, "unruly: does not start");
+}
+
 static void test_a_start_that_never_gets_ready_fails(void **state)
 {
-	struct hakt_process supervisor = {0};
-
 	(void)state;
-	hakt_process_fork(&supervisor, supervise, STAND_IN("silent", 300, 10000, 10000));
-	hakt_process_wait(&supervisor);
-	assert_int_equal(supervisor.exit_code, 1);
-	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "doesn't get ready"));
-	assert_non_null(strstr(hakt_process_output(&supervisor, 1), "was not ready"));
-	expect_no_files();
-	hakt_process_end(&supervisor);
+	expect_failure(STAND_IN("silent", 300, 10000, 10000), 1, "doesn't get ready");
 }
 
 /* The pid of the n-th that was started. */
@@ -597,6 +611,8 @@ static const struct CMUnitTest tests[] = {
 		test_who_connects_while_there_is_no_daemon_is_served_by_the_next, make_directory,
 		remove_directory),
 	cmocka_unit_test_setup_teardown(test_in_the_background_it_is_ready_when_its_starter_returns,
+					make_directory, remove_directory),
+	cmocka_unit_test_setup_teardown(test_signals_that_its_starter_ignored_are_heard,
 					make_directory, remove_directory),
 	cmocka_unit_test_setup_teardown(test_a_second_one_is_refused_and_the_first_goes_on, start,
 					stop),

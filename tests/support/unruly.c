@@ -14,36 +14,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void send_text(int fd, const char *text, size_t n, int n_fds)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(100 * sizeof(int))];
-	} control;
-	struct iovec part = {(char *)(uintptr_t)text, n};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (n_fds > 0) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE((size_t)n_fds * sizeof(int));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN((size_t)n_fds * sizeof(int));
-		for (int i = 0; i < n_fds; i++)
-			memcpy(CMSG_DATA(&control.align) + (size_t)i * sizeof(int), &fd,
-			       sizeof(int));
-	}
-	(void)!sendmsg(fd, &message, MSG_NOSIGNAL);
-}
+#include "tests/support/send_fds.h"
 
 static void flood(int fd)
 {
 	static char garbage[9000];
+	int fds[100];
 	unsigned seed = 1;
 
 	for (size_t i = 0; i < sizeof(garbage); i++) /* lines, zeros, bytes that are no text */
 		garbage[i] = (char)((seed = seed * 1103515245u + 12345u) >> 16);
-	send_text(fd, "READY=1", 7, 0);
+	for (unsigned i = 0; i < 100; i++)
+		fds[i] = fd;
+	(void)hakt_send_fds(fd, "READY=1", 7, NULL, 0);
 	for (unsigned i = 0; i < 3 && fork() > 0; i++) /* more than one reads away */
 		;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -53,8 +36,8 @@ static void flood(int fd)
 				   : i % 5 == 2 ? "FDSTOREREMOVE=1\nFDNAME=\nFDSTORE=1"
 						: garbage;
 
-		send_text(fd, text, text == garbage ? i % sizeof(garbage) : strlen(text),
-			  (int)(i % 100));
+		(void)hakt_send_fds(fd, text, text == garbage ? i % sizeof(garbage) : strlen(text),
+				    fds, i % 100);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/supervise/store.h"
+#include "tests/support/send_fds.h"
 
 static struct hakd_store store;
 static int out; /* sends to it */
@@ -42,25 +43,9 @@ static int stop(void **state)
 	return 0;
 }
 
-/* Bytes with descriptors. */
 static void send_bytes(const char *bytes, size_t n, const int *fds, size_t n_fds)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(253 * sizeof(int))];
-	} control;
-	struct iovec part = {(char *)(uintptr_t)bytes, n};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (n_fds > 0) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
-	}
-	assert_int_equal(sendmsg(out, &message, MSG_NOSIGNAL), n);
+	assert_int_equal(hakt_send_fds(out, bytes, n, fds, n_fds), n);
 }
 
 /* The write end of a new pipe goes with it; returned: the other end. */
