@@ -224,10 +224,9 @@ int hakd_supervisor_run(struct hakd_supervisor *s, int ready_fd)
 		return 1;
 	}
 	sigemptyset(&signals);
-	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaddset(&signals, numbers[i]);
-		signal(numbers[i], SIG_DFL); /* one that is ignored doesn't come to us */
-	}
+	signal(SIGCHLD, SIG_DFL); /* ignored by our starter, it would hide the daemon's end */
 	sigprocmask(SIG_BLOCK, &signals, &s->signals);
 	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->ready_fd = ready_fd;

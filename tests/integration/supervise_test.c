@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmemd --supervise: what a keeper does for the daemon, done by a parent of its own; and
- * what its signals do. Daemons that do what they shouldn't are support/unruly.c.
+ * what its signals do. Daemons that do what they shouldn't: unruly_test.c.
  */
 #include "tests/support/run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "daemon/supervise/supervise.h"
 #include "tests/support/attached.h"
 #include "tests/support/ctl.h"
-#include "tests/support/daemon.h"
 #include "tests/support/holding.h"
+#include "tests/support/supervised.h"
 
 #define MIB 1048576
 
@@ -54,27 +50,14 @@ static int remove_directory(void **state)
 	return 0;
 }
 
-static void pause_5ms(void)
-{
-	const struct timespec pause = {.tv_nsec = 5000000};
-
-	nanosleep(&pause, NULL);
-}
-
-/* The daemon's pid. Waits for one, if there is none. */
-static pid_t served_by(void)
-{
-	return (pid_t)hakt_ctl_status(parent.socket, "pid");
-}
-
 /* The one after `pid`, which is not asked any more: it could end before it answers. */
 static pid_t wait_for_next(pid_t pid)
 {
 	pid_t next;
 
 	for (unsigned i = 0; i < 12000 && kill(pid, 0) == 0; i++)
-		pause_5ms();
-	next = served_by();
+		hakt_supervised_pause();
+	next = hakt_supervised_by(&parent);
 	assert_int_not_equal(next, pid);
 	assert_int_equal(hakt_process_parent(next), parent.pid);
 	return next;
@@ -82,7 +65,7 @@ static pid_t wait_for_next(pid_t pid)
 
 static pid_t kill_daemon(int signal)
 {
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 
 	assert_int_equal(kill(pid, signal), 0);
 	return wait_for_next(pid);
@@ -125,15 +108,6 @@ static pid_t locked_by(void)
 	assert_int_equal(fscanf(file, "%d", &pid), 1);
 	fclose(file);
 	return pid;
-}
-
-static void expect_no_files(void)
-{
-	char path[160];
-
-	snprintf(path, sizeof(path), "%s.lock", parent.socket);
-	assert_int_equal(access(parent.socket, F_OK), -1);
-	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool(void **state)
@@ -208,16 +182,16 @@ static void test_a_daemon_that_has_ended_the_pool_is_the_last(void **state)
 	int status;
 
 	(void)state;
-	assert_int_equal(kill(served_by(), SIGINT), 0);
+	assert_int_equal(kill(hakt_supervised_by(&parent), SIGINT), 0);
 	assert_int_equal(waitpid(parent.pid, &status, 0), parent.pid);
 	assert_int_equal(status, 0);
-	expect_no_files();
+	hakt_supervised_expect_no_files(&parent);
 }
 
 static void test_a_daemon_that_hangs_is_replaced(void **state)
 {
 	struct pool pool = look();
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 
 	(void)state;
 	assert_int_equal(kill(pid, SIGSTOP), 0);
@@ -229,7 +203,7 @@ static void test_sigterm_ends_both_and_the_pool(void **state)
 {
 	struct hakc_conn conn;
 	const struct hak_registry *registry = hakt_attached(&conn, parent.socket);
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 	int status;
 
 	(void)state;
@@ -239,14 +213,14 @@ static void test_sigterm_ends_both_and_the_pool(void **state)
 	assert_int_equal(status, 0);
 	assert_int_equal(hak_load_relaxed(&registry->ended), 1);
 	assert_int_equal(kill(pid, 0), -1);
-	expect_no_files();
+	hakt_supervised_expect_no_files(&parent);
 	munmap((void *)(uintptr_t)registry, HAK_PAGE_BYTES);
 	hakc_conn_deinit(&conn);
 }
 
 static void test_sigint_does_so_too_while_the_daemon_hangs(void **state)
 {
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 	int status;
 
 	(void)state;
@@ -255,7 +229,7 @@ static void test_sigint_does_so_too_while_the_daemon_hangs(void **state)
 	assert_int_equal(waitpid(parent.pid, &status, 0), parent.pid); /* after 10 s */
 	assert_int_equal(status, 0);
 	assert_int_equal(kill(pid, 0), -1);
-	expect_no_files();
+	hakt_supervised_expect_no_files(&parent);
 }
 
 static void test_sighup_is_passed_on(void **state)
@@ -276,7 +250,7 @@ static void test_sighup_is_passed_on(void **state)
 	for (unsigned i = 0; i < 12000; i++) {
 		if (hakt_ctl_pool(parent.socket, "limit_bytes") == 64 * MIB)
 			break;
-		pause_5ms();
+		hakt_supervised_pause();
 	}
 	assert_int_equal(hakt_ctl_pool(parent.socket, "limit_bytes"), 64 * MIB);
 	hakt_daemon_stop(&parent);
@@ -330,7 +304,7 @@ static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
 	(void)state;
 	start_copy(&supervisor, path);
 	pool = look();
-	pid = served_by();
+	pid = hakt_supervised_by(&parent);
 	hakt_holding_start(&client, "a");
 	put_binary("hakmemd");
 	assert_int_equal(stat(path, &after), 0);
@@ -355,7 +329,7 @@ static void test_who_connects_while_there_is_no_daemon_is_served_by_the_next(voi
 
 	(void)state;
 	start_copy(&supervisor, path);
-	pid = served_by();
+	pid = hakt_supervised_by(&parent);
 	snprintf(away, sizeof(away), "%s/away", parent.directory);
 	assert_int_equal(rename(path, away), 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -381,38 +355,41 @@ static void test_in_the_background_it_is_ready_when_its_starter_returns(void **s
 	assert_int_equal(starter.exit_code, 0);
 	assert_int_equal(hakc_conn_init(&conn, parent.socket, 0), 0);
 	hakc_conn_deinit(&conn);
-	pid = served_by();
+	pid = hakt_supervised_by(&parent);
 	supervisor = hakt_process_parent(pid);
 	assert_int_equal(locked_by(), supervisor);
 	assert_int_not_equal(supervisor, starter.pid);
 	assert_int_equal(kill(supervisor, SIGTERM), 0);
 	assert_int_equal(hakt_process_wait_orphan(supervisor), 0);
 	assert_int_equal(kill(pid, 0), -1);
-	expect_no_files();
+	hakt_supervised_expect_no_files(&parent);
 	hakt_process_end(&starter);
 }
 
-/* As by a script that starts it with &. */
-static void test_signals_that_its_starter_ignored_are_heard(void **state)
+static int ignore_children(const void *context)
 {
-	static const char script[] = "trap '' CHLD HUP INT USR1; exec " HAKT_HAKMEMD
-				     " --supervise --foreground --limit 64M";
+	(void)context;
+	signal(SIGCHLD, SIG_IGN);
+	execl(HAKT_HAKMEMD, "hakmemd", "--supervise", "--foreground", "--limit", "64M", NULL);
+	return 127;
+}
+
+static void test_a_starter_that_ignored_its_children_makes_no_difference(void **state)
+{
 	struct hakt_process supervisor = {0};
 
 	(void)state;
-	hakt_process_start(&supervisor, HAKT_LIST("/bin/sh", "-c", script));
+	hakt_process_fork(&supervisor, ignore_children, NULL);
 	hakt_process_wait_output(&supervisor, 2, "serving");
 	parent.pid = supervisor.pid;
 	kill_daemon(SIGKILL);
-	assert_int_equal(kill(supervisor.pid, SIGINT), 0);
-	hakt_process_wait_done(&supervisor);
-	hakt_process_end(&supervisor);
+	end_copy(&supervisor);
 }
 
 static void test_a_second_one_is_refused_and_the_first_goes_on(void **state)
 {
 	static const char *const places[] = {"--foreground", "--supervise"};
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -423,7 +400,7 @@ static void test_a_second_one_is_refused_and_the_first_goes_on(void **state)
 		assert_non_null(strstr(hakt_process_output(&second, 2), "another daemon"));
 		hakt_process_end(&second);
 	}
-	assert_int_equal(served_by(), pid);
+	assert_int_equal(hakt_supervised_by(&parent), pid);
 }
 
 static void test_nobody_attached_for_long_enough_ends_both(void **state)
@@ -435,20 +412,20 @@ static void test_nobody_attached_for_long_enough_ends_both(void **state)
 			   HAKT_LIST(HAKT_HAKMEMD, "--supervise", "--foreground", "--idle-exit",
 				     "1", "--capacity", "64M", "--limit", "64M"));
 	hakt_process_wait_done(&supervisor);
-	expect_no_files();
+	hakt_supervised_expect_no_files(&parent);
 	hakt_process_end(&supervisor);
 }
 
 static void test_a_daemon_whose_parent_is_killed_goes_on(void **state)
 {
 	struct hakt_process client, second = {0};
-	pid_t pid = served_by();
+	pid_t pid = hakt_supervised_by(&parent);
 	struct pool pool = look();
 
 	(void)state;
 	hakt_holding_start(&client, "a");
 	hakt_daemon_kill(&parent);
-	assert_int_equal(served_by(), pid);
+	assert_int_equal(hakt_supervised_by(&parent), pid);
 	expect_same_pool(&pool); /* a new client attaches */
 	hakt_daemon_wait_clients(&parent, 1);
 	hakt_holding_expect_intact(&client);
@@ -456,138 +433,12 @@ static void test_a_daemon_whose_parent_is_killed_goes_on(void **state)
 	assert_int_equal(second.exit_code, 3); /* the lock is free, the socket isn't */
 	assert_non_null(strstr(hakt_process_output(&second, 2), "another daemon"));
 	hakt_process_end(&second);
-	assert_int_equal(served_by(), pid);
+	assert_int_equal(hakt_supervised_by(&parent), pid);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(hakt_process_wait_orphan(pid), 0);
 	hakt_holding_kill(&client);
 	hakt_daemon_start(&parent, small); /* what is left there is no obstacle */
 	hakt_daemon_stop_empty(&parent);
-}
-
-struct stand_in {
-	const char *path, *arguments[6];
-	uint64_t start_ms, stop_ms, watchdog_ms;
-};
-
-/* A supervisor of something else, or with less patience. */
-static int supervise(const void *context)
-{
-	const struct stand_in *stand_in = context;
-	struct hakd_supervisor supervisor;
-	struct hakd_config config = {.socket_mode = 0600};
-	int ends[2], r;
-	char word;
-
-	snprintf(config.socket, sizeof(config.socket), "%s", parent.socket);
-	HAKT_EXPECT(pipe2(ends, O_CLOEXEC) == 0);
-	HAKT_EXPECT(hakd_supervisor_init(&supervisor, &config) == 0);
-	strcpy(supervisor.path, stand_in->path);
-	supervisor.arguments = (char **)(uintptr_t)stand_in->arguments;
-	supervisor.start_ms = stand_in->start_ms;
-	supervisor.stop_ms = stand_in->stop_ms;
-	supervisor.watchdog_ms = stand_in->watchdog_ms;
-	r = hakd_supervisor_run(&supervisor, ends[1]);
-	close(ends[1]); /* it is closed, if there was a word */
-	hakt_child_say("%s", read(ends[0], &word, 1) == 1 ? "was ready" : "was not ready");
-	return r;
-}
-
-#define STAND_IN(mode, start_ms, stop_ms, watchdog_ms) \
-	(&(struct stand_in){HAKT_HAKT_UNRULY, {"unruly", mode}, start_ms, stop_ms, watchdog_ms})
-
-static void expect_failure(const struct stand_in *stand_in, int exit_code, const char *message)
-{
-	struct hakt_process supervisor = {0};
-
-	hakt_process_fork(&supervisor, supervise, stand_in);
-	hakt_process_wait(&supervisor);
-	assert_int_equal(supervisor.exit_code, exit_code);
-	assert_non_null(strstr(hakt_process_output(&supervisor, 2), message));
-	assert_non_null(strstr(hakt_process_output(&supervisor, 1), "was not ready"));
-	expect_no_files();
-	hakt_process_end(&supervisor);
-}
-
-static void test_a_start_that_fails_gives_its_exit_code(void **state)
-{
-	(void)state;
-	expect_failure(STAND_IN("fail", 60000, 10000, 10000), 7, "unruly: does not start");
-}
-
-static void test_a_start_that_never_gets_ready_fails(void **state)
-{
-	(void)state;
-	expect_failure(STAND_IN("silent", 300, 10000, 10000), 1, "doesn't get ready");
-}
-
-/* The pid of the n-th that was started. */
-static pid_t wait_for_unruly(struct hakt_process *supervisor, unsigned n)
-{
-	for (unsigned i = 0; i < 12000; i++) {
-		const char *at = hakt_process_output(supervisor, 2);
-
-		for (unsigned k = 0; at && k < n; k++)
-			at = strstr(at + (k > 0), "unruly ");
-		if (at && strchr(at, '\n'))
-			return (pid_t)atoi(at + strlen("unruly "));
-		pause_5ms();
-	}
-	fail_msg("there is no daemon number %u after 60 s", n);
-	return 0;
-}
-
-static void test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other(void **state)
-{
-	struct hakt_process supervisor = {0};
-
-	(void)state;
-	hakt_process_fork(&supervisor, supervise, STAND_IN("flood", 60000, 10000, 60000));
-	for (unsigned i = 1; i <= 3; i++) {
-		pid_t pid = wait_for_unruly(&supervisor, i);
-
-		usleep(100000);
-		assert_int_equal(kill(pid, SIGKILL), 0);
-	}
-	wait_for_unruly(&supervisor, 4);
-	usleep(100000);
-	assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
-	hakt_process_wait_done(&supervisor);
-	assert_non_null(strstr(hakt_process_output(&supervisor, 1), "was ready"));
-	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "socket:twice:twice"));
-	assert_null(strstr(hakt_process_output(&supervisor, 2), "is killed")); /* SIGINT did */
-	expect_no_files();
-	hakt_process_end(&supervisor);
-}
-
-static void test_one_that_says_nothing_any_more_is_killed(void **state)
-{
-	struct hakt_process supervisor = {0};
-
-	(void)state;
-	hakt_process_fork(&supervisor, supervise, STAND_IN("flood", 60000, 10000, 300));
-	wait_for_unruly(&supervisor, 3); /* what it sends are no pings */
-	assert_non_null(strstr(hakt_process_output(&supervisor, 2), "doesn't say any more"));
-	assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
-	hakt_process_wait_done(&supervisor);
-	hakt_process_end(&supervisor);
-}
-
-static void test_one_that_pings_is_left_alone(void **state)
-{
-	const struct stand_in hakmemd = {
-		HAKT_HAKMEMD, {"hakmemd", "--foreground", "--limit", "64M"}, 60000, 10000, 4000};
-	struct hakt_process supervisor = {0};
-	pid_t pid;
-
-	(void)state;
-	hakt_process_fork(&supervisor, supervise, &hakmemd);
-	hakt_process_wait_output(&supervisor, 2, "serving");
-	pid = served_by();
-	sleep(6);
-	assert_int_equal(served_by(), pid);
-	assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
-	hakt_process_wait_done(&supervisor);
-	hakt_process_end(&supervisor);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -612,24 +463,14 @@ static const struct CMUnitTest tests[] = {
 		remove_directory),
 	cmocka_unit_test_setup_teardown(test_in_the_background_it_is_ready_when_its_starter_returns,
 					make_directory, remove_directory),
-	cmocka_unit_test_setup_teardown(test_signals_that_its_starter_ignored_are_heard,
-					make_directory, remove_directory),
+	cmocka_unit_test_setup_teardown(
+		test_a_starter_that_ignored_its_children_makes_no_difference, make_directory,
+		remove_directory),
 	cmocka_unit_test_setup_teardown(test_a_second_one_is_refused_and_the_first_goes_on, start,
 					stop),
 	cmocka_unit_test_setup_teardown(test_nobody_attached_for_long_enough_ends_both,
 					make_directory, remove_directory),
 	cmocka_unit_test_setup(test_a_daemon_whose_parent_is_killed_goes_on, start),
-	cmocka_unit_test_setup_teardown(test_a_start_that_fails_gives_its_exit_code, make_directory,
-					remove_directory),
-	cmocka_unit_test_setup_teardown(test_a_start_that_never_gets_ready_fails, make_directory,
-					remove_directory),
-	cmocka_unit_test_setup_teardown(
-		test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other, make_directory,
-		remove_directory),
-	cmocka_unit_test_setup_teardown(test_one_that_pings_is_left_alone, make_directory,
-					remove_directory),
-	cmocka_unit_test_setup_teardown(test_one_that_says_nothing_any_more_is_killed,
-					make_directory, remove_directory),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
