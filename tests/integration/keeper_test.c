@@ -150,6 +150,28 @@ static int start_with_log(void **state)
 	return 0;
 }
 
+/* As of a socket unit: no lock says whose the path is. */
+static void test_the_path_of_a_socket_that_was_handed_over_is_the_keepers(void **state)
+{
+	char lock[160];
+
+	(void)state;
+	snprintf(lock, sizeof(lock), "%s.lock", hakt_keeper.daemon.socket);
+	for (unsigned i = 0; i < 2; i++) { /* served, and without a daemon */
+		struct hakt_process other = {0};
+
+		assert_int_equal(access(lock, F_OK), -1);
+		hakt_process_run(&other, HAKT_LIST(HAKT_HAKMEMD, "--foreground"));
+		assert_int_equal(other.exit_code, 3);
+		assert_non_null(strstr(hakt_process_output(&other, 2), "another daemon"));
+		hakt_process_end(&other);
+		if (i == 0)
+			hakt_keeper_kill(&hakt_keeper);
+	}
+	hakt_keeper_start(&hakt_keeper);
+	hakt_keeper_expect_clean(&hakt_keeper);
+}
+
 static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(void **state)
 {
 	struct hakt_process client;
@@ -362,6 +384,9 @@ static const struct CMUnitTest tests[] = {
 					start_with_log, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_the_pool_stays_as_large_as_it_was_made,
 					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(
+		test_the_path_of_a_socket_that_was_handed_over_is_the_keepers, start_with_socket,
+		hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(
 		test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon,
 		start_with_socket, hakt_keeper_teardown),
