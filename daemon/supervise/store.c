@@ -60,10 +60,10 @@ void hakd_store_deinit(struct hakd_store *store)
 	close(store->fd);
 }
 
-bool hakd_store_has(const struct hakd_store *store, const char *name)
+bool hakd_store_has(const struct hakd_store *store, const char *prefix)
 {
 	for (unsigned i = 0; i < store->n; i++)
-		if (strcmp(store->kept[i].name, name) == 0)
+		if (strncmp(store->kept[i].name, prefix, strlen(prefix)) == 0)
 			return true;
 	return false;
 }
@@ -167,10 +167,12 @@ bool hakd_store_take(struct hakd_store *store, pid_t pid, struct hakd_news *news
 		}
 	}
 	text[n] = 0;
-	if (message.msg_flags & MSG_CTRUNC)
-		hakd_log(HAKD_LOG_WARN, "out of descriptors: not everything is kept");
-	if (pid > 0 && sender.pid == pid && !(message.msg_flags & MSG_TRUNC))
-		obey(store, text, fds, n_fds, news);
+	if (pid > 0 && sender.pid == pid) {
+		if (message.msg_flags & MSG_CTRUNC)
+			hakd_log(HAKD_LOG_WARN, "out of descriptors: not everything is kept");
+		if (!(message.msg_flags & MSG_TRUNC))
+			obey(store, text, fds, n_fds, news);
+	}
 	for (unsigned i = 0; i < n_fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

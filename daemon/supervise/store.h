@@ -44,6 +44,7 @@ void hakd_store_deinit(struct hakd_store *store);
 /* Reads a message, if there is one: false, if not. It counts if pid sent it; else *news is empty. */
 bool hakd_store_take(struct hakd_store *store, pid_t pid, struct hakd_news *news);
 
-bool hakd_store_has(const struct hakd_store *store, const char *name);
+/* Is anything kept whose name begins so? */
+bool hakd_store_has(const struct hakd_store *store, const char *prefix);
 
 #endif

@@ -15,7 +15,8 @@
  * | ENDING   | 10 s                                | SIGKILL                    | ENDING   |
  * | any      | the daemon's end: we are to stop,   | remove socket and lock     | over     |
  * |          | or none has been ready, or it ended |                            |          |
- * |          | with 0 and the pool with it         |                            |          |
+ * |          | with 0, and the pool with it or     |                            |          |
+ * |          | (idle_exit) nobody was attached     |                            |          |
  * | any      | another end of the daemon           | none, or up to a second    | PAUSING  |
  *
  * The socket is ours and stays, so who connects while there is no daemon waits for the next
@@ -130,15 +131,15 @@ static void take_signals(struct hakd_supervisor *s)
 				kill(s->pid, SIGHUP);
 			break;
 		case SIGUSR1:
-			if (s->is_stop)
-				break;
+			if (!s->is_stop && !s->is_restart)
+				end(s, SIGTERM);
 			s->is_restart = true;
-			end(s, SIGTERM);
 			break;
 		case SIGTERM:
 		case SIGINT:
+			if (!s->is_stop) /* again and again, it has no more time for that */
+				end(s, SIGINT);
 			s->is_stop = true;
-			end(s, SIGINT);
 			break;
 		default: /* SIGCHLD only wakes the loop */
 			break;
@@ -161,7 +162,7 @@ static uint64_t pause_ms(struct hakd_supervisor *s)
 /* The daemon has ended: our exit code, or -1: there is to be another one. */
 static int on_end(struct hakd_supervisor *s, const siginfo_t *info)
 {
-	bool is_exit = info->si_code == CLD_EXITED, has_pool;
+	bool is_exit = info->si_code == CLD_EXITED, goes_on;
 
 	take_messages(s, QUEUE_MAX); /* the pid can't be another process's yet */
 	waitpid(s->pid, NULL, 0);
@@ -173,8 +174,9 @@ static int on_end(struct hakd_supervisor *s, const siginfo_t *info)
 		return 0;
 	if (!s->has_been_ready && !s->is_restart)
 		return is_exit && info->si_status > 0 ? info->si_status : 1;
-	has_pool = hakd_store_has(&s->store, "registry") && s->config->idle_exit == 0;
-	if (is_exit && info->si_status == 0 && !s->is_restart && !has_pool)
+	goes_on = hakd_store_has(&s->store, "registry") &&
+		  (s->config->idle_exit == 0 || hakd_store_has(&s->store, "client-"));
+	if (is_exit && info->si_status == 0 && !s->is_restart && !goes_on)
 		return 0;
 	move(s, HAKD_PAUSING, pause_ms(s));
 	return -1;

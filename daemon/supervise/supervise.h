@@ -40,7 +40,7 @@ struct hakd_supervisor {
 	int ready_fd;	  /* who started us waits there; -1: nobody does */
 
 	enum hakd_supervise_state state;
-	uint64_t until; /* when the state has lasted too long; 0: it may last */
+	uint64_t until; /* when the state has lasted too long */
 	uint64_t started_at;
 	pid_t pid;
 	unsigned n_quick; /* daemons that lived for a moment, in a row */

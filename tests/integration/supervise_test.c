@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,15 +130,19 @@ static void test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool(v
 	hakt_daemon_wait_empty(&parent);
 }
 
-static void test_thirty_kills_in_a_row_are_survived(void **state)
+/* Some lived for a moment, so that the next ones are waited with; others for longer. */
+static void test_fifty_kills_in_a_row_are_survived(void **state)
 {
 	struct hakt_process client;
 	struct pool pool = look();
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	for (unsigned i = 0; i < 30; i++)
+	for (unsigned i = 0; i < 50; i++) {
+		if (i >= 10)
+			usleep(210000);
 		kill_daemon(SIGKILL);
+	}
 	expect_same_pool(&pool);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
@@ -166,6 +171,56 @@ static void test_many_clients_outlive_a_daemon_and_are_missed_when_they_die(void
 		hakt_holding_kill(&clients[i]);
 		hakt_daemon_wait_clients(&parent, N - 1 - i);
 	}
+}
+
+struct attached {
+	struct hakc_conn conn;
+	int lease_fd;
+};
+
+static void attach(struct attached *client)
+{
+	int fds[HAK_WIRE_FDS_MAX];
+	unsigned n = HAK_WIRE_FDS_MAX;
+	Hak__Reply *reply;
+
+	assert_int_equal(hakc_conn_init(&client->conn, parent.socket, 60000), 0);
+	assert_int_equal(
+		hakc_conn_hello(&client->conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n),
+		0);
+	assert_int_equal(n, HAK_WIRE_FDS_MAX);
+	hak__reply__free_unpacked(reply, NULL);
+	close(fds[0]);
+	close(fds[1]);
+	client->lease_fd = fds[2];
+}
+
+static void test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them(void **state)
+{
+	enum { N = 2000 };
+	static struct attached clients[N];
+	struct rlimit files;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_cur < 3 * N + 100)
+		skip();
+	for (unsigned i = 0; i < N; i++)
+		attach(&clients[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		kill_daemon(SIGKILL);
+		hakt_daemon_wait_clients(&parent, N);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		hakc_conn_deinit(&clients[i].conn);
+		if (i % 2 == 0) /* as an exec would: only the lease that was kept tells */
+			close(clients[i].lease_fd);
+	}
+	hakt_daemon_wait_clients(&parent, N / 2);
+	for (unsigned i = 1; i < N; i += 2)
+		close(clients[i].lease_fd);
+	(void)state;
 }
 
 static void test_sigterm_to_the_daemon_alone_is_a_restart(void **state)
@@ -318,6 +373,25 @@ static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
 	end_copy(&supervisor);
 }
 
+/* And not its end by itself, as long as somebody is attached. */
+static void test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too(void **state)
+{
+	struct hakt_process supervisor = {0}, client;
+	struct pool pool;
+	char path[128];
+
+	(void)state;
+	start_copy(&supervisor, path);
+	pool = look();
+	hakt_holding_start(&client, "a");
+	kill_daemon(SIGTERM);
+	expect_same_pool(&pool);
+	hakt_daemon_wait_clients(&parent, 1);
+	hakt_holding_expect_intact(&client);
+	hakt_holding_kill(&client);
+	end_copy(&supervisor);
+}
+
 /* Nothing is there to be started, for a while. */
 static void test_who_connects_while_there_is_no_daemon_is_served_by_the_next(void **state)
 {
@@ -444,10 +518,15 @@ static void test_a_daemon_whose_parent_is_killed_goes_on(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool, start, stop),
-	cmocka_unit_test_setup_teardown(test_thirty_kills_in_a_row_are_survived, start, stop),
+	cmocka_unit_test_setup_teardown(test_fifty_kills_in_a_row_are_survived, start, stop),
 	cmocka_unit_test_setup_teardown(
 		test_many_clients_outlive_a_daemon_and_are_missed_when_they_die, start, stop),
+	cmocka_unit_test_setup_teardown(
+		test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them, start, stop),
 	cmocka_unit_test_setup_teardown(test_sigterm_to_the_daemon_alone_is_a_restart, start, stop),
+	cmocka_unit_test_setup_teardown(
+		test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too, make_directory,
+		remove_directory),
 	cmocka_unit_test_setup_teardown(test_a_daemon_that_has_ended_the_pool_is_the_last, start,
 					remove_directory),
 	cmocka_unit_test_setup_teardown(test_a_daemon_that_hangs_is_replaced, start, stop),

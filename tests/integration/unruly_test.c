@@ -122,6 +122,29 @@ static void test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other(
 	hakt_process_end(&supervisor);
 }
 
+static void test_who_asks_again_and_again_does_not_give_it_more_time_to_end(void **state)
+{
+	static const int signals[] = {SIGUSR1, SIGTERM};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hakt_process supervisor = {0};
+		bool is_killed = false;
+
+		hakt_process_fork(&supervisor, supervise, STAND_IN("deaf", 60000, 500, 60000));
+		wait_for_unruly(&supervisor, 1);
+		for (unsigned k = 0; k < 6000 && !is_killed; k++) {
+			assert_int_equal(kill(supervisor.pid, signals[i]), 0);
+			hakt_supervised_pause();
+			is_killed = strstr(hakt_process_output(&supervisor, 2), "doesn't end");
+		}
+		assert_true(is_killed);
+		assert_int_equal(kill(supervisor.pid, SIGTERM), 0);
+		hakt_process_wait_done(&supervisor);
+		hakt_process_end(&supervisor);
+	}
+}
+
 static void test_one_that_says_nothing_any_more_is_killed(void **state)
 {
 	struct hakt_process supervisor = {0};
@@ -160,6 +183,9 @@ static const struct CMUnitTest tests[] = {
 					remove_directory),
 	cmocka_unit_test_setup_teardown(
 		test_a_daemon_that_floods_it_is_followed_and_stopped_like_any_other, make_directory,
+		remove_directory),
+	cmocka_unit_test_setup_teardown(
+		test_who_asks_again_and_again_does_not_give_it_more_time_to_end, make_directory,
 		remove_directory),
 	cmocka_unit_test_setup_teardown(test_one_that_pings_is_left_alone, make_directory,
 					remove_directory),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stands for a daemon under a supervisor. unruly fail: says why, exit code 7. unruly silent:
- * is never ready. unruly flood: is ready, then sends as fast as it can what a daemon shouldn't.
+ * is never ready. unruly deaf: neither, and ends by SIGKILL alone. unruly flood: is ready, then
+ * sends as fast as it can what a daemon shouldn't.
  */
 #include <signal.h>
 #include <stddef.h>
@@ -57,6 +58,10 @@ int main(int argc, char **argv)
 	if (connect(fd, (struct sockaddr *)&address,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) != 0)
 		return 1;
+	if (strcmp(mode, "deaf") == 0) {
+		signal(SIGINT, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+	}
 	fprintf(stderr, "unruly %d %s\n", (int)getpid(), getenv("LISTEN_FDNAMES"));
 	if (strcmp(mode, "flood") == 0)
 		flood(fd);
