@@ -133,9 +133,11 @@ static void obey(struct hakd_store *store, char *text, int *fds, unsigned n_fds,
 	}
 	if (removes && name)
 		drop(store, name);
-	for (unsigned i = 0; stores && !removes && i < n_fds; i++)
-		if (keep(store, name ? name : "stored", fds[i]))
-			fds[i] = -1;
+	for (unsigned i = 0; stores && !removes && i < n_fds; i++) {
+		if (!keep(store, name ? name : "stored", fds[i]))
+			break; /* nor is there room for the others: said once */
+		fds[i] = -1;
+	}
 }
 
 bool hakd_store_take(struct hakd_store *store, pid_t pid, struct hakd_news *news)

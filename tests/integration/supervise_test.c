@@ -311,13 +311,15 @@ static void test_sighup_is_passed_on(void **state)
 	hakt_daemon_stop(&parent);
 }
 
-/* hakmemd at this path of the directory, there in one step. */
-static void put_binary(const char *name)
+/* hakmemd, or a link to one of another name, at this path of the directory, there in one step. */
+static void put_binary(const char *name, bool is_link)
 {
+	static unsigned n;
 	char command[512];
 
-	snprintf(command, sizeof(command), "cp %s %s/new && mv %s/new %s/%s", HAKT_HAKMEMD,
-		 parent.directory, parent.directory, parent.directory, name);
+	snprintf(command, sizeof(command), "cd %s && cp %s v%u && %s v%u new && mv -T new %s",
+		 parent.directory, HAKT_HAKMEMD, n, is_link ? "ln -s" : "mv", n, name);
+	n++;
 	assert_int_equal(system(command), 0);
 }
 
@@ -331,9 +333,9 @@ static ino_t file_of(pid_t pid)
 	return st.st_ino;
 }
 
-static void start_copy(struct hakt_process *supervisor, char path[128])
+static void start_copy(struct hakt_process *supervisor, char path[128], bool is_link)
 {
-	put_binary("hakmemd");
+	put_binary("hakmemd", is_link);
 	snprintf(path, 128, "%s/hakmemd", parent.directory);
 	hakt_process_start(supervisor, HAKT_LIST(path, "--supervise", "--foreground", "--capacity",
 						 "1G", "--limit", "128M", "--idle-exit", "60"));
@@ -348,7 +350,7 @@ static void end_copy(struct hakt_process *supervisor)
 	hakt_process_end(supervisor);
 }
 
-static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
+static void check_upgrade(bool is_link)
 {
 	struct hakt_process supervisor = {0}, client;
 	struct stat after;
@@ -356,12 +358,11 @@ static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
 	char path[128];
 	pid_t pid;
 
-	(void)state;
-	start_copy(&supervisor, path);
+	start_copy(&supervisor, path, is_link);
 	pool = look();
 	pid = hakt_supervised_by(&parent);
 	hakt_holding_start(&client, "a");
-	put_binary("hakmemd");
+	put_binary("hakmemd", is_link);
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_not_equal(file_of(pid), after.st_ino);
 	assert_int_equal(kill(supervisor.pid, SIGUSR1), 0);
@@ -373,6 +374,18 @@ static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
 	end_copy(&supervisor);
 }
 
+static void test_sigusr1_starts_what_lies_at_the_path_by_then(void **state)
+{
+	(void)state;
+	check_upgrade(false);
+}
+
+static void test_or_where_a_link_there_leads_by_then(void **state)
+{
+	(void)state;
+	check_upgrade(true);
+}
+
 /* And not its end by itself, as long as somebody is attached. */
 static void test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too(void **state)
 {
@@ -381,7 +394,7 @@ static void test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too(voi
 	char path[128];
 
 	(void)state;
-	start_copy(&supervisor, path);
+	start_copy(&supervisor, path, false);
 	pool = look();
 	hakt_holding_start(&client, "a");
 	kill_daemon(SIGTERM);
@@ -402,7 +415,7 @@ static void test_who_connects_while_there_is_no_daemon_is_served_by_the_next(voi
 	pid_t pid;
 
 	(void)state;
-	start_copy(&supervisor, path);
+	start_copy(&supervisor, path, false);
 	pid = hakt_supervised_by(&parent);
 	snprintf(away, sizeof(away), "%s/away", parent.directory);
 	assert_int_equal(rename(path, away), 0);
@@ -537,6 +550,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(test_sighup_is_passed_on, make_directory),
 	cmocka_unit_test_setup_teardown(test_sigusr1_starts_what_lies_at_the_path_by_then,
 					make_directory, remove_directory),
+	cmocka_unit_test_setup_teardown(test_or_where_a_link_there_leads_by_then, make_directory,
+					remove_directory),
 	cmocka_unit_test_setup_teardown(
 		test_who_connects_while_there_is_no_daemon_is_served_by_the_next, make_directory,
 		remove_directory),
