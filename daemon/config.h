@@ -27,8 +27,8 @@ struct hakd_config {
 
 /*
  * argv is read again at a reload; --supervise is --foreground in it from then on, so that it
- * is what the supervisor's daemon gets. 0: go on; 1: --help or --version was answered; -EINVAL: said what
- * is wrong on stderr.
+ * is what the supervisor's daemon gets. 0: go on; 1: --help or --version was answered;
+ * -EINVAL: said what is wrong on stderr.
  */
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
 

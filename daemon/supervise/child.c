@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fork, descriptors from 3 on, variables, exec. There are no threads, so all calls may be made between. */
+/* fork, descriptors from 3 on, variables, exec. No threads: all calls may be made between. */
 #include "daemon/supervise/child.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ int hakd_child_find(char path[HAKD_CHILD_PATH_BYTES])
 	return 0;
 }
 
-/* fds to FIRST_FD and on, open for the program to come. What is in the way and of use later moves. */
+/* fds to FIRST_FD and on, open for the program to come. What is in the way of others moves. */
 static int place(int *fds, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {

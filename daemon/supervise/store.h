@@ -41,7 +41,7 @@ int hakd_store_init(struct hakd_store *store);
 /* Closes everything. */
 void hakd_store_deinit(struct hakd_store *store);
 
-/* Reads a message, if there is one: false, if not. It counts if pid sent it; else *news is empty. */
+/* Reads a message: false, if there is none. It counts if pid sent it; else *news is empty. */
 bool hakd_store_take(struct hakd_store *store, pid_t pid, struct hakd_news *news);
 
 /* Is anything kept whose name begins so? */
