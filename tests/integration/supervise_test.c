@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmemd --supervise: what a keeper does for the daemon, done by a parent of its own; and
- * what its signals do. Daemons that do what they shouldn't: unruly_test.c.
+ * what its signals do. Many clients: supervise_many_test.c. Daemons that do what they shouldn't:
+ * unruly_test.c.
  */
 #include "tests/support/run.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,27 +49,6 @@ static int remove_directory(void **state)
 	(void)state;
 	hakt_directory_remove(parent.directory);
 	return 0;
-}
-
-/* The one after `pid`, which is not asked any more: it could end before it answers. */
-static pid_t wait_for_next(pid_t pid)
-{
-	pid_t next;
-
-	for (unsigned i = 0; i < 12000 && kill(pid, 0) == 0; i++)
-		hakt_supervised_pause();
-	next = hakt_supervised_by(&parent);
-	assert_int_not_equal(next, pid);
-	assert_int_equal(hakt_process_parent(next), parent.pid);
-	return next;
-}
-
-static pid_t kill_daemon(int signal)
-{
-	pid_t pid = hakt_supervised_by(&parent);
-
-	assert_int_equal(kill(pid, signal), 0);
-	return wait_for_next(pid);
 }
 
 struct pool {
@@ -119,7 +98,7 @@ static void test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool(v
 
 	(void)state;
 	hakt_holding_start(&client, "a");
-	kill_daemon(SIGKILL);
+	hakt_supervised_kill(&parent, SIGKILL);
 	expect_same_pool(&pool);
 	assert_int_equal(hakt_ctl_status(parent.socket, "generation"), generation);
 	hakt_daemon_wait_clients(&parent, 1);
@@ -141,86 +120,11 @@ static void test_fifty_kills_in_a_row_are_survived(void **state)
 	for (unsigned i = 0; i < 50; i++) {
 		if (i >= 10)
 			usleep(210000);
-		kill_daemon(SIGKILL);
+		hakt_supervised_kill(&parent, SIGKILL);
 	}
 	expect_same_pool(&pool);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
-}
-
-/* Their descriptors lie in no order, and have to get to the right names. */
-static void test_many_clients_outlive_a_daemon_and_are_missed_when_they_die(void **state)
-{
-	enum { N = 24 };
-	struct hakt_process clients[N];
-
-	(void)state;
-	for (unsigned i = 0; i < N; i++)
-		hakt_holding_start(&clients[i], "a");
-	for (unsigned round = 0; round < 2; round++) {
-		for (unsigned i = round; i < N; i += 3)
-			hakt_holding_kill(&clients[i]);
-		for (unsigned i = round; i < N; i += 3)
-			hakt_holding_start(&clients[i], "b");
-		hakt_daemon_wait_clients(&parent, N);
-		kill_daemon(SIGKILL);
-		hakt_daemon_wait_clients(&parent, N);
-	}
-	for (unsigned i = 0; i < N; i++) {
-		hakt_holding_expect_intact(&clients[i]);
-		hakt_holding_kill(&clients[i]);
-		hakt_daemon_wait_clients(&parent, N - 1 - i);
-	}
-}
-
-struct attached {
-	struct hakc_conn conn;
-	int lease_fd;
-};
-
-static void attach(struct attached *client)
-{
-	int fds[HAK_WIRE_FDS_MAX];
-	unsigned n = HAK_WIRE_FDS_MAX;
-	Hak__Reply *reply;
-
-	assert_int_equal(hakc_conn_init(&client->conn, parent.socket, 60000), 0);
-	assert_int_equal(
-		hakc_conn_hello(&client->conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n),
-		0);
-	assert_int_equal(n, HAK_WIRE_FDS_MAX);
-	hak__reply__free_unpacked(reply, NULL);
-	close(fds[0]);
-	close(fds[1]);
-	client->lease_fd = fds[2];
-}
-
-static void test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them(void **state)
-{
-	enum { N = 2000 };
-	static struct attached clients[N];
-	struct rlimit files;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
-	files.rlim_cur = files.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
-	if (files.rlim_cur < 3 * N + 100)
-		skip();
-	for (unsigned i = 0; i < N; i++)
-		attach(&clients[i]);
-	for (unsigned i = 0; i < 2; i++) {
-		kill_daemon(SIGKILL);
-		hakt_daemon_wait_clients(&parent, N);
-	}
-	for (unsigned i = 0; i < N; i++) {
-		hakc_conn_deinit(&clients[i].conn);
-		if (i % 2 == 0) /* as an exec would: only the lease that was kept tells */
-			close(clients[i].lease_fd);
-	}
-	hakt_daemon_wait_clients(&parent, N / 2);
-	for (unsigned i = 1; i < N; i += 2)
-		close(clients[i].lease_fd);
-	(void)state;
 }
 
 static void test_sigterm_to_the_daemon_alone_is_a_restart(void **state)
@@ -228,7 +132,7 @@ static void test_sigterm_to_the_daemon_alone_is_a_restart(void **state)
 	struct pool pool = look();
 
 	(void)state;
-	kill_daemon(SIGTERM);
+	hakt_supervised_kill(&parent, SIGTERM);
 	expect_same_pool(&pool);
 }
 
@@ -250,7 +154,7 @@ static void test_a_daemon_that_hangs_is_replaced(void **state)
 
 	(void)state;
 	assert_int_equal(kill(pid, SIGSTOP), 0);
-	wait_for_next(pid); /* after 10 s */
+	hakt_supervised_next(&parent, pid); /* after 10 s */
 	expect_same_pool(&pool);
 }
 
@@ -366,7 +270,7 @@ static void check_upgrade(bool is_link)
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_not_equal(file_of(pid), after.st_ino);
 	assert_int_equal(kill(supervisor.pid, SIGUSR1), 0);
-	pid = wait_for_next(pid);
+	pid = hakt_supervised_next(&parent, pid);
 	assert_int_equal(file_of(pid), after.st_ino);
 	expect_same_pool(&pool);
 	hakt_holding_expect_intact(&client);
@@ -397,7 +301,7 @@ static void test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too(voi
 	start_copy(&supervisor, path, false);
 	pool = look();
 	hakt_holding_start(&client, "a");
-	kill_daemon(SIGTERM);
+	hakt_supervised_kill(&parent, SIGTERM);
 	expect_same_pool(&pool);
 	hakt_daemon_wait_clients(&parent, 1);
 	hakt_holding_expect_intact(&client);
@@ -469,7 +373,7 @@ static void test_a_starter_that_ignored_its_children_makes_no_difference(void **
 	hakt_process_fork(&supervisor, ignore_children, NULL);
 	hakt_process_wait_output(&supervisor, 2, "serving");
 	parent.pid = supervisor.pid;
-	kill_daemon(SIGKILL);
+	hakt_supervised_kill(&parent, SIGKILL);
 	end_copy(&supervisor);
 }
 
@@ -532,10 +436,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_daemon_that_is_killed_is_followed_by_one_with_the_same_pool, start, stop),
 	cmocka_unit_test_setup_teardown(test_fifty_kills_in_a_row_are_survived, start, stop),
-	cmocka_unit_test_setup_teardown(
-		test_many_clients_outlive_a_daemon_and_are_missed_when_they_die, start, stop),
-	cmocka_unit_test_setup_teardown(
-		test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them, start, stop),
 	cmocka_unit_test_setup_teardown(test_sigterm_to_the_daemon_alone_is_a_restart, start, stop),
 	cmocka_unit_test_setup_teardown(
 		test_with_idle_exit_sigterm_to_the_daemon_alone_is_a_restart_too, make_directory,
