@@ -309,7 +309,9 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	hakc_link_close_inherited();
 	r = greet(&conn, options, path, &reply, fds, &n_fds);
 	if (r > 0) {
-		hakc_log(HAKC_LOG_WARN, "the daemon refused: %s",
+		/* Another version is nothing that waiting, or another pool, helps against. */
+		hakc_log(r == HAK_E_VERSION ? HAKC_LOG_ERROR : HAKC_LOG_WARN,
+			 "the daemon refused: %s",
 			 reply->reason ? reply->reason : hak_error_text((unsigned)r));
 		r = -hak_error_errno((unsigned)r);
 	} else if (r == 0 && n_fds != HAK_WIRE_FDS_MAX) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HAKMEM_AUTOSPAWN: runs hakmemd, which puts itself into the background and
+ * HAKMEM_AUTOSPAWN: runs hakmemd --supervise, which puts itself into the background and
  * whose first process ends when the socket listens. Two processes may do this
- * at once: one of the daemons refuses to start, and both find the other.
+ * at once: one of the supervisors refuses to start, and both find the other.
  */
 #include "client_lib/spawn.h"
 
@@ -90,9 +90,10 @@ static int start(const char *daemon, char **arguments, pid_t *ret_pid)
 int hakc_spawn_daemon(const char *path)
 {
 	char daemon[8192];
-	char socket_option[] = "--socket", idle_option[] = "--idle-exit", idle[] = "60";
+	char supervise[] = "--supervise", socket_option[] = "--socket",
+	     idle_option[] = "--idle-exit", idle[] = "60";
 	char socket[128];
-	char *arguments[] = {daemon, socket_option, socket, idle_option, idle, NULL};
+	char *arguments[] = {daemon, supervise, socket_option, socket, idle_option, idle, NULL};
 	int status = 0;
 	pid_t pid;
 	int r;

@@ -34,8 +34,16 @@ static const char help[] =
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
 	"  --config FILE         settings ([daemon] and [pool default]; default " DEFAULT_FILE ")\n"
 	"  --foreground          don't go into the background\n"
+	"  --supervise           be the keeper: a parent that has the socket and the pool's\n"
+	"                        descriptors, and starts the next daemon when one has ended\n"
 	"  --help, --version\n"
 	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n\n"
+	"SIGHUP   reads the file again: log_level, limit and keep; the flags stay above it\n"
+	"SIGTERM  stops; with a keeper (NOTIFY_SOCKET, with --foreground) the pool is left for\n"
+	"         the next hakmemd, without one it ends\n"
+	"SIGINT   stops, and the pool ends\n"
+	"To a --supervise: SIGHUP is passed on, SIGTERM and SIGINT stop both, and the pool ends;\n"
+	"SIGUSR1  starts the daemon anew, from the same path: an upgrade\n\n"
 	"exit codes: 0 stopped, 1 failed, 2 wrong usage, or the pool of an earlier daemon that\n"
 	"was handed over is of another version, 3 another daemon serves the socket\n";
 
@@ -213,7 +221,13 @@ static int check(struct hakd_config *config)
 	return 0;
 }
 
-enum { OPTION_CONFIG = N_SETTINGS + 1, OPTION_FOREGROUND, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_CONFIG = N_SETTINGS + 1,
+	OPTION_FOREGROUND,
+	OPTION_SUPERVISE,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option flags[] = {
 	{"socket", required_argument, NULL, SOCKET + 256},
@@ -226,6 +240,7 @@ static const struct option flags[] = {
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+	{"supervise", no_argument, NULL, OPTION_SUPERVISE},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -233,6 +248,7 @@ static const struct option flags[] = {
 
 static int read_flags(struct hakd_config *config, int argc, char **argv, const char **given)
 {
+	static char foreground[] = "--foreground";
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", flags, NULL)) != -1) {
@@ -242,6 +258,10 @@ static int read_flags(struct hakd_config *config, int argc, char **argv, const c
 			break;
 		case OPTION_FOREGROUND:
 			config->foreground = true;
+			break;
+		case OPTION_SUPERVISE:
+			config->supervise = true;
+			argv[optind - 1] = foreground;
 			break;
 		case OPTION_HELP:
 			fputs(help, stdout);
@@ -274,14 +294,16 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 				       .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 				       .keep = 10,
 				       .socket_mode = 0660,
-				       .log_level = HAKD_LOG_INFO};
+				       .log_level = HAKD_LOG_INFO,
+				       .argc = argc,
+				       .argv = argv};
 	if (level && hakd_log_level_of(level) >= 0)
 		config->log_level = hakd_log_level_of(level);
 	r = read_flags(config, argc, argv, given);
 	if (r != 0)
 		return r;
-	r = read_file(config, given[N_SETTINGS] ? given[N_SETTINGS] : DEFAULT_FILE,
-		      given[N_SETTINGS] != NULL);
+	config->file = given[N_SETTINGS];
+	r = read_file(config, config->file ? config->file : DEFAULT_FILE, config->file != NULL);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < N_SETTINGS; i++) {
@@ -298,4 +320,42 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 		return -EINVAL;
 	}
 	return check(config);
+}
+
+/* Is it one that only a start can change, and another one now? */
+static bool has_changed(enum setting setting, const struct hakd_config *now,
+			const struct hakd_config *then)
+{
+	switch (setting) {
+	case SOCKET:
+		return strcmp(now->socket, then->socket) != 0;
+	case CAPACITY:
+		return now->capacity != then->capacity;
+	case SUPERSLAB_LG:
+		return now->superslab_lg != then->superslab_lg;
+	case SOCKET_MODE:
+		return now->socket_mode != then->socket_mode;
+	case IDLE_EXIT:
+		return now->idle_exit != then->idle_exit;
+	default:
+		return false;
+	}
+}
+
+int hakd_config_reload(struct hakd_config *config)
+{
+	struct hakd_config now;
+
+	optind = 0; /* glibc: begin anew */
+	if (hakd_config_init(&now, config->argc, config->argv) != 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < N_SETTINGS; i++)
+		if (has_changed((enum setting)i, &now, config))
+			hakd_log(HAKD_LOG_WARN,
+				 "%s is another one in the configuration: that needs a new start",
+				 settings[i].name);
+	config->log_level = now.log_level;
+	config->limit = now.limit;
+	config->keep = now.keep;
+	return 0;
 }

@@ -19,10 +19,25 @@ struct hakd_config {
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
 	bool foreground;
+	bool supervise;
+	const char *file; /* of --config; NULL: the default one, if it is there */
+	int argc;	  /* for the next reading */
+	char **argv;
 };
 
-/* 0: go on; 1: --help or --version was answered; -EINVAL: said what is wrong on stderr. */
+/*
+ * argv is read again at a reload; --supervise is --foreground in it from then on, so that it
+ * is what the supervisor's daemon gets. 0: go on; 1: --help or --version was answered;
+ * -EINVAL: said what is wrong on stderr.
+ */
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
+
+/*
+ * Reads the file again, with the flags over it: log_level, limit and keep are taken from
+ * it; what else has changed is named in the log. -EINVAL: said on stderr what is wrong, and
+ * nothing has changed.
+ */
+int hakd_config_reload(struct hakd_config *config);
 
 /* "64G", "512M", "4096": bytes. 0 or -EINVAL. */
 int hakd_config_size(const char *text, uint64_t *ret_bytes);

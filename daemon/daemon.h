@@ -12,6 +12,7 @@
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
  *
  *   keeper (descriptors of a daemon before) -> reopen, resume, once at the start
+ *   SIGHUP -> config (the file again) -> pool, upkeep
  *
  * What takes long is a job: its work runs on a thread of libuv's pool on
  * SuperSlabs that the loop has taken for it, its end runs on the loop.
@@ -104,7 +105,11 @@ struct hakd_daemon {
 	uv_poll_t accept;
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
+	uv_signal_t hangup;
 	uv_timer_t idle;
+	uv_timer_t watchdog; /* pings the keeper, if it wants that */
+	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
+	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
 	struct hakd_liveness liveness;
 	struct hakd_graces graces;
@@ -120,14 +125,22 @@ struct hakd_daemon {
 };
 
 /*
- * Listens, with the pool that the keeper handed over if it did; 0 or a negative
- * errno, having said on stderr what is wrong. -EPROTO: what was handed over is of no use.
+ * Listens, with the pool that the keeper handed over if it did, and tells the
+ * keeper that it is ready; 0 or a negative errno, having said on stderr what is
+ * wrong. -EPROTO: what was handed over is of no use.
  */
 int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config,
 		     const struct hakd_keeper *keeper);
 
-/* Serves until SIGTERM or SIGINT; then everything is closed and removed. */
+/*
+ * Serves until SIGTERM or SIGINT, or until nobody was attached for long enough.
+ * Without a keeper, and by SIGINT, that is the pool's end, which its clients are
+ * told; else it is left for the next daemon. Then everything is closed and removed.
+ */
 void hakd_daemon_run(struct hakd_daemon *daemon);
+
+/* Something was posted to the keeper: sends it later if it has no room now. */
+void hakd_daemon_catch_up(struct hakd_daemon *daemon);
 
 /* A client came or went. */
 void hakd_daemon_count_client(struct hakd_daemon *daemon, int change);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts the daemon. Without --foreground a child serves, and the first
- * process ends when the child listens, or has said why it can't.
+ * Starts the daemon, or with --supervise the process that starts daemons. Without
+ * --foreground a child does it, and the first process ends when the child listens, or has
+ * said why it can't.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/supervise/supervise.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -41,7 +43,8 @@ static int go_into_background(void)
 	_exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 }
 
-static void say_ready(int fd)
+/* Stderr stays, for messages. */
+static void let_go_of_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -50,13 +53,23 @@ static void say_ready(int fd)
 		dup2(null, STDOUT_FILENO);
 		close(null);
 	}
-	if (write(fd, "r", 1) == 1)
-		close(fd);
+}
+
+/* The exit code. */
+static int supervise(struct hakd_supervisor *supervisor, int ready)
+{
+	int r;
+
+	if (ready >= 0)
+		let_go_of_terminal(); /* the daemons have from us what we have */
+	r = hakd_supervisor_run(supervisor, ready);
+	return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r;
 }
 
 int main(int argc, char **argv)
 {
 	static struct hakd_daemon daemon;
+	static struct hakd_supervisor supervisor;
 	static struct hakd_keeper keeper;
 	struct hakd_config config;
 	struct rlimit files;
@@ -74,25 +87,33 @@ int main(int argc, char **argv)
 	}
 	/* In the background nobody waits for our end, to start the next. */
 	hakd_keeper_init_none(&keeper);
-	r = config.foreground ? hakd_keeper_init(&keeper) : 0;
+	r = config.supervise	? hakd_supervisor_init(&supervisor, &config)
+	    : config.foreground ? hakd_keeper_init(&keeper)
+				: 0;
 	if (r < 0)
 		return r == -EPROTO ? EXIT_USAGE : 1;
 	if (!config.foreground) {
 		ready = go_into_background();
 		if (ready < 0)
 			return 1;
-		/* Nobody's folder is kept in use, unless the socket's path begins there. */
-		if (config.socket[0] == '/' && chdir("/") != 0)
+		/* Nobody's folder is kept in use, unless a path of ours begins there. */
+		if (config.socket[0] == '/' && (!config.file || config.file[0] == '/') &&
+		    chdir("/") != 0)
 			return 1;
 	}
+	if (config.supervise)
+		return supervise(&supervisor, ready);
 	r = hakd_daemon_init(&daemon, &config, &keeper);
 	if (r < 0)
 		return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1;
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
 		 (unsigned long long)daemon.pool->segment.geometry.capacity >> 20,
 		 (unsigned long long)daemon.pool->limit >> 20);
-	if (ready >= 0)
-		say_ready(ready);
+	if (ready >= 0) {
+		let_go_of_terminal();
+		if (write(ready, "r", 1) == 1)
+			close(ready);
+	}
 	hakd_daemon_run(&daemon);
 	return 0;
 }

@@ -134,8 +134,10 @@ static int validate(const struct hak_registry *header, uint64_t registry_bytes, 
 	int r = hak_registry_validate(header, registry_bytes, ret_geometry);
 
 	if (r == -EPROTO)
-		return refuse("it has layout %u (%016llx), this hakmemd makes %u (%016llx); start "
-			      "the version that made it",
+		return refuse("it has layout %u (%016llx), this hakmemd " HAKMEM_VERSION
+			      " has %u (%016llx). It is left as it is: start the version that made "
+			      "it, or end that pool for good (systemctl stop, or SIGINT to the "
+			      "--supervise that keeps it) and start this one",
 			      header->layout_version, (unsigned long long)header->fingerprint,
 			      HAK_LAYOUT_VERSION, (unsigned long long)hak_layout_fingerprint());
 	if (r < 0)

@@ -137,6 +137,15 @@ static uint32_t limit_of(const struct hakd_pool *pool)
 	return (uint32_t)(pool->limit >> pool->segment.geometry.superslab_lg);
 }
 
+uint32_t hakd_pool_set_limit(struct hakd_pool *pool, uint64_t limit)
+{
+	uint64_t capacity = pool->segment.geometry.capacity;
+
+	pool->limit = limit < capacity ? limit : capacity;
+	hakd_reserve_set_limit(&pool->reserve, limit_of(pool));
+	return pool->n_taken > limit_of(pool) ? pool->n_taken - limit_of(pool) : 0;
+}
+
 static void mark(struct hakd_pool *pool, uint32_t head, uint32_t n)
 {
 	memset(&pool->states[head], HAKD_TAKEN, n);
@@ -173,8 +182,10 @@ static uint32_t mark_all(struct hakd_pool *pool, uint32_t n, const uint32_t *sup
 uint32_t hakd_pool_take_warm(struct hakd_pool *pool, uint32_t n, uint32_t *superslabs,
 			     bool *ret_zeroed)
 {
-	uint32_t got = hakd_warm_take_newest(&pool->kept, n, superslabs);
+	uint32_t got;
 
+	n = n < room(pool) ? n : room(pool); /* less than that are warm, unless the limit fell */
+	got = hakd_warm_take_newest(&pool->kept, n, superslabs);
 	*ret_zeroed = got == 0;
 	if (got == 0) {
 		got = hakd_warm_take_newest(&pool->reserve.warm, n, superslabs);
@@ -205,7 +216,7 @@ int hakd_pool_take(struct hakd_pool *pool, uint32_t *n, uint32_t *superslabs)
 {
 	uint32_t got;
 
-	assert(hakd_pool_n_warm(pool) == 0);
+	assert(hakd_pool_n_warm(pool) == 0 || room(pool) == 0);
 	got = take_cold(pool, *n < room(pool) ? *n : room(pool), superslabs);
 	if (got == 0)
 		return refusal(pool);
@@ -301,6 +312,12 @@ static uint32_t take_idle(struct hakd_pool *pool, uint32_t n_kept, uint32_t n_re
 	got += hakd_warm_take_oldest(&pool->reserve.warm, n_reserve, superslabs + got);
 	pool->n_idle += got;
 	return mark_all(pool, got, superslabs);
+}
+
+bool hakd_pool_is_over_limit(const struct hakd_pool *pool)
+{
+	return hakd_pool_n_warm(pool) > 0 &&
+	       pool->n_taken - pool->n_idle + hakd_pool_n_warm(pool) > limit_of(pool);
 }
 
 uint32_t hakd_pool_take_over_limit(struct hakd_pool *pool, uint32_t *superslabs)

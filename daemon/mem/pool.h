@@ -89,6 +89,15 @@ int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned 
 int hakd_pool_open(int registry_fd, int heap_fd, uint64_t limit, struct hakd_pool **ret_pool);
 void hakd_pool_free(struct hakd_pool *pool);
 
+/*
+ * Another limit from now on, no higher than the capacity. How many more than that are
+ * taken: nothing more can be until so many have been given back.
+ */
+uint32_t hakd_pool_set_limit(struct hakd_pool *pool, uint64_t limit);
+
+/* Are there warm ones that are too many, since the limit fell? For hakd_pool_take_over_limit. */
+bool hakd_pool_is_over_limit(const struct hakd_pool *pool);
+
 static inline uint32_t hakd_pool_n_warm(const struct hakd_pool *pool)
 {
 	return pool->kept.n + pool->reserve.warm.n;
@@ -102,7 +111,7 @@ uint32_t hakd_pool_take_warm(struct hakd_pool *pool, uint32_t n, uint32_t *super
 			     bool *ret_zeroed);
 
 /*
- * Takes up to *n single cold ones, where no warm one is left; *n is how many
+ * Takes up to *n single cold ones, where no warm one can be had; *n is how many
  * it got, 1 at least. -ENOMEM: the limit or the capacity is reached; -EAGAIN:
  * likewise, but jobs are under way that may change it.
  */

@@ -25,8 +25,15 @@ uint32_t hakd_reserve_first(const struct hakd_reserve *reserve)
 
 void hakd_reserve_init(struct hakd_reserve *reserve, uint64_t limit)
 {
-	*reserve = (struct hakd_reserve){.most = smaller(HAKD_WARM_MAX, limit / 8)};
-	reserve->target = hakd_reserve_first(reserve);
+	*reserve = (struct hakd_reserve){.target = 0};
+	hakd_reserve_set_limit(reserve, limit);
+}
+
+void hakd_reserve_set_limit(struct hakd_reserve *reserve, uint64_t limit)
+{
+	reserve->most = smaller(HAKD_WARM_MAX, limit / 8);
+	reserve->target = larger(hakd_reserve_first(reserve),
+				 smaller(reserve->target, reserve->most));
 }
 
 void hakd_reserve_note(struct hakd_reserve *reserve, uint32_t wanted, uint32_t had)

@@ -22,6 +22,9 @@ struct hakd_reserve {
 /* For a pool of so many SuperSlabs: an eighth of it is the most. */
 void hakd_reserve_init(struct hakd_reserve *reserve, uint64_t limit);
 
+/* The pool's size is another one now. */
+void hakd_reserve_set_limit(struct hakd_reserve *reserve, uint64_t limit);
+
 /* What target is at first, and goes back to. */
 uint32_t hakd_reserve_first(const struct hakd_reserve *reserve);
 

@@ -77,12 +77,37 @@ static void open_spare(struct hakd_listener *listener)
 	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* By who takes no lock. */
+static bool is_listened_on(const struct hakd_listener *listener, const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool is = fd >= 0 &&
+		  (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		   errno == EAGAIN);
+	struct ucred maker = {0};
+	socklen_t length = sizeof(maker);
+
+	if (is) {
+		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &length);
+		fprintf(stderr,
+			"hakmemd: another daemon serves %s, by a socket that pid %d has made; "
+			"stop it or choose another --socket\n",
+			listener->path, (int)maker.pid);
+	}
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
+/* 1: another one listens, which was said. */
 static int listen_at(struct hakd_listener *listener, unsigned mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	(void)unlink(listener->path); /* we have the lock, so nobody listens on it */
 	strcpy(address.sun_path, listener->path);
+	if (is_listened_on(listener, &address))
+		return 1;
+	(void)unlink(listener->path);
 	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd >= 0 &&
 	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
@@ -112,21 +137,24 @@ int hakd_listener_init(struct hakd_listener *listener, const char *path, unsigne
 
 	*listener = (struct hakd_listener){.fd = -1, .lock_fd = -1, .spare_fd = -1};
 	snprintf(listener->path, sizeof(listener->path), "%s", path);
-	make_directories(path);
-	r = take_lock(listener);
-	if (r < 0) {
-		if (listener->lock_fd >= 0)
-			close(listener->lock_fd);
-		return r;
+	if (kept_fd < 0) {
+		make_directories(path);
+		r = take_lock(listener);
+		if (r < 0) {
+			if (listener->lock_fd >= 0)
+				close(listener->lock_fd);
+			return r;
+		}
 	}
 	r = kept_fd >= 0 ? take_over(listener, kept_fd) : listen_at(listener, mode);
 	if (r == 0) {
 		open_spare(listener);
 		return 0;
 	}
-	fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(-r));
+	if (r < 0)
+		fprintf(stderr, "hakmemd: cannot listen on %s: %s\n", path, strerror(-r));
 	hakd_listener_deinit(listener);
-	return r;
+	return r < 0 ? r : -EADDRINUSE;
 }
 
 int hakd_listener_accept(struct hakd_listener *listener)
@@ -155,9 +183,11 @@ void hakd_listener_deinit(struct hakd_listener *listener)
 		if (!listener->is_kept)
 			unlink(listener->path);
 	}
-	lock_path(listener, path);
-	unlink(path); /* while the lock is ours */
-	close(listener->lock_fd);
+	if (listener->lock_fd >= 0) {
+		lock_path(listener, path);
+		unlink(path); /* while the lock is ours */
+		close(listener->lock_fd);
+	}
 	if (listener->spare_fd >= 0)
 		close(listener->spare_fd);
 }

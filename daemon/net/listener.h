@@ -3,15 +3,18 @@
 #define HAKD_LISTENER_H
 
 /*
- * The socket at a path. Who holds the lock on PATH.lock serves PATH; a socket
- * that is found there by its holder is stale.
+ * The socket at a path. Who makes it holds the lock on PATH.lock from before until after:
+ * a daemon without a keeper, or the supervisor. A socket that is found there by the holder
+ * is stale, unless it is listened on: it is of who takes no lock, systemd, or of a daemon
+ * whose supervisor was killed. A daemon that was handed a socket takes no lock: the path is
+ * its keeper's.
  */
 
 #include <stdbool.h>
 
 struct hakd_listener {
 	int fd;
-	int lock_fd;
+	int lock_fd;  /* -1: the lock is the keeper's affair */
 	int spare_fd; /* given up to refuse a connection when no descriptor is left */
 	bool is_kept; /* the socket is its keeper's: it stays when we go */
 	char path[108];

@@ -147,6 +147,15 @@ void hakd_upkeep_check(struct hakd_daemon *daemon)
 	uv_timer_start(timer, on_tick, period, period);
 }
 
+/* What was kept, or filled, under a limit that has fallen since. */
+static void punch_over_limit(struct hakd_daemon *daemon)
+{
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+
+	if (hakd_pool_is_over_limit(daemon->pool))
+		punch(daemon, superslabs, hakd_pool_take_over_limit(daemon->pool, superslabs));
+}
+
 void hakd_upkeep_job_ended(struct hakd_daemon *daemon)
 {
 	struct hakd_job *job = daemon->upkeep.waiting;
@@ -158,6 +167,7 @@ void hakd_upkeep_job_ended(struct hakd_daemon *daemon)
 		hakd_refill_try(job);
 		job = next;
 	}
+	punch_over_limit(daemon);
 	hakd_upkeep_check(daemon);
 }
 
@@ -172,6 +182,13 @@ void hakd_upkeep_wait(struct hakd_job *job)
 	job->goes_on = true;
 	job->client->is_busy = true;
 	hakd_peer_busy(job->peer);
+}
+
+void hakd_upkeep_reload(struct hakd_daemon *daemon)
+{
+	punch_over_limit(daemon);
+	uv_timer_stop(&daemon->upkeep.timer); /* its period is of the old keeping time */
+	hakd_upkeep_check(daemon);
 }
 
 void hakd_upkeep_init(struct hakd_daemon *daemon)

@@ -13,6 +13,9 @@
 /* Starts the first fill. The pool must be there. */
 void hakd_upkeep_init(struct hakd_daemon *daemon);
 
+/* The limit or the keeping time is another one. */
+void hakd_upkeep_reload(struct hakd_daemon *daemon);
+
 /* Something was taken: fill up, if that is due. */
 void hakd_upkeep_check(struct hakd_daemon *daemon);
 

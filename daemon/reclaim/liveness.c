@@ -11,6 +11,7 @@
 #include "daemon/reclaim/liveness.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,22 +197,26 @@ static void watch_pidfd(struct hakd_client *client)
 	uv_poll_start(&client->liveness, UV_READABLE, on_death);
 }
 
-/* How the keeper knows its lease. */
-static struct hakd_kept_lease kept_lease(const struct hakd_client *client)
+/* Has a descriptor of it kept, or, with -1, no longer. */
+static void keep(struct hakd_client *client, enum hakd_kept_kind kind, int fd)
 {
-	return (struct hakd_kept_lease){client->lease.fd, client->holder, client->generation};
+	const struct hakd_kept kept = {kind, client->holder, client->generation, fd};
+
+	if (fd >= 0)
+		hakd_keeper_store_kept(&client->daemon->keeper, &kept);
+	else
+		hakd_keeper_forget_kept(&client->daemon->keeper, &kept);
+	hakd_daemon_catch_up(client->daemon);
 }
 
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer)
 {
-	struct hakd_daemon *daemon = client->daemon;
-	struct hakd_kept_lease lease;
 	int r;
 
 	client->pidfd = open_pidfd(peer);
 	if (client->pidfd < 0)
 		return client->pidfd;
-	r = hakd_lease_init(&client->lease, daemon->liveness.inotify_fd);
+	r = hakd_lease_init(&client->lease, client->daemon->liveness.inotify_fd);
 	if (r < 0) {
 		close(client->pidfd);
 		return r;
@@ -219,8 +224,8 @@ int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer
 	watch_pidfd(client);
 	if (client->lease.watch < 0) /* no event will tell */
 		hakd_liveness_doubt(client);
-	lease = kept_lease(client);
-	hakd_keeper_store_lease(&daemon->keeper, &lease);
+	keep(client, HAKD_KEPT_CLIENT, client->pidfd);
+	keep(client, HAKD_KEPT_LEASE, client->lease.fd);
 	return 0;
 }
 
@@ -245,14 +250,29 @@ static int reopen_pidfd(const struct hak_holder *holder)
 	return fd;
 }
 
-int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int lease_fd)
+/* Of a pidfd that was kept, which names the process itself, whatever has its pid by now. */
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int pidfd,
+			 int lease_fd)
 {
 	int inotify_fd = client->daemon->liveness.inotify_fd;
 
-	/* Of another pid namespace, so only its lease tells. */
-	client->pidfd = holder->pid > 0 ? reopen_pidfd(holder) : -1;
-	if (holder->pid > 0 && client->pidfd < 0)
-		return client->pidfd;
+	if (pidfd >= 0) {
+		if (has_ended(pidfd))
+			return -ESRCH;
+		client->pidfd = pidfd;
+	} else if (holder->pid > 0) {
+		client->pidfd = reopen_pidfd(holder);
+		if (client->pidfd < 0)
+			return client->pidfd;
+		keep(client, HAKD_KEPT_CLIENT, client->pidfd);
+	} /* else of another pid namespace, so only its lease tells */
 	if (client->pidfd >= 0)
 		watch_pidfd(client);
 	if (lease_fd >= 0)
@@ -278,10 +298,11 @@ static void on_closed(uv_handle_t *handle)
 void hakd_liveness_free_client(struct hakd_client *client)
 {
 	struct hakd_daemon *daemon = client->daemon;
-	struct hakd_kept_lease lease = kept_lease(client);
 
-	if (lease.fd >= 0)
-		hakd_keeper_forget_lease(&daemon->keeper, &lease);
+	if (client->lease.fd >= 0)
+		keep(client, HAKD_KEPT_LEASE, -1);
+	if (client->pidfd >= 0)
+		keep(client, HAKD_KEPT_CLIENT, -1);
 	hakd_lease_deinit(&client->lease, daemon->liveness.inotify_fd);
 	if (client->pidfd >= 0)
 		uv_close((uv_handle_t *)&client->liveness, on_closed);

@@ -18,18 +18,20 @@
 void hakd_liveness_init(struct hakd_daemon *daemon);
 
 /*
- * Watches the process behind a peer for a client, and makes its lease. 0 or a
- * negative errno (-ESRCH: it is dead).
+ * Watches the process behind a peer for a client, and makes its lease; the
+ * keeper gets both. 0 or a negative errno (-ESRCH: it is dead).
  */
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer);
 
 /*
- * The same for a client of an earlier daemon, by what that wrote into the
- * registry, and with the lease that it made, which is the client's on success
- * (-1: it was not kept; then a death is noticed, and nothing else). 0; -ESRCH: the
- * process is gone; or another errno, which says nothing about it.
+ * The same for a client of an earlier daemon, with the pidfd and the lease that
+ * this one kept; both are the client's on success. -1: it was not kept. Then the
+ * pid and the start in the registry stand for the pidfd; without a lease a death
+ * is noticed, and nothing else. 0; -ESRCH: the process is gone; or another errno,
+ * which says nothing about it.
  */
-int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int lease_fd);
+int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int pidfd,
+			 int lease_fd);
 
 /* Its end is known: it needn't be watched any longer. */
 void hakd_liveness_stop(struct hakd_client *client);

@@ -17,29 +17,21 @@
 #include "daemon/reclaim/orphan.h"
 #include "daemon/util/log.h"
 
-/* The lease of a holder, among those that were handed over; NULL: it was not. */
-static struct hakd_kept_lease *lease_of(const struct hakd_keeper *keeper, unsigned holder,
-					uint32_t generation)
-{
-	for (unsigned i = 0; i < keeper->n_leases; i++) {
-		struct hakd_kept_lease *lease = &keeper->leases[i];
-
-		if (lease->fd >= 0 && lease->holder == holder && lease->generation == generation)
-			return lease;
-	}
-	return NULL;
-}
-
 /* Its process is watched again, or it is leaving. */
 static int watch(struct hakd_client *client, const struct hak_holder *holder)
 {
 	struct hakd_daemon *daemon = client->daemon;
-	struct hakd_kept_lease *lease = lease_of(&daemon->keeper, client->holder,
-						 client->generation);
-	int r = hakd_liveness_resume(client, holder, lease ? lease->fd : -1);
+	struct hakd_kept *pidfd = hakd_keeper_find(&daemon->keeper, HAKD_KEPT_CLIENT,
+						   client->holder, client->generation);
+	struct hakd_kept *lease = hakd_keeper_find(&daemon->keeper, HAKD_KEPT_LEASE, client->holder,
+						   client->generation);
+	int r = hakd_liveness_resume(client, holder, pidfd ? pidfd->fd : -1,
+				     lease ? lease->fd : -1);
 
+	if (r == 0 && pidfd)
+		pidfd->fd = -1; /* the client's now */
 	if (r == 0 && lease)
-		lease->fd = -1; /* the client's now */
+		lease->fd = -1;
 	if (r != -ESRCH)
 		return r;
 	hakd_log(HAKD_LOG_DEBUG, "client %u died while there was no daemon", client->holder);
@@ -142,7 +134,6 @@ int hakd_resume(struct hakd_daemon *daemon)
 	if (r < 0)
 		return r;
 	/* What nobody took is of clients that have left, or that never heard of it. */
-	for (unsigned i = 0; i < daemon->keeper.n_leases; i++)
-		hakd_keeper_drop_lease(&daemon->keeper, &daemon->keeper.leases[i]);
+	hakd_keeper_drop_kept(&daemon->keeper);
 	return collect_all(daemon);
 }

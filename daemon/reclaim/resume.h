@@ -11,7 +11,7 @@
  * | holder FREE                 | free; its next generation is the next one          |
  * | holder ATTACHED, it lives   | a client without a connection; in doubt, if its    |
  * |                             | lease was kept, else only its pidfd is watched     |
- * | holder ATTACHED, it is gone | a death                                            |
+ * | holder ATTACHED, it is gone | a death: its kept pidfd says so, or else its pid   |
  * | holder RECLAIMING           | collected again from the start, what is RECLAIMING |
  * |                             | already included: both scans                       |
  * | a run RECLAIMING, its owner | collected by a job of its client, as if that had   |

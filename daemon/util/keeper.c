@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* The datagrams of sd_notify(3) and the environment of sd_listen_fds(3), by hand. */
+/* The descriptor store of sd_notify(3) and the environment of sd_listen_fds(3), by hand. */
 #include "daemon/util/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/util/log.h"
 
 #define FIRST_FD   3
 #define NAME_BYTES 64
-#define LEASE	   "lease-%u-%" SCNu32
+#define TEXT_BYTES (NAME_BYTES + 48)
+
+static const char *const kinds[] = {[HAKD_KEPT_CLIENT] = "client", [HAKD_KEPT_LEASE] = "lease"};
 
 void hakd_keeper_init_none(struct hakd_keeper *keeper)
 {
-	*keeper = (struct hakd_keeper){
-		.notify_fd = -1, .registry_fd = -1, .heap_fd = -1, .socket_fd = -1};
+	*keeper = (struct hakd_keeper){.registry_fd = -1, .heap_fd = -1, .socket_fd = -1};
+	hakd_notify_init_none(&keeper->notify);
+}
+
+static void write_store(const char *name, char text[TEXT_BYTES])
+{
+	snprintf(text, TEXT_BYTES, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s\n", name);
 }
 
 /* Where the descriptor of a name belongs; NULL: not to those that there is one of. */
@@ -35,11 +40,26 @@ static int *place_of(struct hakd_keeper *keeper, const char *name)
 	return strcmp(name, "socket") == 0 ? &keeper->socket_fd : NULL;
 }
 
+/* KIND-SLOT-G? */
+static bool read_name(const char *name, struct hakd_kept *kept)
+{
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t n = strlen(kinds[i]);
+		char end;
+
+		kept->kind = (enum hakd_kept_kind)i;
+		if (strncmp(name, kinds[i], n) == 0 &&
+		    sscanf(name + n, "-%u-%" SCNu32 "%c", &kept->holder, &kept->generation, &end) ==
+			    2)
+			return true;
+	}
+	return false;
+}
+
 static int take(struct hakd_keeper *keeper, int fd, const char *name)
 {
-	struct hakd_kept_lease lease = {.fd = fd};
+	struct hakd_kept kept = {.fd = fd};
 	int *place = place_of(keeper, name);
-	char end;
 
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
 		return -errno;
@@ -48,8 +68,8 @@ static int take(struct hakd_keeper *keeper, int fd, const char *name)
 	} else if (place) {
 		fprintf(stderr, "hakmemd: two descriptors of the name %s were handed over\n", name);
 		return -EPROTO;
-	} else if (sscanf(name, LEASE "%c", &lease.holder, &lease.generation, &end) == 2) {
-		keeper->leases[keeper->n_leases++] = lease;
+	} else if (read_name(name, &kept)) {
+		keeper->kept[keeper->n_kept++] = kept;
 	} else {
 		hakd_log(HAKD_LOG_WARN, "descriptor %d that was handed over is closed: what is %s?",
 			 fd, name);
@@ -76,8 +96,8 @@ static int take_all(struct hakd_keeper *keeper)
 	if (!pid || !count || strtol(pid, NULL, 10) != getpid())
 		return 0;
 	n = atoi(count);
-	keeper->leases = n > 0 ? calloc((size_t)n, sizeof(keeper->leases[0])) : NULL;
-	if (n > 0 && !keeper->leases)
+	keeper->kept = n > 0 ? calloc((size_t)n, sizeof(keeper->kept[0])) : NULL;
+	if (n > 0 && !keeper->kept)
 		return -ENOMEM;
 	if (!names)
 		names = "";
@@ -90,133 +110,91 @@ static int take_all(struct hakd_keeper *keeper)
 	return r;
 }
 
-/* A socket that sends to NOTIFY_SOCKET; -1: there is no such. */
-static int connect_notify(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	socklen_t length;
-	int fd;
-
-	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
-		return -1;
-	strcpy(address.sun_path, path);
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (path[0] == '@') /* abstract */
-		address.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, length) == 0)
-		return fd;
-	hakd_log(HAKD_LOG_WARN, "nothing is kept, cannot reach NOTIFY_SOCKET=%s: %s", path,
-		 strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 int hakd_keeper_init(struct hakd_keeper *keeper)
 {
-	static const char *const variables[] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-						"NOTIFY_SOCKET"};
+	static const char *const variables[] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"};
 	int r;
 
 	hakd_keeper_init_none(keeper);
 	r = take_all(keeper);
-	keeper->notify_fd = connect_notify();
+	hakd_notify_init(&keeper->notify);
 	for (unsigned i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		unsetenv(variables[i]);
 	return r;
 }
 
-/* A message, with fd if that is >= 0. */
-static int send_message(const struct hakd_keeper *keeper, const char *text, int fd, int flags)
+int hakd_keeper_store(struct hakd_keeper *keeper, const char *name, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.bytes = {0}};
-	struct iovec part = {(char *)(uintptr_t)text, strlen(text)};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(int));
-	}
-	while (sendmsg(keeper->notify_fd, &message, MSG_NOSIGNAL | flags) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
-static int store(const struct hakd_keeper *keeper, const char *name, int fd, int flags)
-{
-	char text[NAME_BYTES + 32];
+	char text[TEXT_BYTES];
 	int r;
 
-	if (keeper->notify_fd < 0)
-		return 0;
-	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\n", name);
-	r = send_message(keeper, text, fd, flags);
+	write_store(name, text);
+	r = hakd_notify_send(&keeper->notify, text, fd);
 	if (r < 0)
 		hakd_log(HAKD_LOG_WARN, "%s is not kept for the next daemon: %s", name,
 			 strerror(-r));
 	return r;
 }
 
-static void drop(const struct hakd_keeper *keeper, const char *name, int flags)
+void hakd_keeper_forget(struct hakd_keeper *keeper, const char *name)
 {
-	char text[NAME_BYTES + 32];
+	char text[TEXT_BYTES];
 
-	if (keeper->notify_fd < 0)
-		return;
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
-	(void)send_message(keeper, text, -1,
-			   flags); /* the next daemon drops what it doesn't need */
+	hakd_notify_post(&keeper->notify, text, -1);
 }
 
-int hakd_keeper_store(const struct hakd_keeper *keeper, const char *name, int fd)
-{
-	return store(keeper, name, fd, 0);
-}
-
-void hakd_keeper_drop(const struct hakd_keeper *keeper, const char *name, int *fd)
+void hakd_keeper_drop(struct hakd_keeper *keeper, const char *name, int *fd)
 {
 	if (*fd < 0)
 		return;
 	close(*fd);
 	*fd = -1;
-	drop(keeper, name, 0);
+	hakd_keeper_forget(keeper, name);
 }
 
-static void name_lease(const struct hakd_kept_lease *lease, char name[NAME_BYTES])
+struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_kept_kind kind,
+				   unsigned holder, uint32_t generation)
 {
-	snprintf(name, NAME_BYTES, "lease-%u-%" PRIu32, lease->holder, lease->generation);
+	for (unsigned i = 0; i < keeper->n_kept; i++) {
+		struct hakd_kept *kept = &keeper->kept[i];
+
+		if (kept->fd >= 0 && kept->kind == kind && kept->holder == holder &&
+		    kept->generation == generation)
+			return kept;
+	}
+	return NULL;
 }
 
-void hakd_keeper_drop_lease(const struct hakd_keeper *keeper, struct hakd_kept_lease *lease)
+static void write_name(const struct hakd_kept *kept, char name[NAME_BYTES])
+{
+	snprintf(name, NAME_BYTES, "%s-%u-%" PRIu32, kinds[kept->kind], kept->holder,
+		 kept->generation);
+}
+
+void hakd_keeper_drop_kept(struct hakd_keeper *keeper)
+{
+	for (unsigned i = 0; i < keeper->n_kept; i++) {
+		char name[NAME_BYTES];
+
+		write_name(&keeper->kept[i], name);
+		hakd_keeper_drop(keeper, name, &keeper->kept[i].fd);
+	}
+}
+
+void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept)
+{
+	char name[NAME_BYTES], text[TEXT_BYTES];
+
+	write_name(kept, name);
+	write_store(name, text);
+	hakd_notify_post(&keeper->notify, text, kept->fd);
+}
+
+void hakd_keeper_forget_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept)
 {
 	char name[NAME_BYTES];
 
-	name_lease(lease, name);
-	hakd_keeper_drop(keeper, name, &lease->fd);
-}
-
-void hakd_keeper_store_lease(const struct hakd_keeper *keeper, const struct hakd_kept_lease *lease)
-{
-	char name[NAME_BYTES];
-
-	name_lease(lease, name);
-	(void)store(keeper, name, lease->fd, MSG_DONTWAIT); /* without it: docs/recovery.md */
-}
-
-void hakd_keeper_forget_lease(const struct hakd_keeper *keeper, const struct hakd_kept_lease *lease)
-{
-	char name[NAME_BYTES];
-
-	name_lease(lease, name);
-	drop(keeper, name, MSG_DONTWAIT);
+	write_name(kept, name);
+	hakd_keeper_forget(keeper, name);
 }

@@ -7,35 +7,47 @@
  * it dies. Its protocol is systemd's (sd_notify(3), sd_listen_fds(3)): what is
  * to be kept goes as FDSTORE=1 with a name to the socket NOTIFY_SOCKET, and the
  * next daemon finds it from descriptor 3 on, counted by LISTEN_FDS, named by
- * LISTEN_FDNAMES, and meant for it if LISTEN_PID is its pid.
+ * LISTEN_FDNAMES, and meant for it if LISTEN_PID is its pid. FDPOLL=0: a keeper
+ * must not drop what poll reports, a pidfd of the dead is what the next one needs.
  *
- * | name         | what                           | kept                               |
- * |--------------|--------------------------------|------------------------------------|
- * | registry     | the pool's registry            | from before anybody can attach     |
- * | heap         | its heap                       | likewise, after the registry       |
- * | socket       | listens on the daemon's socket | the keeper's own: never from us    |
- * | lease-SLOT-G | to try a client's lock; G: the | from before the holder is ATTACHED |
- * |              | holder's generation            | until after it is FREE             |
+ * | name          | what                           | kept                               |
+ * |---------------|--------------------------------|------------------------------------|
+ * | registry      | the pool's registry            | from before anybody can attach     |
+ * | heap          | its heap                       | likewise, after the registry       |
+ * | socket        | listens on the daemon's socket | the keeper's own: never from us    |
+ * | client-SLOT-G | a client's pidfd; G: the       | from before the holder is ATTACHED |
+ * |               | holder's generation            | until after it is FREE             |
+ * | lease-SLOT-G  | to try that client's lock      | likewise, after the pidfd          |
  *
- * The generation is in the name lest a lease whose removal got lost is taken for
- * that of the slot's next client: the lock of a client that has left proves that.
+ * The generation is in the names lest what is left of a client whose removal got
+ * lost is taken for that of the slot's next one: the lock of a client that has
+ * left proves that, and so does the pidfd of one that has ended.
+ *
+ * Nothing waits for a keeper that is slow when a client comes or goes (notify.h):
+ * what has not come to it when the daemon dies is not kept.
  */
 
 #include <stdint.h>
 
-struct hakd_kept_lease {
-	int fd;
+#include "daemon/util/notify.h"
+
+enum hakd_kept_kind { HAKD_KEPT_CLIENT, HAKD_KEPT_LEASE };
+
+/* A descriptor of a client. */
+struct hakd_kept {
+	enum hakd_kept_kind kind;
 	unsigned holder;
 	uint32_t generation;
+	int fd;
 };
 
 struct hakd_keeper {
-	int notify_fd;	 /* -1: nobody keeps anything */
+	struct hakd_notify notify;
 	int registry_fd; /* what was handed over; -1: nothing of that name */
 	int heap_fd;
 	int socket_fd;
-	unsigned n_leases;
-	struct hakd_kept_lease *leases;
+	unsigned n_kept;
+	struct hakd_kept *kept;
 };
 
 /* Without a keeper. */
@@ -48,15 +60,23 @@ void hakd_keeper_init_none(struct hakd_keeper *keeper);
 int hakd_keeper_init(struct hakd_keeper *keeper);
 
 /* Has fd kept; waits if the keeper is slow. 0 or a negative errno, which is logged too. */
-int hakd_keeper_store(const struct hakd_keeper *keeper, const char *name, int fd);
+int hakd_keeper_store(struct hakd_keeper *keeper, const char *name, int fd);
+
+/* Nothing of that name is to be kept any longer. */
+void hakd_keeper_forget(struct hakd_keeper *keeper, const char *name);
 
 /* A descriptor that was handed over is not needed: closed, here and there. -1: nothing to do. */
-void hakd_keeper_drop(const struct hakd_keeper *keeper, const char *name, int *fd);
-void hakd_keeper_drop_lease(const struct hakd_keeper *keeper, struct hakd_kept_lease *lease);
+void hakd_keeper_drop(struct hakd_keeper *keeper, const char *name, int *fd);
 
-/* A client comes or goes; a keeper that is slow does not hear of it. */
-void hakd_keeper_store_lease(const struct hakd_keeper *keeper, const struct hakd_kept_lease *lease);
-void hakd_keeper_forget_lease(const struct hakd_keeper *keeper,
-			      const struct hakd_kept_lease *lease);
+/* What was handed over of a client; NULL: it was not. Who takes it sets fd to -1. */
+struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_kept_kind kind,
+				   unsigned holder, uint32_t generation);
+
+/* Drops what was handed over of clients and nobody took. */
+void hakd_keeper_drop_kept(struct hakd_keeper *keeper);
+
+/* A client comes or goes; neither waits. */
+void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept);
+void hakd_keeper_forget_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept);
 
 #endif

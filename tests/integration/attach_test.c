@@ -251,10 +251,12 @@ static void make_runtime(struct runtime *runtime)
 static void end_spawned(const struct runtime *runtime)
 {
 	pid_t pid = (pid_t)hakt_ctl_status(runtime->socket, "pid");
+	pid_t supervisor = hakt_process_parent(pid);
 
 	assert_int_not_equal(pid, hakd.pid);
-	assert_int_equal(kill(pid, SIGTERM), 0);
-	assert_int_equal(hakt_process_wait_orphan(pid), 0);
+	assert_int_equal(kill(supervisor, SIGTERM), 0);
+	assert_int_equal(hakt_process_wait_orphan(supervisor), 0);
+	assert_int_equal(kill(pid, 0), -1);
 	hakt_directory_remove(runtime->directory);
 }
 

@@ -4,8 +4,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_lib/conn.h"
@@ -47,15 +48,25 @@ static void test_half_a_pool_is_dropped_for_a_new_one(void **state)
 	}
 }
 
+/* Takes until so many are kept. */
+static void wait_kept(unsigned n)
+{
+	for (unsigned i = 0; i < 6000 && hakt_keeper.n_kept != n; i++) {
+		hakt_keeper_take(&hakt_keeper);
+		usleep(10000);
+	}
+	assert_int_equal(hakt_keeper.n_kept, n);
+}
+
 /* Its exit code. */
 static int run_to_end(void (*enter)(void *context))
 {
-	int exit_status;
+	int exit_code;
 
 	hakt_keeper_fork(&hakt_keeper, enter, NULL);
-	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
-	assert_true(WIFEXITED(exit_status));
-	return WEXITSTATUS(exit_status);
+	exit_code = hakt_keeper_wait_end(&hakt_keeper);
+	assert_int_equal(hakt_keeper.n_ready, 0);
+	return exit_code;
 }
 
 static void test_a_pool_of_another_version_is_refused_and_left_alone(void **state)
@@ -103,8 +114,7 @@ static void test_descriptors_for_another_process_are_left_alone(void **state)
 	hakt_keeper_kill(&hakt_keeper);
 	hakt_keeper_put(&hakt_keeper, "heap", open("/dev/null", O_RDWR | O_CLOEXEC));
 	hakt_keeper_fork(&hakt_keeper, name_another, NULL);
-	hakt_daemon_wait_listening(&hakt_keeper.daemon);
-	hakt_keeper_take(&hakt_keeper);
+	hakt_keeper_wait_ready(&hakt_keeper);
 	assert_int_equal(hakt_keeper_count(&hakt_keeper, "registry"), 2); /* it made a new one */
 	hakt_keeper_expect_clean(&hakt_keeper);
 }
@@ -131,6 +141,37 @@ static int start_with_socket(void **state)
 	return 0;
 }
 
+static int start_with_log(void **state)
+{
+	(void)state;
+	hakt_keeper = (struct hakt_keeper){.has_log = true};
+	hakt_keeper_init(&hakt_keeper, hakt_keeper_options);
+	hakt_keeper_start(&hakt_keeper);
+	return 0;
+}
+
+/* As of a socket unit: no lock says whose the path is. */
+static void test_the_path_of_a_socket_that_was_handed_over_is_the_keepers(void **state)
+{
+	char lock[160];
+
+	(void)state;
+	snprintf(lock, sizeof(lock), "%s.lock", hakt_keeper.daemon.socket);
+	for (unsigned i = 0; i < 2; i++) { /* served, and without a daemon */
+		struct hakt_process other = {0};
+
+		assert_int_equal(access(lock, F_OK), -1);
+		hakt_process_run(&other, HAKT_LIST(HAKT_HAKMEMD, "--foreground"));
+		assert_int_equal(other.exit_code, 3);
+		assert_non_null(strstr(hakt_process_output(&other, 2), "another daemon"));
+		hakt_process_end(&other);
+		if (i == 0)
+			hakt_keeper_kill(&hakt_keeper);
+	}
+	hakt_keeper_start(&hakt_keeper);
+	hakt_keeper_expect_clean(&hakt_keeper);
+}
+
 static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(void **state)
 {
 	struct hakt_process client;
@@ -141,7 +182,7 @@ static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(vo
 	hakt_holding_start(&client, "a");
 	hakt_keeper_kill(&hakt_keeper);
 	assert_int_equal(hakc_conn_init(&conn, hakt_keeper.daemon.socket, 60000), 0);
-	hakt_keeper_fork(&hakt_keeper, NULL, NULL);
+	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(
 		hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL), 0);
 	hak__reply__free_unpacked(reply, NULL);
@@ -155,18 +196,167 @@ static void test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon(vo
 static void test_a_clean_stop_leaves_the_pool_and_the_keepers_socket(void **state)
 {
 	struct hakt_process client;
-	int exit_status;
 
 	(void)state;
 	hakt_holding_start(&client, "a");
 	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGTERM), 0);
-	assert_int_equal(waitpid(hakt_keeper.daemon.pid, &exit_status, 0), hakt_keeper.daemon.pid);
-	assert_int_equal(exit_status, 0);
+	assert_int_equal(hakt_keeper_wait_end(&hakt_keeper), 0);
 	assert_int_equal(access(hakt_keeper.daemon.socket, F_OK), 0);
 	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(status().clients, 1);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
+}
+
+/* Writes another pid, or another start, into the registry, as if the pid was used again. */
+static void write_holder(const struct hakt_process *client, int pid, int later)
+{
+	struct hakt_words words;
+	struct hak_holder *holder;
+
+	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
+	holder = &words.holders[hakt_words_holder(&words, client->pid)];
+	holder->pid = pid;
+	holder->start_time += (unsigned)later;
+	hakt_words_deinit(&words);
+}
+
+static void test_a_clients_pidfd_is_kept_while_it_is_there(void **state)
+{
+	struct hakt_process client;
+
+	(void)state;
+	hakt_holding_start(&client, "a");
+	hakt_keeper_take(&hakt_keeper);
+	assert_true(hakt_keeper_find(&hakt_keeper, "client-2-1") >= 0);
+	assert_true(hakt_keeper_find(&hakt_keeper, "lease-2-1") >= 0);
+	hakt_holding_kill(&client);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper.n_kept, 2); /* registry and heap */
+}
+
+static void test_a_death_is_seen_by_the_kept_pidfd_whoever_has_the_pid(void **state)
+{
+	/* Another process that lives; nobody that has a pid here. */
+	const int pids[] = {getpid(), 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hakt_process client;
+		char lease[32];
+
+		hakt_holding_start(&client, "a");
+		hakt_keeper_kill(&hakt_keeper);
+		write_holder(&client, pids[i], 0);
+		snprintf(lease, sizeof(lease), "lease-2-%u", i + 1);
+		assert_true(hakt_keeper_find(&hakt_keeper, lease) >= 0);
+		hakt_keeper_remove(&hakt_keeper, lease); /* it would tell too */
+		hakt_holding_kill(&client);
+		hakt_keeper_start(&hakt_keeper);
+		hakt_daemon_wait_empty(&hakt_keeper.daemon);
+		assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 1);
+		hakt_keeper_expect_clean(&hakt_keeper);
+		hakt_keeper_take(&hakt_keeper);
+		assert_int_equal(hakt_keeper.n_kept, 2);
+	}
+}
+
+/* With pid 0 there is nothing else that could tell. */
+static void test_who_lives_by_its_kept_pidfd_is_watched_by_it(void **state)
+{
+	const int pids[] = {1, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct hakt_process client;
+		char lease[32];
+
+		hakt_holding_start(&client, "a");
+		hakt_keeper_kill(&hakt_keeper);
+		write_holder(&client, pids[i], 1);
+		snprintf(lease, sizeof(lease), "lease-2-%u", i + 1);
+		hakt_keeper_remove(&hakt_keeper, lease);
+		hakt_keeper_start(&hakt_keeper);
+		assert_int_equal(status().clients, 1);
+		assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 0);
+		hakt_holding_expect_intact(&client);
+		hakt_holding_kill(&client);
+		hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	}
+}
+
+static void test_a_pidfd_that_was_not_kept_is_opened_and_kept_again(void **state)
+{
+	struct hakt_process client;
+
+	(void)state;
+	hakt_holding_start(&client, "a");
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_remove(&hakt_keeper, "client-2-1");
+	hakt_keeper_start(&hakt_keeper);
+	assert_true(hakt_keeper_find(&hakt_keeper, "client-2-1") >= 0); /* since READY */
+	hakt_keeper_kill(&hakt_keeper);
+	write_holder(&client, 1, 0);
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(status().clients, 1);
+	hakt_holding_kill(&client);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+}
+
+static void test_what_is_kept_of_another_pools_clients_is_dropped(void **state)
+{
+	struct hakt_process client, other;
+
+	(void)state;
+	hakt_holding_start(&client, "a");
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_remove(&hakt_keeper, "registry");
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(hakt_keeper.n_kept, 2);
+	hakt_holding_start(&other, "o"); /* the same slot, the same generation */
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_holding_kill(&client);
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(status().clients, 1);
+	hakt_holding_expect_intact(&other);
+	hakt_holding_kill(&other);
+}
+
+/* More than its socket has room for. */
+static void test_a_slow_keeper_hears_of_everybody_in_the_end(void **state)
+{
+	enum { N = 24 };
+	struct hakt_process clients[N];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++)
+		hakt_holding_start(&clients[i], "a");
+	assert_int_equal(status().clients, N);
+	wait_kept(2 + 2 * N);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "client-"), N);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), N);
+	for (unsigned i = 0; i < N; i++)
+		hakt_holding_kill(&clients[i]);
+	hakt_daemon_wait_empty(&hakt_keeper.daemon);
+	wait_kept(2);
+}
+
+static void test_without_its_keeper_a_daemon_goes_on_and_says_so(void **state)
+{
+	struct hakt_process client;
+	char *log;
+
+	(void)state;
+	close(hakt_keeper.notify_fd);
+	hakt_holding_start(&client, "a");
+	hakt_holding_expect_intact(&client);
+	assert_int_equal(status().clients, 1);
+	log = hakt_keeper_log(&hakt_keeper);
+	assert_non_null(strstr(log, "the keeper has gone"));
+	free(log);
+	hakt_holding_kill(&client);
+	hakt_keeper.notify_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* to be closed */
 }
 
 static const struct CMUnitTest tests[] = {
@@ -178,8 +368,25 @@ static const struct CMUnitTest tests[] = {
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_descriptors_for_another_process_are_left_alone,
 					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_clients_pidfd_is_kept_while_it_is_there,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_death_is_seen_by_the_kept_pidfd_whoever_has_the_pid,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_who_lives_by_its_kept_pidfd_is_watched_by_it,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_pidfd_that_was_not_kept_is_opened_and_kept_again,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_what_is_kept_of_another_pools_clients_is_dropped,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_a_slow_keeper_hears_of_everybody_in_the_end,
+					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_without_its_keeper_a_daemon_goes_on_and_says_so,
+					start_with_log, hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_the_pool_stays_as_large_as_it_was_made,
 					hakt_keeper_setup, hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(
+		test_the_path_of_a_socket_that_was_handed_over_is_the_keepers, start_with_socket,
+		hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(
 		test_a_connection_to_the_keepers_socket_waits_for_the_next_daemon,
 		start_with_socket, hakt_keeper_teardown),

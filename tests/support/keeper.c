@@ -7,8 +7,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/ctl.h"
@@ -37,6 +41,8 @@ void hakt_keeper_init(struct hakt_keeper *keeper, const char *const *options)
 	snprintf(keeper->notify, sizeof(keeper->notify), "%s%s/notify",
 		 keeper->is_abstract ? "@" : "", keeper->daemon.directory);
 	keeper->notify_fd = bind_at(keeper->notify, SOCK_DGRAM);
+	keeper->log_fd = keeper->has_log ? memfd_create("log", MFD_CLOEXEC) : -1;
+	assert_true(!keeper->has_log || keeper->log_fd >= 0);
 }
 
 void hakt_keeper_listen(struct hakt_keeper *keeper)
@@ -83,24 +89,56 @@ unsigned hakt_keeper_count(const struct hakt_keeper *keeper, const char *prefix)
 	return n;
 }
 
+struct message {
+	bool stores, removes, is_polled, is_barrier;
+	const char *name;
+};
+
+/* What has no descriptor is only counted. */
+static void read_line(struct hakt_keeper *keeper, struct message *message, const char *line)
+{
+	const struct {
+		const char *text;
+		unsigned *count;
+	} counted[] = {{"READY=1", &keeper->n_ready},
+		       {"RELOADING=1", &keeper->n_reloading},
+		       {"WATCHDOG=1", &keeper->n_pings},
+		       {"STOPPING=1", &keeper->n_stopping},
+		       {"BARRIER=1", &keeper->n_barriers}};
+
+	message->stores |= strcmp(line, "FDSTORE=1") == 0;
+	message->removes |= strcmp(line, "FDSTOREREMOVE=1") == 0;
+	message->is_polled &= strcmp(line, "FDPOLL=0") != 0;
+	message->is_barrier |= strcmp(line, "BARRIER=1") == 0;
+	if (strncmp(line, "FDNAME=", 7) == 0)
+		message->name = line + 7;
+	if (strncmp(line, "STATUS=", 7) == 0)
+		snprintf(keeper->status, sizeof(keeper->status), "%s", line + 7);
+	for (unsigned i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		*counted[i].count += strcmp(line, counted[i].text) == 0;
+}
+
 /* What the lines of a message say; fd: that came with it, or -1. */
 static void obey(struct hakt_keeper *keeper, char *text, int fd)
 {
-	bool stores = false, removes = false;
-	const char *name = "stored";
+	struct message message = {.is_polled = true, .name = "stored"};
+	unsigned n_ready = keeper->n_ready;
 	char *rest;
 
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		stores = stores || strcmp(line, "FDSTORE=1") == 0;
-		removes = removes || strcmp(line, "FDSTOREREMOVE=1") == 0;
-		if (strncmp(line, "FDNAME=", 7) == 0)
-			name = line + 7;
-	}
-	assert_true(stores != removes && stores == (fd >= 0));
-	if (stores)
-		hakt_keeper_put(keeper, name, fd);
-	else
-		hakt_keeper_remove(keeper, name);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		read_line(keeper, &message, line);
+	assert_int_equal(message.stores + message.is_barrier, fd >= 0);
+	assert_false(message.stores && message.is_polled);
+	if (message.stores)
+		hakt_keeper_put(keeper, message.name, fd);
+	else if (fd >= 0 && keeper->holds_barrier)
+		keeper->barrier_fd = fd;
+	else if (fd >= 0)
+		close(fd); /* the barrier's */
+	if (message.removes)
+		hakt_keeper_remove(keeper, message.name);
+	if (n_ready == 0 && keeper->n_ready > 0) /* all that came before is taken */
+		assert_int_equal(keeper->n_barriers, 1);
 }
 
 void hakt_keeper_take(struct hakt_keeper *keeper)
@@ -145,6 +183,8 @@ static void hand_over(void *context)
 	char names[HAKT_KEPT_MAX * 33] = "", text[32];
 	int fds[HAKT_KEPT_MAX];
 
+	if (keeper->has_log)
+		dup2(keeper->log_fd, STDERR_FILENO);
 	/* Out of the way of where they are to be, then there; without FD_CLOEXEC. */
 	for (unsigned i = 0; i < keeper->n_kept; i++)
 		fds[i] = fcntl(keeper->kept[i].fd, F_DUPFD_CLOEXEC, FIRST_FD + HAKT_KEPT_MAX);
@@ -154,6 +194,12 @@ static void hand_over(void *context)
 		strcat(strcat(names, i > 0 ? ":" : ""), keeper->kept[i].name);
 	}
 	setenv("NOTIFY_SOCKET", keeper->notify, 1);
+	if (keeper->watchdog_usec > 0) {
+		snprintf(text, sizeof(text), "%u", keeper->watchdog_usec);
+		setenv("WATCHDOG_USEC", text, 1);
+		snprintf(text, sizeof(text), "%d", (int)getpid());
+		setenv("WATCHDOG_PID", text, 1);
+	}
 	if (keeper->n_kept > 0) {
 		snprintf(text, sizeof(text), "%d", (int)getpid());
 		setenv("LISTEN_PID", text, 1);
@@ -170,14 +216,76 @@ void hakt_keeper_fork(struct hakt_keeper *keeper, void (*enter)(void *context), 
 	struct handing_over hand = {keeper, enter, context};
 
 	hakt_keeper_take(keeper);
+	keeper->n_barriers = keeper->n_ready = keeper->n_reloading = 0;
+	keeper->n_stopping = keeper->n_pings = 0;
 	hakt_daemon_fork(&keeper->daemon, keeper->options, hand_over, &hand);
+}
+
+static void pause_5ms(void)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+
+	nanosleep(&pause, NULL);
+}
+
+void hakt_keeper_wait_for(struct hakt_keeper *keeper, const unsigned *count, unsigned n)
+{
+	for (unsigned i = 0; i < 12000; i++) {
+		hakt_keeper_take(keeper);
+		if (*count >= n)
+			return;
+		assert_int_equal(waitpid(keeper->daemon.pid, NULL, WNOHANG), 0);
+		pause_5ms();
+	}
+	fail_msg("hakmemd did not say so in 60 s");
+}
+
+void hakt_keeper_wait_ready(struct hakt_keeper *keeper)
+{
+	hakt_keeper_wait_for(keeper, &keeper->n_ready, 1);
+}
+
+void hakt_keeper_let_go(struct hakt_keeper *keeper)
+{
+	assert_true(keeper->holds_barrier);
+	keeper->holds_barrier = false;
+	close(keeper->barrier_fd);
+}
+
+char *hakt_keeper_log(const struct hakt_keeper *keeper)
+{
+	struct stat st;
+	char *text;
+
+	assert_int_equal(fstat(keeper->log_fd, &st), 0);
+	text = calloc(1, (size_t)st.st_size + 1);
+	assert_non_null(text);
+	assert_int_equal(pread(keeper->log_fd, text, (size_t)st.st_size, 0), st.st_size);
+	return text;
+}
+
+int hakt_keeper_wait_end(struct hakt_keeper *keeper)
+{
+	int status;
+
+	for (unsigned i = 0; i < 12000; i++) {
+		pid_t pid = waitpid(keeper->daemon.pid, &status, WNOHANG);
+
+		hakt_keeper_take(keeper);
+		if (pid == keeper->daemon.pid) {
+			assert_true(WIFEXITED(status));
+			return WEXITSTATUS(status);
+		}
+		pause_5ms();
+	}
+	fail_msg("hakmemd did not end in 60 s");
+	return -1;
 }
 
 void hakt_keeper_start(struct hakt_keeper *keeper)
 {
 	hakt_keeper_fork(keeper, NULL, NULL);
-	hakt_daemon_wait_listening(&keeper->daemon);
-	(void)hakt_daemon_status(&keeper->daemon); /* by now all is sent that is to be kept */
+	hakt_keeper_wait_ready(keeper);
 }
 
 void hakt_keeper_kill(struct hakt_keeper *keeper)
@@ -195,6 +303,8 @@ void hakt_keeper_deinit(struct hakt_keeper *keeper)
 	for (unsigned i = 0; i < keeper->n_kept; i++)
 		close(keeper->kept[i].fd);
 	close(keeper->notify_fd);
+	if (keeper->has_log)
+		close(keeper->log_fd);
 }
 
 void hakt_keeper_expect_clean(const struct hakt_keeper *keeper)

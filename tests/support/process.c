@@ -289,6 +289,20 @@ int hakt_process_wait_orphan(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+pid_t hakt_process_parent(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	int parent = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*d (%*[^)]) %*c %d", &parent), 1);
+	fclose(file);
+	return parent;
+}
+
 void hakt_child_say(const char *format, ...)
 {
 	va_list arguments;

@@ -79,6 +79,9 @@ void hakt_process_prepare(void);
 /* Waits for the end of an orphan, a daemon in the background; returns its exit code or -1. */
 int hakt_process_wait_orphan(pid_t pid);
 
+/* The parent of a process that runs. */
+pid_t hakt_process_parent(pid_t pid);
+
 /* In a forked child: */
 
 /* From now on the end of parent, which forked it, kills it. */

@@ -23,7 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client_lib/conn.h"
 #include "tests/crash/daemon/options.h"
 #include "tests/crash/daemon/pool.h"
 #include "tests/crash/daemon/scenario.h"
@@ -82,6 +81,13 @@ static bool hang(const char *what)
 	return false;
 }
 
+/* A daemon waits for its keeper where it starts. */
+static void pump(void)
+{
+	hakt_keeper_take(&keeper);
+	hakt_trace_pump(&trace);
+}
+
 typedef bool condition(unsigned argument);
 
 /* Pumps until it holds. False: the daemon was killed at the target meanwhile, or it hangs. */
@@ -94,7 +100,7 @@ static bool await(condition *holds, unsigned argument, const char *what)
 			return false;
 		if (trace.is_hung || trace.is_lost || now_ms() > end_ms)
 			return hang(what);
-		hakt_trace_pump(&trace);
+		pump();
 	}
 	return !trace.is_killed;
 }
@@ -161,15 +167,10 @@ static bool has_right_holders(unsigned argument)
 	return hakt_crash_pool_count().attached == n_attached();
 }
 
-static bool listens(unsigned argument)
+static bool is_ready(unsigned argument)
 {
-	struct hakc_conn conn;
-
 	(void)argument;
-	if (hakc_conn_init(&conn, keeper.daemon.socket, 5000) != 0)
-		return false;
-	hakc_conn_deinit(&conn);
-	return true;
+	return keeper.n_ready > 0;
 }
 
 static bool start_daemon(bool is_traced)
@@ -180,7 +181,7 @@ static bool start_daemon(bool is_traced)
 		hakt_trace_init(&trace, keeper.daemon.pid);
 	else
 		trace.pid = keeper.daemon.pid;
-	return await(listens, 0, "the daemon does not start to listen");
+	return await(is_ready, 0, "the daemon does not start to serve");
 }
 
 static void kill_daemon(void)
@@ -230,7 +231,7 @@ static bool nap(uint32_t ms)
 	int64_t end_ms = now_ms() + (int64_t)ms * n_tries;
 
 	while (now_ms() < end_ms && !trace.is_killed && !trace.is_lost)
-		hakt_trace_pump(&trace);
+		pump();
 	return !trace.is_killed;
 }
 

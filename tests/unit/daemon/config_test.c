@@ -52,7 +52,7 @@ static void write_file(const char *text)
 static int init(const char *const *flags)
 {
 	static char words[32][128]; /* getopt may permute them */
-	char *arguments[33] = {0};
+	static char *arguments[33]; /* a reload reads them again */
 	int n = 0;
 
 	strcpy(words[n++], "hakmemd");
@@ -62,6 +62,7 @@ static int init(const char *const *flags)
 		snprintf(words[n++], sizeof(words[0]), "%s", *flags++);
 	for (int i = 0; i < n; i++)
 		arguments[i] = words[i];
+	arguments[n] = NULL;
 	optind = 0; /* glibc: begin anew */
 	return hakd_config_init(&config, n, arguments);
 }
@@ -364,6 +365,41 @@ static void test_a_file_that_cannot_be_read_is_EINVAL(void **state)
 	assert_int_equal(init_with("--config", "/tmp"), -EINVAL); /* a directory opens */
 }
 
+static void test_a_reload_takes_three_settings_and_no_more(void **state)
+{
+	struct hakd_config before;
+
+	(void)state;
+	write_file("[daemon]\nlog_level = warn\n[pool default]\nlimit = 1G\nkeep = 7\n");
+	assert_int_equal(init_with("--capacity", "32G"), 0);
+	before = config;
+	write_file(all_settings);
+	assert_int_equal(hakd_config_reload(&config), 0);
+	assert_true(config.limit == GIB);
+	assert_int_equal(config.keep, 0);
+	assert_int_equal(config.log_level, HAKD_LOG_WARN);
+	config.keep = before.keep;
+	assert_memory_equal(&config, &before, sizeof(config));
+}
+
+static void test_a_reload_of_a_bad_file_changes_nothing(void **state)
+{
+	static const char *const bad[] = {"[pool default]\nlimit = 2G\nkeep = long\n",
+					  "[pool default]\nkeep = 3\nlimit = 65G\n",
+					  "[pool default]\nkeep = 3\nnonsense\n"};
+	struct hakd_config before;
+
+	(void)state;
+	write_file("[pool default]\nlimit = 1G\nkeep = 7\n");
+	assert_int_equal(init(NULL), 0);
+	before = config;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		write_file(bad[i]);
+		assert_int_equal(hakd_config_reload(&config), -EINVAL);
+		assert_memory_equal(&config, &before, sizeof(config));
+	}
+}
+
 static void test_help_and_version_are_answered(void **state)
 {
 	(void)state;
@@ -391,6 +427,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_good_flag_does_not_excuse_a_bad_file, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_read_is_EINVAL, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_reload_takes_three_settings_and_no_more, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_reload_of_a_bad_file_changes_nothing, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_help_and_version_are_answered, prepare, clean_up),
 };

@@ -317,7 +317,49 @@ static void test_filled_memory_is_zero_whatever_was_written_there_before(void **
 	assert_true(hakd_pool_resident(pool) < bytes);
 }
 
+static void test_a_limit_that_falls_is_held_as_soon_as_there_is_room(void **state)
+{
+	uint32_t first = grant(10), n = 1;
+	bool zeroed;
+
+	(void)state;
+	assert_int_equal(hakd_pool_set_limit(pool, 8 * 2 * MIB), 2);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -ENOMEM);
+	collect(first, 0); /* kept, and nobody may have it */
+	assert_int_equal(hakd_pool_take_warm(pool, 1, got, &zeroed), 0);
+	assert_int_equal(hakd_pool_take(pool, &n, got), -ENOMEM);
+	assert_true(hakd_pool_is_over_limit(pool));
+	assert_int_equal(hakd_pool_take_over_limit(pool, got), 1);
+	assert_false(hakd_pool_is_over_limit(pool));
+	hakd_pool_end_idle(pool, got[0]);
+	collect(first + 1, 0);
+	collect(first + 2, 0);
+	assert_int_equal(hakd_pool_take_over_limit(pool, got), 1);
+	hakd_pool_end_idle(pool, got[0]);
+	assert_int_equal(hakd_pool_take_warm(pool, 5, got, &zeroed), 1); /* the eighth */
+	assert_int_equal(hakd_pool_set_limit(pool, UINT64_MAX), 0);
+	assert_true(pool->limit == 64 * MIB); /* the capacity */
+	n = 4;
+	assert_int_equal(hakd_pool_take(pool, &n, got), 0);
+	assert_int_equal(n, 4);
+}
+
+static void test_the_reserve_follows_the_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(hakd_pool_set_limit(pool, 8 * 2 * MIB), 0);
+	assert_int_equal(pool->reserve.most, 1);
+	assert_int_equal(pool->reserve.target, 1);
+	assert_int_equal(fill(), 1);
+	assert_int_equal(hakd_pool_set_limit(pool, 32 * 2 * MIB), 0);
+	assert_int_equal(pool->reserve.most, 4);
+	assert_int_equal(fill(), 1); /* to the first target */
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_a_limit_that_falls_is_held_as_soon_as_there_is_room,
+					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_the_reserve_follows_the_limit, prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_what_waits_for_a_grace_is_not_free_yet, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_an_orphan_is_taken_and_nobody_waits_for_it, prepare,

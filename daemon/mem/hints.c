@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Relaxed in all of this file: each word is looked at by itself, and nothing follows from it. */
+#include "daemon/mem/hints.h"
+
+void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms)
+{
+	struct hak_registry *header = pool->registry;
+
+	hak_store_relaxed(&header->keep_ms, ms);
+}
+
+void hakd_hints_end(struct hakd_pool *pool)
+{
+	struct hak_registry *header = pool->registry;
+
+	hak_store_relaxed(&header->ended, 1);
+}
+
+bool hakd_hints_has_ended(const struct hakd_pool *pool)
+{
+	const struct hak_registry *header = pool->registry;
+
+	return hak_load_relaxed(&header->ended) != 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKD_HINTS_H
+#define HAKD_HINTS_H
+
+/*
+ * The last words of a registry's header, which change while clients read them;
+ * proto/shm/registry.h says what they mean. On the loop's thread only.
+ */
+
+#include <stdbool.h>
+
+#include "daemon/mem/pool.h"
+
+void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
+
+/* Nothing is granted of this pool any more. */
+void hakd_hints_end(struct hakd_pool *pool);
+bool hakd_hints_has_ended(const struct hakd_pool *pool);
+
+#endif
