@@ -126,6 +126,14 @@ static void init_loop(struct hakd_daemon *daemon)
 	hakd_orphans_init(daemon);
 }
 
+/* Relaxed: clients take it for a hint. 0 would mean that they need not give anything back. */
+static void say_keep(struct hakd_daemon *daemon)
+{
+	uint64_t ms = daemon->config.keep * UINT64_C(1000);
+
+	hak_store_relaxed(&((struct hak_registry *)daemon->pool->registry)->keep_ms, ms ? ms : 1);
+}
+
 int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config,
 		     const struct hakd_keeper *keeper)
 {
@@ -142,6 +150,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 		return r;
 	r = is_handed_over ? open_pool(daemon) : make_pool(daemon);
 	if (r == 0) {
+		say_keep(daemon);
 		init_loop(daemon);
 		r = is_handed_over ? hakd_resume(daemon) : 0;
 	}
