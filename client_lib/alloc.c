@@ -17,16 +17,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client_lib/decay.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
 
-#define HINT_LOOKS    256u /* SuperSlabs that one look for hints goes over */
-#define FILL_ROOM     512u /* blocks; up to this fills make a magazine grow, then only flushes */
-#define SHRINK_FILLS  512u /* fills after which unused magazines shrink */
-#define COLOUR_STEP   11u  /* blocks by which the begin of use differs from slot to slot */
-#define PUBLISH_FILLS 64u  /* fills after which counts are published */
+#define HINT_LOOKS    256u  /* SuperSlabs that one look for hints goes over */
+#define LOWEST_LOOKS  4096u /* partial slabs of a class, at most */
+#define FILL_ROOM     512u  /* blocks; up to this fills make a magazine grow, then only flushes */
+#define SHRINK_FILLS  512u  /* fills after which unused magazines shrink */
+#define COLOUR_STEP   11u   /* blocks by which the begin of use differs from slot to slot */
+#define PUBLISH_FILLS 64u   /* fills after which counts are published */
 
 /* Adds the blocks of mask behind top, from the highest, so that the lowest is popped first. */
 static void **push_blocks(void **top, char *first, uint64_t size, uint64_t mask)
@@ -164,6 +166,37 @@ static void take_hints(struct hakc_thread *t, uint32_t looks)
 	}
 }
 
+void hakc_alloc_take_hints(struct hakc_thread *t)
+{
+	struct hakc_heap *heap = t->heap;
+	uint32_t n = 1;
+
+	for (uint32_t done = 0; done < n; done += HINT_LOOKS) {
+		pthread_mutex_lock(&heap->lock);
+		take_hints(t, HINT_LOOKS);
+		n = heap->n_owned;
+		pthread_mutex_unlock(&heap->lock);
+	}
+}
+
+void hakc_alloc_choose_lowest(struct hakc_thread *t)
+{
+	struct hakc_heap *heap = t->heap;
+
+	for (unsigned cls = 0; cls < HAK_CLASS_COUNT; cls++) {
+		uint32_t lowest = t->current[cls], at = t->partial[cls];
+
+		for (uint32_t i = 0; i < LOWEST_LOOKS && at; i++, at = heap->slabs[at - 1].next)
+			lowest = at < lowest ? at : lowest;
+		if (lowest == t->current[cls])
+			continue;
+		hakc_list_push(heap, &t->partial[cls], t->current[cls] - 1, HAKC_LIST_PARTIAL);
+		hakc_list_remove(heap, &t->partial[cls], lowest - 1);
+		heap->slabs[lowest - 1].list = HAKC_LIST_CURRENT;
+		t->current[cls] = lowest;
+	}
+}
+
 /* Stage 0.5 and what needs the lock: are there slabs that have free blocks, perhaps? */
 static bool has_partial(struct hakc_thread *t, unsigned cls, bool *ret_has_idle)
 {
@@ -284,6 +317,7 @@ void hakc_alloc_scrape(struct hakc_thread *t)
 	pthread_mutex_unlock(&t->heap->lock);
 	hakc_flush_empty(t, true);
 	pthread_mutex_lock(&t->heap->lock);
+	hakc_heap_return_runs(t->heap, UINT64_MAX);
 	hakc_heap_return_stock(t->heap, 0);
 	pthread_mutex_unlock(&t->heap->lock);
 }
@@ -303,7 +337,10 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 	struct hakc_magazine *m = &t->magazines[cls];
 
 	if (!m->next) {
-		int r = fill_magazine(t, cls);
+		int r;
+
+		hakc_decay_check(t);
+		r = fill_magazine(t, cls);
 
 		if (r == -ENOMEM) {
 			hakc_alloc_scrape(t);
@@ -374,6 +411,7 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 	}
 	if (size > SIZE_MAX / 2)
 		return fail(t, -ENOMEM);
+	hakc_decay_check(t);
 	r = cut_span(t, alignment, size, &slot, ret_zeroed);
 	if (r == -ENOMEM && size <= t->heap->segment.geometry.capacity) {
 		hakc_alloc_scrape(t);
@@ -436,6 +474,13 @@ void *hakc_alloc_slow(size_t size)
 			return alloc_after_double(t, size, lost);
 	}
 	return alloc_any(size);
+}
+
+void *hakc_alloc_watched(size_t size)
+{
+	if (hakc_self->decay.is_watched)
+		hakc_decay_watch(hakc_self);
+	return hakc_alloc_slow(size);
 }
 
 void *hakc_alloc_aligned(size_t alignment, size_t size)

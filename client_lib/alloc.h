@@ -9,6 +9,9 @@
 /* A block, or NULL and errno. Everything behind the fast path. */
 void *hakc_alloc_slow(size_t size);
 
+/* The same of a size that the fast path serves; the thread may be watched (decay.c). */
+void *hakc_alloc_watched(size_t size);
+
 /* At an alignment, a power of two up to 2 MiB. */
 void *hakc_alloc_aligned(size_t alignment, size_t size);
 
@@ -21,6 +24,12 @@ void *hakc_alloc_zeroed(size_t size);
  * SuperSlabs to the daemon. Heap not locked.
  */
 void hakc_alloc_scrape(struct hakc_thread *t);
+
+/* Takes the hints of all SuperSlabs, other threads at the heap in between. Heap not locked. */
+void hakc_alloc_take_hints(struct hakc_thread *t);
+
+/* The next fill of each class begins with the lowest slab that the thread has for it. */
+void hakc_alloc_choose_lowest(struct hakc_thread *t);
 
 /*
  * A block of at least size bytes; the fast path. Size 0, and those so large that adding wraps,
@@ -36,6 +45,7 @@ static inline void *hakc_alloc(size_t size)
 
 		if (__builtin_expect(m->next != NULL, 1))
 			return hakc_magazine_pop(m);
+		return hakc_alloc_watched(size);
 	}
 	return hakc_alloc_slow(size);
 }

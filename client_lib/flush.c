@@ -20,6 +20,7 @@
 #include "client_lib/list.h"
 #include "proto/shm/crossing.h"
 
+#define SMALL_ROOM	64u /* blocks; a magazine without more is soon filled again */
 #define PUBLISH_FLUSHES 16u /* flushes of outgoing blocks after which counts are published */
 
 /* Each bit of twice is a block that was free already, of a word of a slab of cls. */
@@ -250,6 +251,25 @@ void hakc_flush_shrink(struct hakc_thread *t)
 		}
 		m->used = 0;
 	}
+}
+
+void hakc_flush_unused(struct hakc_thread *t, bool is_slice)
+{
+	for (unsigned i = 0; i < HAKC_MAGAZINES_USED; i++) {
+		struct hakc_magazine *m = &t->magazines[i];
+		uint32_t n = hakc_magazine_count(m), room = hakc_magazine_room(m);
+		uint32_t keep = m->used == 0 || room <= SMALL_ROOM ? 0 : is_slice ? n / 2 : n;
+
+		if (i >= HAKC_SPANS_AT)
+			flush_spans(t, i - HAKC_SPANS_AT + 1, keep);
+		else
+			hakc_flush_magazine(t, i, keep);
+		if (i < HAKC_SPANS_AT && m->used == 0 && room / 2 >= HAKC_MAGAZINE_FIRST)
+			m->end = m->bottom + room / 2;
+		m->used = 0;
+	}
+	hakc_flush_outgoing(t);
+	hakc_thread_publish(t);
 }
 
 static void retire(struct hakc_thread *t, uint32_t slot)

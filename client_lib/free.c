@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client_lib/decay.h"
 #include "client_lib/flush.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
@@ -112,8 +113,9 @@ static void free_local(struct hakc_thread *t, const struct hak_location *l, void
 		return;
 	}
 	if (m->top == m->end) {
+		hakc_decay_check(t);
 		m->used++;
-		if (!hakc_magazine_grow(m))
+		if (m->top == m->end && !hakc_magazine_grow(m))
 			hakc_flush_magazine(t, cls, hakc_magazine_room(m) / 2);
 	}
 	hakc_magazine_push(m, block);
@@ -133,8 +135,10 @@ static inline void free_remote(struct hakc_thread *t, void *block, uint64_t w, b
 				     (uint64_t)hak_slab_epoch(w) << HAKC_OUTGOING_EPOCH |
 				     (uint64_t)is_sure << HAKC_OUTGOING_SURE);
 	o->bytes += hak_classes[hak_slab_class(w)].size;
-	if (o->n == HAKC_OUTGOING_BLOCKS || o->bytes >= HAKC_OUTGOING_BYTES)
+	if (o->n == HAKC_OUTGOING_BLOCKS || o->bytes >= HAKC_OUTGOING_BYTES) {
+		hakc_decay_check(t);
 		hakc_flush_outgoing(t);
+	}
 }
 
 /* The block of a span of another process, which is ours by its tag: the owner will find it. */
@@ -197,6 +201,7 @@ __attribute__((noinline)) static void retire_span(struct hakc_thread *t, uint32_
 {
 	int saved = errno; /* memory that is given back may change it */
 
+	hakc_decay_check(t);
 	pthread_mutex_lock(&t->heap->lock);
 	hakc_free_own_span(t, slot, w, block);
 	pthread_mutex_unlock(&t->heap->lock);

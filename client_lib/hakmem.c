@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client_lib/alloc.h"
+#include "client_lib/decay.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
 #include "client_lib/resize.h"
@@ -214,7 +215,7 @@ int hakmem_trim(void)
 
 	if (!t)
 		return error;
-	hakc_alloc_scrape(t);
+	hakc_decay_give_all(t);
 	return 0;
 }
 

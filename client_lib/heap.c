@@ -82,6 +82,8 @@ void hakc_heap_deinit(struct hakc_heap *heap)
 	heap->superslabs = NULL;
 	heap->owned = NULL;
 	heap->n_owned = heap->n_granted = heap->n_unused = heap->hint_at = heap->n_stock = 0;
+	heap->stock_low = 0;
+	heap->decay = (struct hakc_decay){0};
 	memset(heap->rows, 0, sizeof(heap->rows));
 	heap->rows_used = 0;
 	heap->has_returned = false;
@@ -154,8 +156,8 @@ static void unfile(struct hakc_heap *heap, uint32_t index)
 		heap->superslabs[s->next - 1].prev = s->prev;
 	if (!heap->rows[s->row])
 		heap->rows_used &= ~(UINT64_C(1) << s->row);
-	if (s->row == slots_of(heap))
-		heap->n_stock--;
+	if (s->row == slots_of(heap) && --heap->n_stock < heap->stock_low)
+		heap->stock_low = heap->n_stock;
 	s->row = 0;
 }
 
@@ -399,6 +401,7 @@ static void put_huge(struct hakc_heap *heap, uint32_t head)
 	memmove(&heap->huge[1], &heap->huge[0], (HAKC_HUGE_KEPT - 1) * sizeof(heap->huge[0]));
 	heap->huge[0].head = head;
 	heap->huge[0].n = n;
+	heap->huge[0].slice = heap->decay.slice;
 	heap->n_huge_kept += n;
 }
 
@@ -459,18 +462,13 @@ int hakc_heap_alloc_span(struct hakc_heap *heap, uint64_t bytes, uint64_t alignm
 void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 {
 	uint32_t *first = &heap->rows[slots_of(heap)];
+	uint32_t left = heap->n_stock > keep ? heap->n_stock - keep : 0;
 	uint32_t batch[HAKC_REFILL_MAX];
 
-	while (hakc_session_is_up(heap) && keep == 0 && heap->huge[0].n) {
-		uint32_t head = heap->huge[0].head;
-
-		forget_huge(heap, 0);
-		return_huge(heap, head);
-	}
-	while (heap->n_stock > keep && hakc_session_is_up(heap)) {
+	while (left > 0 && hakc_session_is_up(heap)) { /* once each: they may stay ours */
 		uint32_t n = 0;
 
-		while (heap->n_stock > keep && n < HAKC_REFILL_MAX) {
+		for (; left > 0 && n < HAKC_REFILL_MAX; left--) {
 			uint32_t index = *first - 1;
 
 			change_slots(heap, index, 0, slots_of(heap), false);
@@ -478,6 +476,18 @@ void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep)
 			batch[n++] = index;
 		}
 		hakc_session_giveback(heap, batch, n);
+	}
+}
+
+void hakc_heap_return_runs(struct hakc_heap *heap, uint64_t slice)
+{
+	for (uint32_t at = HAKC_HUGE_KEPT; at-- > 0 && hakc_session_is_up(heap);) {
+		uint32_t head = heap->huge[at].head;
+
+		if (heap->huge[at].n == 0 || heap->huge[at].slice >= slice)
+			continue;
+		forget_huge(heap, at);
+		return_huge(heap, head);
 	}
 }
 
@@ -533,10 +543,12 @@ bool hakc_heap_make_way(struct hakc_heap *heap, uint32_t first, uint32_t n)
 
 void hakc_heap_put_slots(struct hakc_heap *heap, uint32_t slot, uint32_t n_slots)
 {
+	uint32_t most = heap->stock_max + heap->decay.spare;
+
 	change_slots(heap, slot / slots_of(heap), slot % slots_of(heap), n_slots, true);
-	if (heap->n_stock > heap->stock_max) {
+	if (heap->n_stock > most) {
 		heap->has_returned = true;
-		hakc_heap_return_stock(heap, heap->stock_max - heap->stock_max / 4);
+		hakc_heap_return_stock(heap, most - heap->stock_max / 4);
 	}
 }
 

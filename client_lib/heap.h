@@ -26,6 +26,7 @@
 #define HAKC_HUGE_KEPT_MAX 32u	/* and SuperSlabs of them all together */
 #define HAKC_REFILL_MAX	   64u	/* SuperSlabs asked for at once */
 #define HAKC_LATE_MAX	   128u /* runs that came unasked for; more: with the next welcome */
+#define HAKC_SLICES	   8u	/* of the time that what nobody needs is kept */
 
 struct hakc_thread;
 
@@ -63,6 +64,15 @@ struct hakc_superslab {
 	uint8_t is_huge;
 };
 
+/* What is to go back when; see decay.c. */
+struct hakc_decay {
+	uint64_t keep_ms;
+	uint64_t slice;		   /* the current one: time / its length */
+	uint32_t low[HAKC_SLICES]; /* least stock in the last ones, by slice % HAKC_SLICES */
+	uint32_t spare;		   /* stock beyond stock_max, from caches */
+	uint64_t ahead_id;	   /* of the refill asked for ahead when the slice began; 0: none */
+};
+
 struct hakc_heap {
 	pthread_mutex_t lock;
 	bool is_attached;
@@ -84,13 +94,16 @@ struct hakc_heap {
 	uint64_t rows_used;		   /* a bit a list that isn't empty */
 	uint32_t n_stock;		   /* wholly unused ones */
 	uint32_t stock_max;
-	bool has_returned; /* since the last refill */
+	uint32_t stock_low; /* least n_stock in this slice */
+	bool has_returned;  /* since the last refill */
 
 	struct {
 		uint32_t head;
 		uint32_t n;
+		uint64_t slice; /* in which it was freed */
 	} huge[HAKC_HUGE_KEPT]; /* freed runs, the newest first; n 0: none */
 	uint32_t n_huge_kept;	/* SuperSlabs of them */
+	struct hakc_decay decay;
 
 	bool is_asked;		      /* a refill is under way that nobody waits for */
 	uint64_t asked_id;	      /* its request */
@@ -167,7 +180,10 @@ bool hakc_heap_resize_span(struct hakc_heap *heap, uint32_t slot, uint32_t n_slo
  */
 bool hakc_heap_make_way(struct hakc_heap *heap, uint32_t first, uint32_t n);
 
-/* Gives all unused SuperSlabs beyond `keep` to the daemon, and all kept runs if it is 0. */
+/* Gives all unused SuperSlabs beyond `keep` to the daemon. */
 void hakc_heap_return_stock(struct hakc_heap *heap, uint32_t keep);
+
+/* Gives the kept runs that were freed before a slice to the daemon. */
+void hakc_heap_return_runs(struct hakc_heap *heap, uint64_t slice);
 
 #endif

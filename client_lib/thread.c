@@ -114,6 +114,17 @@ static void init_steps(struct hakc_thread *t)
 						    magazines[hak_class_of(n * HAK_BLOCK_MIN)]);
 }
 
+void hakc_thread_watch(struct hakc_thread *t, bool is_watched)
+{
+	t->decay.is_watched = is_watched;
+	if (!is_watched) {
+		init_steps(t);
+		return;
+	}
+	for (size_t n = 1; n <= HAKC_STEPS; n++)
+		t->by_steps[n] = t->by_steps[0];
+}
+
 static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 {
 	t->heap = heap;
@@ -131,6 +142,8 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 	t->short_span = hak_slab_short_span(heap->holder, 0);
 	init_steps(t);
 	init_magazines(t);
+	/* Relaxed: a hint. */
+	t->decay.asked = hak_load_relaxed(&heap->segment.header->asked);
 	hakc_count(heap, HAK_STAT_THREADS, 1);
 }
 
@@ -234,6 +247,7 @@ static void release_slabs(struct hakc_thread *t)
 
 static void put_idle(struct hakc_heap *heap, struct hakc_thread *t)
 {
+	t->idle_slice = heap->decay.slice;
 	t->next_idle = heap->idle_thread;
 	heap->idle_thread = t->number;
 }
@@ -301,30 +315,57 @@ bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls)
 	pthread_mutex_lock(&heap->lock);
 	release_slabs(t);
 	put_idle(heap, t);
+	t->idle_slice = UINT64_MAX;
 	pthread_mutex_unlock(&heap->lock);
 	return true;
 }
 
-void hakc_thread_plunder_all(struct hakc_heap *heap)
+/* Takes the states that became idle before a slice, and have something, off the list; heap locked. */
+static uint32_t take_idle(struct hakc_heap *heap, uint64_t slice)
 {
-	uint32_t list;
+	uint32_t *link = &heap->idle_thread;
+	uint32_t list = 0, *last = &list;
+
+	while (*link) {
+		struct hakc_thread *t = heap->threads[*link - 1];
+
+		if (!t->heap || t->idle_slice >= slice) {
+			link = &t->next_idle;
+			continue;
+		}
+		*link = t->next_idle;
+		*last = t->number;
+		t->next_idle = 0;
+		last = &t->next_idle;
+	}
+	return list;
+}
+
+void hakc_thread_plunder_idle(struct hakc_heap *heap, uint64_t slice)
+{
+	uint32_t list, *link;
 
 	pthread_mutex_lock(&heap->lock);
-	list = heap->idle_thread;
-	heap->idle_thread = 0;
-	while (list) {
-		struct hakc_thread *t = heap->threads[list - 1];
+	list = take_idle(heap, slice);
+	for (uint32_t at = list; at; at = heap->threads[at - 1]->next_idle) {
+		struct hakc_thread *t = heap->threads[at - 1];
 
-		list = t->next_idle;
-		if (t->heap) {
-			pthread_mutex_unlock(&heap->lock);
-			hakc_flush_all(t);
-			pthread_mutex_lock(&heap->lock);
-			release_slabs(t);
-		}
-		put_idle(heap, t);
+		pthread_mutex_unlock(&heap->lock);
+		hakc_flush_all(t);
+		pthread_mutex_lock(&heap->lock);
+		release_slabs(t);
+		t->idle_slice = UINT64_MAX;
 	}
+	for (link = &heap->idle_thread; list && *link;) /* behind those that have something */
+		link = &heap->threads[*link - 1]->next_idle;
+	if (list)
+		*link = list;
 	pthread_mutex_unlock(&heap->lock);
+}
+
+void hakc_thread_plunder_all(struct hakc_heap *heap)
+{
+	hakc_thread_plunder_idle(heap, UINT64_MAX);
 }
 
 void hakc_thread_forget(struct hakc_heap *heap, struct hakc_thread *t)

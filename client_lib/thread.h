@@ -104,6 +104,15 @@ struct hakc_outgoing {
 	uint32_t incs[HAKC_OUTGOING_BLOCKS];
 };
 
+/* See decay.c. */
+struct hakc_thread_decay {
+	uint64_t asked;	    /* of the registry's header, as last seen */
+	uint64_t tick;	    /* in which the caches were last looked at */
+	uint64_t credit_at; /* when credit was last given, milliseconds */
+	uint32_t credit;    /* looks that the thread may still take */
+	bool is_watched;
+};
+
 struct hakc_thread {
 	/* Read by the fast paths. */
 	uintptr_t base;	  /* first: see struct hakc_magazine */
@@ -132,6 +141,8 @@ struct hakc_thread {
 
 	struct hakc_outgoing outgoing;
 	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
+	struct hakc_thread_decay decay;
+	uint64_t idle_slice; /* in which it became idle; UINT64_MAX: it has nothing */
 };
 
 #define HAKC_EMPTY_KEPT 4u
@@ -229,6 +240,12 @@ void hakc_thread_publish(struct hakc_thread *t);
  */
 bool hakc_thread_plunder(struct hakc_heap *heap, unsigned cls);
 void hakc_thread_plunder_all(struct hakc_heap *heap);
+
+/* Empties those that became idle before a slice. Heap not locked. */
+void hakc_thread_plunder_idle(struct hakc_heap *heap, uint64_t slice);
+
+/* From now on small allocations go past the caches' fast path (hakc_alloc_watched), or no more. */
+void hakc_thread_watch(struct hakc_thread *t, bool is_watched);
 
 /*
  * After a free: if its thread has ended, gives back what it took for the call. The C library

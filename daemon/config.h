@@ -14,7 +14,7 @@ struct hakd_config {
 	uint64_t capacity; /* bytes */
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
-	unsigned keep;	    /* seconds that free SuperSlabs stay warm */
+	unsigned keep;	    /* seconds that memory which is free is kept, see hakd_config_keep_ms */
 	unsigned idle_exit; /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
@@ -38,6 +38,15 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv);
  * nothing has changed.
  */
 int hakd_config_reload(struct hakd_config *config);
+
+/*
+ * Free memory is kept for half of `keep` by the process that had it, and for the other half by the
+ * daemon. 1 at least: to clients, 0 means that there is no such time.
+ */
+static inline uint64_t hakd_config_keep_ms(const struct hakd_config *config)
+{
+	return config->keep ? config->keep * UINT64_C(500) : 1;
+}
 
 /* "64G", "512M", "4096": bytes. 0 or -EINVAL. */
 int hakd_config_size(const char *text, uint64_t *ret_bytes);

@@ -45,7 +45,7 @@ static void apply_config(struct hakd_daemon *daemon)
 	uint32_t over = hakd_pool_set_limit(daemon->pool, config->limit);
 
 	hakd_log_set_level((enum hakd_log_level)config->log_level);
-	hakd_hints_set_keep(daemon->pool, config->keep * UINT64_C(1000));
+	hakd_hints_set_keep(daemon->pool, hakd_config_keep_ms(config));
 	if (over > 0)
 		hakd_log(HAKD_LOG_WARN,
 			 "the limit of %llu MiB is reached: nothing is granted until clients have "

@@ -260,8 +260,19 @@ HAKMEM_API int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref);
 HAKMEM_API int hakmem_is_at_base(void);
 
 /*
- * Gives back what this thread and this process hold without need: the calling
- * thread's caches and empty slabs, then unused SuperSlabs to the daemon. Slow;
+ * What a process keeps of the memory that it has freed: its threads cache blocks (up to 256 KiB a
+ * size, 16 MiB of blocks between 32 KiB and 1 MiB), and it keeps up to 64 unused SuperSlabs, 8
+ * if it never wanted back what it gave, and up to 32 of freed blocks larger than one. A cached
+ * block holds its SuperSlab. What was not needed for the daemon's `keep` (10 s by default) goes
+ * back to the daemon, at most three eighths of that later; all of it goes back when
+ * the daemon asks, being short of memory or told to by hakmemctl trim. A thread does both where it
+ * leaves its caches, and at each allocation of up to 1 KiB unless it makes more than 16 a
+ * millisecond. A thread that calls nothing gives nothing back, and others can't empty its caches.
+ */
+
+/*
+ * Gives back now what this thread and this process hold without need: the calling thread's caches
+ * and empty slabs, those of threads that have ended, then unused SuperSlabs to the daemon. Slow;
  * for long pauses and for exact statistics. 0 or a negative errno.
  */
 HAKMEM_API int hakmem_trim(void);

@@ -21,11 +21,6 @@
 #define FILL_SPARE	     (UINT64_C(192) << 20) /* what the machine must have left beyond SPARE_BYTES */
 #define SUPERSLAB_SIZE(pool) (UINT64_C(1) << (pool)->segment.geometry.superslab_lg)
 
-static uint64_t keep_ms(const struct hakd_daemon *daemon)
-{
-	return daemon->config.keep * UINT64_C(1000);
-}
-
 static void run_fill(struct hakd_job *job)
 {
 	struct hakd_pool *pool = job->daemon->pool;
@@ -114,7 +109,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct hakd_daemon *daemon = timer->data;
 	struct hakd_pool *pool = daemon->pool;
-	uint64_t now = uv_now(&daemon->loop), keep = keep_ms(daemon);
+	uint64_t now = uv_now(&daemon->loop), keep = hakd_config_keep_ms(&daemon->config);
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 	uint32_t n;
 
@@ -136,7 +131,7 @@ static void on_tick(uv_timer_t *timer)
 void hakd_upkeep_check(struct hakd_daemon *daemon)
 {
 	uv_timer_t *timer = &daemon->upkeep.timer;
-	uint64_t period = keep_ms(daemon) / TICKS;
+	uint64_t period = hakd_config_keep_ms(&daemon->config) / TICKS;
 
 	fill(daemon);
 	if (is_at_rest(daemon) || uv_is_active((uv_handle_t *)timer))

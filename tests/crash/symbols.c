@@ -34,12 +34,13 @@ const struct hakt_group hakt_groups[] = {
 		 "free_tagged_start retire_span hakc_free_own_span keep_span hakc_ticket_free "
 		 "hak_tag_free_local hak_tag_free_held hak_tag_free_foreign"},
 	{"flush", "free_blocks apply open_slab head_of flush_spans hakc_flush_magazine "
-		  "hakc_flush_outgoing hakc_flush_all hakc_flush_shrink hakc_free_relist"},
+		  "hakc_flush_outgoing hakc_flush_all hakc_flush_shrink hakc_flush_unused "
+		  "hakc_free_relist"},
 	{"retire", "hak_slab_retire hak_slab_retire_span retire hakc_flush_empty "
 		   "hakc_heap_retire_span hakc_heap_put_slots put_slots put_huge return_huge "
-		   "hakc_heap_return_stock let_go"},
+		   "hakc_heap_return_stock hakc_heap_return_runs let_go"},
 	{"adopt", "adopt hak_slab_pass take_hint take_hints has_partial find_partial release_list "
-		  "release_slabs find_idle hakc_thread_plunder hakc_thread_plunder_all "
+		  "release_slabs find_idle hakc_thread_plunder hakc_thread_plunder_idle "
 		  "hakc_heap_inherit"},
 	{"resize", "hak_slab_resize_span hakc_heap_resize_span hakc_run_resize grow shrink "
 		   "resize_run resize_span resize_in_place hakc_resize hakc_heap_make_way "

@@ -73,15 +73,15 @@ static void test_level_limit_and_keep_are_taken_from_the_file(void **state)
 	(void)state;
 	start("[daemon]\nlog_level = warn\n[pool default]\nlimit = 128M\nkeep = 7\n", NULL, NULL);
 	assert_int_equal(limit(), 128);
-	assert_int_equal(keep_ms(), 7000);
+	assert_int_equal(keep_ms(), 3500);
 	assert_false(has_said("hung up")); /* by who asked for the limit */
 	reload("[daemon]\nlog_level = debug\n[pool default]\nlimit = 64M\nkeep = 3\n");
 	assert_int_equal(limit(), 64);
-	assert_int_equal(keep_ms(), 3000);
+	assert_int_equal(keep_ms(), 1500);
 	assert_true(has_said("hung up"));
 	assert_non_null(strstr(hakt_keeper.status, "limit 64 MiB, keep 3 s"));
 	reload("");
-	assert_int_equal(keep_ms(), 10000); /* what is not set any more has its default */
+	assert_int_equal(keep_ms(), 5000); /* what is not set any more has its default */
 	assert_false(has_said("needs a new start"));
 }
 
@@ -92,7 +92,7 @@ static void test_flags_stay_above_the_file(void **state)
 	assert_int_equal(limit(), 32);
 	reload("[pool default]\nlimit = 64M\nkeep = 3\n");
 	assert_int_equal(limit(), 32);
-	assert_int_equal(keep_ms(), 3000);
+	assert_int_equal(keep_ms(), 1500);
 }
 
 static void test_what_only_a_start_can_change_is_named(void **state)
@@ -111,7 +111,7 @@ static void test_what_only_a_start_can_change_is_named(void **state)
 	}
 	assert_false(has_said("socket is another"));   /* a flag's, as before */
 	assert_false(has_said("capacity is another")); /* likewise */
-	assert_int_equal(keep_ms(), 3000);
+	assert_int_equal(keep_ms(), 1500);
 	assert_int_equal(hakt_ctl_pool(hakt_keeper.daemon.socket, "superslab_bytes"), 2 * MIB);
 }
 
@@ -133,10 +133,10 @@ static void test_a_broken_file_changes_nothing_and_is_told_with_its_line(void **
 	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGHUP), 0);
 	hakt_keeper_wait_for(&hakt_keeper, &hakt_keeper.n_ready, 5);
 	assert_int_equal(limit(), 128);
-	assert_int_equal(keep_ms(), 7000);
+	assert_int_equal(keep_ms(), 3500);
 	reload("[pool default]\nlimit = 64M\nkeep = 3\n");
 	assert_int_equal(limit(), 64);
-	assert_int_equal(keep_ms(), 3000);
+	assert_int_equal(keep_ms(), 1500);
 }
 
 /* Has blocks of 3 SuperSlabs each, asks for more when it is told to. */
@@ -200,7 +200,7 @@ static void test_the_next_daemon_reads_the_file_as_it_is_then(void **state)
 	hakt_keeper.options = HAKT_LIST("--config", file, "--capacity", "256M", "--limit", "48M");
 	hakt_keeper_start(&hakt_keeper);
 	assert_int_equal(limit(), 48);
-	assert_int_equal(keep_ms(), 2000);
+	assert_int_equal(keep_ms(), 1000);
 }
 
 static void test_without_a_keeper_it_reloads_too(void **state)

@@ -3,9 +3,11 @@
 #define HAKT_WORDS_H
 
 /*
- * The registry of a pool whose daemon is dead, to be written to as the daemon
- * would have gone on. All calls fail the test on error.
+ * The registry of a pool, to be written to as its daemon would, or would have gone on. All calls
+ * fail the test on error.
  */
+
+#include <sys/types.h>
 
 #include "proto/shm/registry.h"
 
@@ -18,6 +20,9 @@ struct hakt_words {
 };
 
 void hakt_words_init(struct hakt_words *words, int registry_fd);
+
+/* The registry of a daemon that lives. */
+void hakt_words_init_of(struct hakt_words *words, pid_t daemon);
 void hakt_words_deinit(struct hakt_words *words);
 
 /* The slot of the holder with that pid that is ATTACHED. */
