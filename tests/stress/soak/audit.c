@@ -14,6 +14,7 @@
 
 #define SHOWN_MAX 20u
 #define PAUSE_S	  2
+#define TRIES_MAX 20u /* the daemon is killed, also while it answers */
 
 static uint64_t number(json_t *object, const char *name)
 {
@@ -26,9 +27,14 @@ static json_t *ask(const char *socket, const char *verb)
 	struct hakt_process ctl = {0};
 	json_t *json = NULL;
 
-	hakt_process_run(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--socket", socket, verb));
-	if (ctl.exit_code == 0 || ctl.exit_code == 6)
-		json = json_loads(hakt_process_output(&ctl, 1), 0, NULL);
+	for (unsigned i = 0; !json && i < TRIES_MAX; i++) {
+		if (i > 0)
+			hakt_process_end(&ctl);
+		hakt_process_run(&ctl,
+				 HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--socket", socket, verb));
+		if (ctl.exit_code == 0 || ctl.exit_code == 6)
+			json = json_loads(hakt_process_output(&ctl, 1), 0, NULL);
+	}
 	if (!json)
 		fprintf(stderr, "soak: hakmemctl %s: exit code %d: %s\n", verb, ctl.exit_code,
 			hakt_process_output(&ctl, 2));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soak MINUTES [--clients N] [--kills-per-second R] [--seed S]: clients pass blocks on and are
- * killed all the time. The driver, this process, is no client: it starts a daemon and the
- * clients, kills and replaces them, and twice a minute lets everybody free everything, so that
- * a leak is found near its cause. Last line:
- *   kills=N takes=N stale=N leaked=N anomalies=N corrupt=N
+ * soak MINUTES [--clients N] [--kills-per-second R] [--daemon-kills-per-minute R] [--seed S]: clients
+ * pass blocks on and are killed all the time, and so is the daemon. The driver, this process, is
+ * no client: it starts a daemon, whose keeper it is, and the clients, kills and replaces them, and
+ * twice a minute lets everybody free everything, so that a leak is found near its cause. Last line:
+ *   kills=N daemon_kills=N takes=N stale=N leaked=N anomalies=N corrupt=N
  * exit code 0 where the last three are 0 and there were takes.
  */
 #include "tests/support/run.h"
@@ -22,16 +22,18 @@
 #include "tests/stress/soak/audit.h"
 #include "tests/stress/soak/dump.h"
 #include "tests/stress/soak/worker.h"
-#include "tests/support/daemon.h"
+#include "tests/support/keeper.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 #include "tests/support/slowness.h"
 
 /* Starting a client takes a sanitizer longer. */
 #ifdef HAKT_IS_SANITIZED
-#define RATE 5
+#define RATE	    5
+#define DAEMON_RATE 6
 #else
-#define RATE 40
+#define RATE	    40
+#define DAEMON_RATE 60
 #endif
 #define SECOND	    UINT64_C(1000000000)
 #define ROUND_NS    (30 * SECOND)
@@ -40,14 +42,16 @@
 
 struct soak_driver {
 	struct soak_table *table;
-	struct hakt_daemon hakd;
+	struct hakt_keeper keeper;
 	pid_t auditor;
 	pid_t pids[SOAK_CLIENTS_MAX];	  /* -1: it has ended */
 	bool is_killed[SOAK_CLIENTS_MAX]; /* and its end is waited for */
 	uint64_t random;
-	double rate; /* of ends, a second */
+	double rate;				/* of ends, a second */
+	double daemon_rate;			/* a minute */
+	double next_strike, next_daemon_strike; /* ns */
 	uint64_t begin, end, next_line;
-	uint64_t n_kills, n_ends, n_rounds, leaked, anomalies;
+	uint64_t n_kills, n_daemon_kills, n_ends, n_rounds, leaked, anomalies;
 	uint64_t stopped_until[SOAK_CLIENTS_MAX]; /* 0: it runs */
 	bool is_terminal;
 };
@@ -95,7 +99,7 @@ static void look_after_all(struct soak_driver *d)
 	for (unsigned i = 0; i < d->table->n_clients; i++)
 		if (!d->is_killed[i] && d->pids[i] > 0 && has_ended(d, i, false, false))
 			soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "client %u has gone", i);
-	if (waitpid(d->hakd.pid, &status, WNOHANG) != 0)
+	if (waitpid(d->keeper.daemon.pid, &status, WNOHANG) != 0)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_CORRUPT, "the daemon has gone");
 	if (waitpid(d->auditor, &status, WNOHANG) != 0)
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_REFUSED, "the auditor has gone");
@@ -168,6 +172,12 @@ static void tell_to_end(struct soak_driver *d, unsigned i, enum soak_order order
 	start_next(d, i);
 }
 
+/* Until the next strike of so many a second. */
+static double pause_ns(struct soak_driver *d, double rate)
+{
+	return -log((double)(hakt_random(&d->random) % 1000000 + 1) / 1e6) / rate * 1e9;
+}
+
 /* One random end, or several at once; sometimes a client is stopped for a while before. */
 static void strike(struct soak_driver *d)
 {
@@ -188,6 +198,18 @@ static void strike(struct soak_driver *d)
 	}
 }
 
+/* Killed as often as that on average; what is not yet the keeper's waits in its socket. */
+static void strike_daemon(struct soak_driver *d)
+{
+	hakt_keeper_take(&d->keeper);
+	if (d->daemon_rate <= 0 || (double)soak_now() < d->next_daemon_strike)
+		return;
+	d->next_daemon_strike = (double)soak_now() + pause_ns(d, d->daemon_rate / 60);
+	hakt_keeper_kill(&d->keeper);
+	hakt_keeper_fork(&d->keeper, NULL, NULL); /* who connects meanwhile waits */
+	d->n_daemon_kills++;
+}
+
 static void show(struct soak_driver *d)
 {
 	const struct soak_seen *seen = &d->table->seen; /* relaxed: for people */
@@ -196,10 +218,11 @@ static void show(struct soak_driver *d)
 	if (now < d->next_line)
 		return;
 	d->next_line = now + (d->is_terminal ? SECOND : 10 * SECOND);
-	printf("%s%5llu s  kills %llu  takes %llu  stale %llu  live %llu  SuperSlabs %llu  orphans "
+	printf("%s%5llu s  kills %llu  of the daemon %llu  takes %llu  stale %llu  live %llu  "
+	       "SuperSlabs %llu  orphans "
 	       "%llu  checks %llu%s",
 	       d->is_terminal ? "\r" : "", (unsigned long long)((now - d->begin) / SECOND),
-	       (unsigned long long)d->n_kills,
+	       (unsigned long long)d->n_kills, (unsigned long long)d->n_daemon_kills,
 	       (unsigned long long)soak_table_count(d->table, SOAK_TAKEN),
 	       (unsigned long long)soak_table_count(d->table, SOAK_STALE),
 	       (unsigned long long)hak_load_relaxed(&seen->live_blocks),
@@ -217,18 +240,15 @@ static bool is_wrong(struct soak_driver *d)
 
 static void work(struct soak_driver *d, uint64_t until)
 {
-	double next = (double)soak_now();
-
 	for (uint64_t now; (now = soak_now()) < until && !is_wrong(d);) {
 		for (unsigned i = 0; i < d->table->n_clients; i++)
 			if (d->stopped_until[i] && now > d->stopped_until[i])
 				go_on(d, i);
-		if (d->rate > 0 && (double)now >= next) {
-			double part = (double)(hakt_random(&d->random) % 1000000 + 1) / 1e6;
-
+		if (d->rate > 0 && (double)now >= d->next_strike) {
 			strike(d);
-			next += -log(part) / d->rate * 1e9;
+			d->next_strike = (double)now + pause_ns(d, d->rate);
 		}
+		strike_daemon(d);
 		collect_killed(d, false);
 		look_after_all(d);
 		show(d);
@@ -254,6 +274,7 @@ static void wait_phase(struct soak_driver *d)
 				t++;
 				continue;
 			}
+			strike_daemon(d);
 			look_after_all(d);
 			usleep(1000);
 			if (soak_now() > end)
@@ -275,7 +296,8 @@ static struct soak_state wait_empty(struct soak_driver *d, bool is_final)
 	struct soak_state state;
 
 	for (;;) {
-		state = soak_audit_ask(d->hakd.socket);
+		hakt_keeper_take(&d->keeper);
+		state = soak_audit_ask(d->keeper.daemon.socket);
 		if (state.is_known && state.live_blocks == 0 && state.nobodys == 0 &&
 		    state.orphans == 0 &&
 		    (!is_final || (state.clients == 0 && state.superslabs == 0)))
@@ -360,18 +382,20 @@ static void finish(struct soak_driver *d)
 	state = wait_empty(d, true);
 	count_leaks(d, &state, true);
 	if (!is_wrong(d))
-		hakt_daemon_stop(&d->hakd);
+		hakt_keeper_deinit(&d->keeper);
 }
 
 static void start(struct soak_driver *d, const char *limit)
 {
-	hakt_daemon_start(&d->hakd, HAKT_LIST("--limit", limit, "--capacity", SOAK_CAPACITY_TEXT,
-					      "--log-level", "warn"));
+	hakt_keeper_init(&d->keeper, HAKT_LIST("--limit", limit, "--capacity", SOAK_CAPACITY_TEXT,
+					       "--log-level", "warn"));
+	hakt_keeper_listen(&d->keeper);
+	hakt_keeper_start(&d->keeper);
 	fflush(NULL);
 	d->auditor = fork();
 	if (d->auditor == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		soak_audit_run(d->table, d->hakd.socket);
+		soak_audit_run(d->table, d->keeper.daemon.socket);
 	}
 	for (unsigned i = 0; i < d->table->n_clients; i++)
 		start_client(d, i);
@@ -405,10 +429,12 @@ static int report(struct soak_driver *d)
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		printf(", %s %llu", counts[i].name,
 		       (unsigned long long)soak_table_count(t, counts[i].count));
-	printf("\nkills=%llu takes=%llu stale=%llu leaked=%llu anomalies=%llu corrupt=%llu\n",
-	       (unsigned long long)d->n_kills, (unsigned long long)takes,
-	       (unsigned long long)soak_table_count(t, SOAK_STALE), (unsigned long long)d->leaked,
-	       (unsigned long long)d->anomalies, (unsigned long long)corrupt);
+	printf("\nkills=%llu daemon_kills=%llu takes=%llu stale=%llu leaked=%llu anomalies=%llu "
+	       "corrupt=%llu\n",
+	       (unsigned long long)d->n_kills, (unsigned long long)d->n_daemon_kills,
+	       (unsigned long long)takes, (unsigned long long)soak_table_count(t, SOAK_STALE),
+	       (unsigned long long)d->leaked, (unsigned long long)d->anomalies,
+	       (unsigned long long)corrupt);
 	fflush(stdout);
 	return d->leaked || d->anomalies || corrupt || takes == 0;
 }
@@ -416,8 +442,8 @@ static int report(struct soak_driver *d)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: soak MINUTES [--clients 2..%u] [--kills-per-second R] [--seed S] "
-		"[--limit SIZE]\n",
+		"usage: soak MINUTES [--clients 2..%u] [--kills-per-second R] "
+		"[--daemon-kills-per-minute R] [--seed S] [--limit SIZE]\n",
 		SOAK_CLIENTS_MAX);
 	return 2;
 }
@@ -431,7 +457,7 @@ int main(int argc, char **argv)
 		{"limit", required_argument, NULL, 'l'},
 		{"daemon-kills-per-minute", required_argument, NULL, 'd'},
 		{0}};
-	static struct soak_driver d = {.rate = RATE};
+	static struct soak_driver d = {.rate = RATE, .daemon_rate = DAEMON_RATE};
 	const char *limit = "1G";
 	unsigned n_clients = 12;
 	uint64_t seed = 0;
@@ -446,9 +472,9 @@ int main(int argc, char **argv)
 			seed = strtoull(optarg, NULL, 0);
 		else if (option == 'l')
 			limit = optarg;
-		else if (option == 'd' && atof(optarg) > 0)
-			return fprintf(stderr, "soak: clients find no new daemon yet\n"), 2;
-		else if (option != 'd')
+		else if (option == 'd')
+			d.daemon_rate = atof(optarg);
+		else
 			return usage();
 	}
 	if (optind != argc - 1 || atof(argv[optind]) <= 0 || n_clients < 2 ||
@@ -464,6 +490,7 @@ int main(int argc, char **argv)
 	d.begin = soak_now();
 	d.end = d.begin + (uint64_t)(atof(argv[optind]) * 60e9);
 	start(&d, limit);
+	d.next_daemon_strike = (double)soak_now() + 1e9;
 	do {
 		uint64_t until = soak_now() + ROUND_NS;
 
