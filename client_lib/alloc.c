@@ -332,6 +332,12 @@ static void *fail(struct hakc_thread *t, int error)
 	return NULL;
 }
 
+/* Nothing more is to be had, so what this process holds without need has to do. */
+static inline bool is_lack(int r)
+{
+	return r == -ENOMEM || r == -ESTALE;
+}
+
 static void *alloc_class(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
@@ -342,7 +348,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		hakc_decay_check(t);
 		r = fill_magazine(t, cls);
 
-		if (r == -ENOMEM) {
+		if (is_lack(r)) {
 			hakc_alloc_scrape(t);
 			r = fill_magazine(t, cls);
 		}
@@ -413,7 +419,7 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 		return fail(t, -ENOMEM);
 	hakc_decay_check(t);
 	r = cut_span(t, alignment, size, &slot, ret_zeroed);
-	if (r == -ENOMEM && size <= t->heap->segment.geometry.capacity) {
+	if (is_lack(r) && size <= t->heap->segment.geometry.capacity) {
 		hakc_alloc_scrape(t);
 		r = cut_span(t, alignment, size, &slot, ret_zeroed);
 	}

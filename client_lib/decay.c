@@ -31,7 +31,6 @@
 #include "client_lib/decay.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <time.h>
 
 #include "client_lib/alloc.h"
@@ -57,15 +56,6 @@ static uint64_t tick_of(uint64_t ms, uint64_t keep_ms)
 	uint64_t n = HAKC_SLICES * TICKS; /* of keep_ms */
 
 	return 2 * n + ms / (keep_ms < n ? 1 : keep_ms / n);
-}
-
-/* Takes in what was asked ahead, if it has come and nobody has asked for it since. */
-static void take_ahead(struct hakc_heap *heap)
-{
-	struct pollfd answer = {.fd = heap->conn.fd, .events = POLLIN};
-
-	if (heap->is_asked && poll(&answer, 1, 0) == 1 && answer.revents == POLLIN)
-		hakc_session_refill(heap, 1);
 }
 
 /* Another keep_ms than before: everything is as if it had come just now. */
@@ -97,7 +87,7 @@ static void advance(struct hakc_heap *heap, uint64_t slice)
 	heap->stock_max = heap->stock_max > HAKC_STOCK_FIRST + due ? heap->stock_max - due
 								   : HAKC_STOCK_FIRST;
 	if (heap->is_asked && d->ahead_id == heap->asked_id)
-		take_ahead(heap);
+		hakc_session_take_ahead(heap);
 	d->ahead_id = heap->is_asked ? heap->asked_id : 0;
 	heap->stock_low = heap->n_stock;
 }
@@ -141,7 +131,7 @@ void hakc_decay_give_all(struct hakc_thread *t)
 
 	hakc_alloc_scrape(t);
 	pthread_mutex_lock(&heap->lock);
-	take_ahead(heap);
+	hakc_session_take_ahead(heap);
 	hakc_heap_return_stock(heap, 0);
 	heap->stock_max = HAKC_STOCK_FIRST;
 	heap->decay.spare = 0;

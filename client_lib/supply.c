@@ -266,14 +266,21 @@ static int refill(struct hakc_heap *heap, uint32_t n, int64_t deadline)
 	return r;
 }
 
+void hakc_session_take_ahead(struct hakc_heap *heap)
+{
+	int64_t now = hakc_link_now();
+
+	while (heap->is_asked && take_reply(heap, now) == 0)
+		;
+}
+
 int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 {
 	int64_t start = hakc_link_now(), deadline = hakc_session_deadline(heap);
 	uint32_t before = heap->n_owned;
-	int r = 0;
+	int r;
 
-	while (heap->is_asked && r == 0) /* what has come already */
-		r = take_reply(heap, start);
+	hakc_session_take_ahead(heap);
 	if (heap->n_owned > before)
 		return 0;
 	do { /* over one connection after another; a welcome may bring what we want */

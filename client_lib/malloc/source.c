@@ -179,6 +179,11 @@ int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 	return 0;
 }
 
+void hakc_session_take_ahead(struct hakc_heap *heap)
+{
+	(void)heap;
+}
+
 void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
 {
 	(void)heap; /* memory is at hand: nobody is to be asked */

@@ -62,7 +62,7 @@ uint64_t hakt_decay_granted(void)
 /* What has been asked of the daemon ahead has come: the clock of these tests doesn't wait for it. */
 static void wait_answer(void)
 {
-	struct pollfd answer = {.fd = hakc_heap()->conn.fd, .events = POLLIN};
+	struct pollfd answer = {.fd = hakc_heap()->link.conn.fd, .events = POLLIN};
 
 	if (hakc_heap()->is_asked)
 		assert_int_equal(poll(&answer, 1, 60000), 1);
