@@ -370,7 +370,7 @@ static void test_a_reload_takes_three_settings_and_no_more(void **state)
 	struct hakd_config before;
 
 	(void)state;
-	write_file("[daemon]\nlog_level = warn\n[pool default]\nlimit = 1G\nkeep = 7\n");
+	write_file("[daemon]\nlog_level = debug\n[pool default]\nlimit = 2G\nkeep = 7\n");
 	assert_int_equal(init_with("--capacity", "32G"), 0);
 	before = config;
 	write_file(all_settings);
@@ -378,7 +378,9 @@ static void test_a_reload_takes_three_settings_and_no_more(void **state)
 	assert_true(config.limit == GIB);
 	assert_int_equal(config.keep, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
+	config.limit = before.limit;
 	config.keep = before.keep;
+	config.log_level = before.log_level;
 	assert_memory_equal(&config, &before, sizeof(config));
 }
 
