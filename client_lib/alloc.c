@@ -144,15 +144,16 @@ static void take_hints(struct hakc_thread *t, uint32_t looks)
 	struct hakc_heap *heap = t->heap;
 	uint32_t per = heap->segment.geometry.slots_per_superslab;
 
-	if (looks > heap->n_owned)
+	if (looks >= heap->n_owned) {
 		looks = heap->n_owned;
+		heap->hint_at = 0; /* from the end, so that none is passed over */
+	}
 	for (uint32_t i = 0; i < looks && heap->n_owned > 0; i++) {
-		uint32_t at = heap->hint_at++;
+		if (heap->hint_at == 0 || heap->hint_at > heap->n_owned)
+			heap->hint_at = heap->n_owned;
 
-		if (at >= heap->n_owned)
-			at = 0, heap->hint_at = 1;
-
-		uint32_t superslab = heap->owned[at];
+		/* Downwards: where one goes back, the last one takes its place, which was seen before. */
+		uint32_t superslab = heap->owned[--heap->hint_at];
 		/* Relaxed: which hints to take; taking one acquires. */
 		uint32_t hints = hak_load_relaxed(&heap->segment.pending[superslab]);
 

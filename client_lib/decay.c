@@ -87,7 +87,7 @@ static void advance(struct hakc_heap *heap, uint64_t slice)
 	heap->stock_max = heap->stock_max > HAKC_STOCK_FIRST + due ? heap->stock_max - due
 								   : HAKC_STOCK_FIRST;
 	if (heap->is_asked && d->ahead_id == heap->asked_id)
-		hakc_session_take_ahead(heap);
+		hakc_session_take_ahead(heap, false);
 	d->ahead_id = heap->is_asked ? heap->asked_id : 0;
 	heap->stock_low = heap->n_stock;
 }
@@ -125,13 +125,13 @@ static void pass(struct hakc_thread *t, uint64_t keep_ms, uint64_t slice)
 	end(t->heap);
 }
 
-void hakc_decay_give_all(struct hakc_thread *t)
+void hakc_decay_give_all(struct hakc_thread *t, bool waits)
 {
 	struct hakc_heap *heap = t->heap;
 
 	hakc_alloc_scrape(t);
 	pthread_mutex_lock(&heap->lock);
-	hakc_session_take_ahead(heap);
+	hakc_session_take_ahead(heap, waits);
 	hakc_heap_return_stock(heap, 0);
 	heap->stock_max = HAKC_STOCK_FIRST;
 	heap->decay.spare = 0;
@@ -159,7 +159,7 @@ void hakc_decay_look(struct hakc_thread *t)
 
 	if (asked != t->decay.asked) {
 		t->decay.asked = asked;
-		hakc_decay_give_all(t);
+		hakc_decay_give_all(t, false);
 	}
 	if (keep_ms != 0) {
 		now = now_ms();

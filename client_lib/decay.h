@@ -30,6 +30,6 @@ static inline void hakc_decay_check(struct hakc_thread *t)
 void hakc_decay_watch(struct hakc_thread *t);
 
 /* All that can be given back, also what was asked of the daemon ahead. Heap not locked. */
-void hakc_decay_give_all(struct hakc_thread *t);
+void hakc_decay_give_all(struct hakc_thread *t, bool waits);
 
 #endif

@@ -215,7 +215,7 @@ int hakmem_trim(void)
 
 	if (!t)
 		return error;
-	hakc_decay_give_all(t);
+	hakc_decay_give_all(t, true);
 	return 0;
 }
 

@@ -87,9 +87,9 @@ struct hakc_heap {
 	struct hakc_superslab *superslabs; /* a SuperSlab */
 	uint32_t *owned;		   /* SuperSlabs granted to us, runs by their head */
 	uint32_t n_owned;
-	uint32_t n_granted;		   /* the same, runs counted by their length */
-	uint32_t n_unused;		   /* slots in no slab or span */
-	uint32_t hint_at;		   /* index in owned where the next look for hints begins */
+	uint32_t n_granted; /* the same, runs counted by their length */
+	uint32_t n_unused;  /* slots in no slab or span */
+	uint32_t hint_at;   /* index in owned above which hints were looked for last */
 	uint32_t rows[HAKC_SLOTS_MAX + 1]; /* lists of SuperSlabs by `row`, index + 1 */
 	uint64_t rows_used;		   /* a bit a list that isn't empty */
 	uint32_t n_stock;		   /* wholly unused ones */

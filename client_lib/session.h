@@ -36,8 +36,8 @@ int hakc_session_reach(struct hakc_heap *heap);
  */
 int hakc_session_refill(struct hakc_heap *heap, uint32_t n);
 
-/* Has the heap own what was asked for ahead, if it has come; never waits. */
-void hakc_session_take_ahead(struct hakc_heap *heap);
+/* Has the heap own what was asked for ahead: if it has come, or, if `waits`, when it comes. */
+void hakc_session_take_ahead(struct hakc_heap *heap, bool waits);
 
 /* Asks for n and doesn't wait; the next slow path that needs memory has them. */
 void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n);

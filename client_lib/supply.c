@@ -266,11 +266,11 @@ static int refill(struct hakc_heap *heap, uint32_t n, int64_t deadline)
 	return r;
 }
 
-void hakc_session_take_ahead(struct hakc_heap *heap)
+void hakc_session_take_ahead(struct hakc_heap *heap, bool waits)
 {
-	int64_t now = hakc_link_now();
+	int64_t until = waits ? hakc_session_deadline(heap) : hakc_link_now();
 
-	while (heap->is_asked && take_reply(heap, now) == 0)
+	while (heap->is_asked && take_reply(heap, until) == 0)
 		;
 }
 
@@ -280,7 +280,7 @@ int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 	uint32_t before = heap->n_owned;
 	int r;
 
-	hakc_session_take_ahead(heap);
+	hakc_session_take_ahead(heap, false);
 	if (heap->n_owned > before)
 		return 0;
 	do { /* over one connection after another; a welcome may bring what we want */

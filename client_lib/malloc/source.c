@@ -179,9 +179,10 @@ int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 	return 0;
 }
 
-void hakc_session_take_ahead(struct hakc_heap *heap)
+void hakc_session_take_ahead(struct hakc_heap *heap, bool waits)
 {
 	(void)heap;
+	(void)waits;
 }
 
 void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
