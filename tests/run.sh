@@ -89,6 +89,7 @@ if [ $quick -eq 0 ]; then
 	stage "kill points" bash tests/crash/run.sh && tail -n 1 "$logs/log"
 	stage "kill points of the daemon" bash tests/crash/run-daemon.sh && tail -n 1 "$logs/log"
 	stage "kill points, self-test" bash tests/crash/self-test.sh
+	stage "fuzzing" bash tests/fuzz/run.sh --seconds 45 && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
