@@ -194,12 +194,12 @@ static void test_who_isn_t_the_daemon_is_not_obeyed(void **state)
 
 static void test_a_bad_name_is_no_name(void **state)
 {
-	static const char *const texts[] = {
-		"FDSTORE=1", "FDSTORE=1\nFDNAME=", "FDSTORE=1\nFDNAME=a:b", "FDSTORE=1\nFDNAME=a b",
-		"FDSTORE=1\nFDNAME="
-		"0123456789012345678901234567890123456789012345678901234567890123"};
+	static char too_long[128] = "FDSTORE=1\nFDNAME=";
+	const char *const texts[] = {"FDSTORE=1", "FDSTORE=1\nFDNAME=", "FDSTORE=1\nFDNAME=a:b",
+				     "FDSTORE=1\nFDNAME=a b", too_long};
 
 	(void)state;
+	memset(too_long + strlen(too_long), '0', HAKD_STORE_NAME_BYTES);
 	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		close(send_pipe(texts[i]));
 		take();
