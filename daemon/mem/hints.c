@@ -9,6 +9,13 @@ void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms)
 	hak_store_relaxed(&header->keep_ms, ms);
 }
 
+void hakd_hints_ask(struct hakd_pool *pool)
+{
+	struct hak_registry *header = pool->registry;
+
+	hak_store_relaxed(&header->asked, hak_load_relaxed(&header->asked) + 1);
+}
+
 void hakd_hints_end(struct hakd_pool *pool)
 {
 	struct hak_registry *header = pool->registry;

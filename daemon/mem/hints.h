@@ -13,6 +13,9 @@
 
 void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
 
+/* Clients shall give back what they keep without need, each when it next has the time. */
+void hakd_hints_ask(struct hakd_pool *pool);
+
 /* Nothing is granted of this pool any more. */
 void hakd_hints_end(struct hakd_pool *pool);
 bool hakd_hints_has_ended(const struct hakd_pool *pool);
