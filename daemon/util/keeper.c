@@ -17,7 +17,7 @@
 #define NAME_BYTES 64
 #define TEXT_BYTES (NAME_BYTES + 48)
 
-static const char *const kinds[] = {[HAKD_KEPT_CLIENT] = "client", [HAKD_KEPT_LEASE] = "lease"};
+static const char *const kinds[] = {[HAKD_KEPT_CLIENT] = "c", [HAKD_KEPT_LEASE] = "l"};
 
 void hakd_keeper_init_none(struct hakd_keeper *keeper)
 {
@@ -49,7 +49,7 @@ static bool read_name(const char *name, struct hakd_kept *kept)
 
 		kept->kind = (enum hakd_kept_kind)i;
 		if (strncmp(name, kinds[i], n) == 0 &&
-		    sscanf(name + n, "-%u-%" SCNu32 "%c", &kept->holder, &kept->generation, &end) ==
+		    sscanf(name + n, "-%x-%" SCNx32 "%c", &kept->holder, &kept->generation, &end) ==
 			    2)
 			return true;
 	}
@@ -168,7 +168,7 @@ struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_k
 
 static void write_name(const struct hakd_kept *kept, char name[NAME_BYTES])
 {
-	snprintf(name, NAME_BYTES, "%s-%u-%" PRIu32, kinds[kept->kind], kept->holder,
+	snprintf(name, NAME_BYTES, "%s-%x-%" PRIx32, kinds[kept->kind], kept->holder,
 		 kept->generation);
 }
 

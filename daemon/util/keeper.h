@@ -15,9 +15,12 @@
  * | registry      | the pool's registry            | from before anybody can attach     |
  * | heap          | its heap                       | likewise, after the registry       |
  * | socket        | listens on the daemon's socket | the keeper's own: never from us    |
- * | client-SLOT-G | a client's pidfd; G: the       | from before the holder is ATTACHED |
- * |               | holder's generation            | until after it is FREE             |
- * | lease-SLOT-G  | to try that client's lock      | likewise, after the pidfd          |
+ * | c-SLOT-G      | a client's pidfd; G: the       | from before the holder is ATTACHED |
+ * |               | holder's generation; both hex  | until after it is FREE             |
+ * | l-SLOT-G      | to try that client's lock      | likewise, after the pidfd          |
+ *
+ * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
+ * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients they fill 120.
  *
  * The generation is in the names lest what is left of a client whose removal got
  * lost is taken for that of the slot's next one: the lock of a client that has

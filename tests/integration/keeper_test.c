@@ -228,8 +228,8 @@ static void test_a_clients_pidfd_is_kept_while_it_is_there(void **state)
 	(void)state;
 	hakt_holding_start(&client, "a");
 	hakt_keeper_take(&hakt_keeper);
-	assert_true(hakt_keeper_find(&hakt_keeper, "client-2-1") >= 0);
-	assert_true(hakt_keeper_find(&hakt_keeper, "lease-2-1") >= 0);
+	assert_true(hakt_keeper_find(&hakt_keeper, "c-2-1") >= 0);
+	assert_true(hakt_keeper_find(&hakt_keeper, "l-2-1") >= 0);
 	hakt_holding_kill(&client);
 	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_keeper_take(&hakt_keeper);
@@ -249,7 +249,7 @@ static void test_a_death_is_seen_by_the_kept_pidfd_whoever_has_the_pid(void **st
 		hakt_holding_start(&client, "a");
 		hakt_keeper_kill(&hakt_keeper);
 		write_holder(&client, pids[i], 0);
-		snprintf(lease, sizeof(lease), "lease-2-%u", i + 1);
+		snprintf(lease, sizeof(lease), "l-2-%u", i + 1);
 		assert_true(hakt_keeper_find(&hakt_keeper, lease) >= 0);
 		hakt_keeper_remove(&hakt_keeper, lease); /* it would tell too */
 		hakt_holding_kill(&client);
@@ -275,7 +275,7 @@ static void test_who_lives_by_its_kept_pidfd_is_watched_by_it(void **state)
 		hakt_holding_start(&client, "a");
 		hakt_keeper_kill(&hakt_keeper);
 		write_holder(&client, pids[i], 1);
-		snprintf(lease, sizeof(lease), "lease-2-%u", i + 1);
+		snprintf(lease, sizeof(lease), "l-2-%u", i + 1);
 		hakt_keeper_remove(&hakt_keeper, lease);
 		hakt_keeper_start(&hakt_keeper);
 		assert_int_equal(status().clients, 1);
@@ -293,9 +293,9 @@ static void test_a_pidfd_that_was_not_kept_is_opened_and_kept_again(void **state
 	(void)state;
 	hakt_holding_start(&client, "a");
 	hakt_keeper_kill(&hakt_keeper);
-	hakt_keeper_remove(&hakt_keeper, "client-2-1");
+	hakt_keeper_remove(&hakt_keeper, "c-2-1");
 	hakt_keeper_start(&hakt_keeper);
-	assert_true(hakt_keeper_find(&hakt_keeper, "client-2-1") >= 0); /* since READY */
+	assert_true(hakt_keeper_find(&hakt_keeper, "c-2-1") >= 0); /* since READY */
 	hakt_keeper_kill(&hakt_keeper);
 	write_holder(&client, 1, 0);
 	hakt_keeper_start(&hakt_keeper);
@@ -334,8 +334,8 @@ static void test_a_slow_keeper_hears_of_everybody_in_the_end(void **state)
 		hakt_holding_start(&clients[i], "a");
 	assert_int_equal(status().clients, N);
 	wait_kept(2 + 2 * N);
-	assert_int_equal(hakt_keeper_count(&hakt_keeper, "client-"), N);
-	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), N);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "c-"), N);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "l-"), N);
 	for (unsigned i = 0; i < N; i++)
 		hakt_holding_kill(&clients[i]);
 	hakt_daemon_wait_empty(&hakt_keeper.daemon);

@@ -68,7 +68,7 @@ static void test_a_client_that_dies_without_a_daemon_is_collected(void **state)
 	hakt_keeper_expect_clean(&hakt_keeper);
 	hakt_holding_expect_intact(&lives);
 	hakt_keeper_take(&hakt_keeper);
-	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 1);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "l-"), 1);
 	hakt_holding_kill(&lives);
 }
 
@@ -230,7 +230,7 @@ static void test_a_detach_without_a_daemon_is_noticed_by_the_lease(void **state)
 	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_process_check_running(&client);
 	hakt_keeper_take(&hakt_keeper);
-	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 0);
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "l-"), 0);
 	hakt_holding_kill(&client);
 }
 
@@ -242,7 +242,7 @@ static void test_without_its_lease_a_client_stays_until_it_dies(void **state)
 	(void)state;
 	leave(&client, "detach");
 	for (unsigned i = 0; i < hakt_keeper.n_kept; i++)
-		if (strncmp(hakt_keeper.kept[i].name, "lease-", 6) == 0)
+		if (strncmp(hakt_keeper.kept[i].name, "l-", 2) == 0)
 			memcpy(lease, hakt_keeper.kept[i].name, sizeof(lease));
 	hakt_keeper_remove(&hakt_keeper, lease);
 	hakt_keeper_start(&hakt_keeper);
@@ -268,7 +268,7 @@ static void test_a_pid_that_is_another_processs_now_is_a_death(void **state)
 	hakt_words_init(&words, hakt_keeper_find(&hakt_keeper, "registry"));
 	words.holders[hakt_words_holder(&words, client.pid)].start_time--;
 	hakt_words_deinit(&words);
-	hakt_keeper_remove(&hakt_keeper, "client-2-1"); /* its pidfd would know better */
+	hakt_keeper_remove(&hakt_keeper, "c-2-1"); /* its pidfd would know better */
 	hakt_keeper_start(&hakt_keeper);
 	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "deaths"), 1);
@@ -283,23 +283,23 @@ static void test_a_lease_of_the_slots_client_before_proves_nothing(void **state)
 	(void)state;
 	hakt_holding_start(&client, "a");
 	hakt_keeper_take(&hakt_keeper);
-	stale = dup(hakt_keeper_find(&hakt_keeper, "lease-2-1"));
+	stale = dup(hakt_keeper_find(&hakt_keeper, "l-2-1"));
 	hakt_holding_kill(&client);
 	hakt_daemon_wait_empty(&hakt_keeper.daemon);
 	hakt_holding_start(&client, "b");
 	hakt_keeper_kill(&hakt_keeper);
-	assert_int_equal(hakt_keeper_count(&hakt_keeper, "lease-"), 1);
-	fresh = dup(hakt_keeper_find(&hakt_keeper, "lease-2-2"));
-	hakt_keeper_remove(&hakt_keeper, "lease-2-2");
-	hakt_keeper_put(&hakt_keeper, "lease-2-1",
+	assert_int_equal(hakt_keeper_count(&hakt_keeper, "l-"), 1);
+	fresh = dup(hakt_keeper_find(&hakt_keeper, "l-2-2"));
+	hakt_keeper_remove(&hakt_keeper, "l-2-2");
+	hakt_keeper_put(&hakt_keeper, "l-2-1",
 			stale); /* the first in the list; its removal got lost */
-	hakt_keeper_put(&hakt_keeper, "lease-2-2", fresh);
+	hakt_keeper_put(&hakt_keeper, "l-2-2", fresh);
 	hakt_keeper_start(&hakt_keeper);
 	hakt_daemon_wait_looks(&hakt_keeper.daemon);
 	assert_int_equal(status().clients, 1);
 	hakt_keeper_take(&hakt_keeper);
-	assert_int_equal(hakt_keeper_find(&hakt_keeper, "lease-2-1"), -1);
-	assert_true(hakt_keeper_find(&hakt_keeper, "lease-2-2") >= 0);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "l-2-1"), -1);
+	assert_true(hakt_keeper_find(&hakt_keeper, "l-2-2") >= 0);
 	hakt_holding_expect_intact(&client);
 	hakt_holding_kill(&client);
 }
