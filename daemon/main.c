@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
@@ -19,6 +20,8 @@
 
 #define EXIT_USAGE	  2 /* flags, configuration or descriptors that can't be used */
 #define EXIT_OTHER_DAEMON 3 /* another daemon serves the socket */
+
+static bool has_keeper;
 
 /* In the parent: waits for the child's word and ends. In the child: where to say it. */
 static int go_into_background(void)
@@ -55,6 +58,19 @@ static void let_go_of_terminal(void)
 	}
 }
 
+/*
+ * The exit code of a start that failed. A keeper tries again at once, and for ever, as the pool would
+ * go with its giving up: what fails each time must not take a core for it.
+ */
+static int fail(int code)
+{
+	const struct timespec pause = {.tv_nsec = 500000000};
+
+	if (has_keeper)
+		nanosleep(&pause, NULL);
+	return code;
+}
+
 /* The exit code. */
 static int supervise(struct hakd_supervisor *supervisor, int ready)
 {
@@ -74,10 +90,12 @@ int main(int argc, char **argv)
 	struct hakd_config config;
 	struct rlimit files;
 	int ready = -1;
-	int r = hakd_config_init(&config, argc, argv);
+	int r;
 
+	has_keeper = getenv("NOTIFY_SOCKET") != NULL;
+	r = hakd_config_init(&config, argc, argv);
 	if (r != 0)
-		return r > 0 ? 0 : EXIT_USAGE;
+		return r > 0 ? 0 : fail(EXIT_USAGE);
 	hakd_log_set_level((enum hakd_log_level)config.log_level);
 	hakd_crash_init();
 	signal(SIGPIPE, SIG_IGN);
@@ -91,7 +109,7 @@ int main(int argc, char **argv)
 	    : config.foreground ? hakd_keeper_init(&keeper)
 				: 0;
 	if (r < 0)
-		return r == -EPROTO ? EXIT_USAGE : 1;
+		return fail(r == -EPROTO ? EXIT_USAGE : 1);
 	if (!config.foreground) {
 		ready = go_into_background();
 		if (ready < 0)
@@ -105,7 +123,7 @@ int main(int argc, char **argv)
 		return supervise(&supervisor, ready);
 	r = hakd_daemon_init(&daemon, &config, &keeper);
 	if (r < 0)
-		return r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1;
+		return fail(r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1);
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
 		 (unsigned long long)daemon.pool->segment.geometry.capacity >> 20,
 		 (unsigned long long)daemon.pool->limit >> 20);

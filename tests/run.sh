@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Builds and runs all tests. --quick: the release build only; no sanitizers, real programs, models,
-# kill points, soak.
+# kill points, fuzzing, soak, systemd.
 # Ends with "N passed, N failed, N skipped" over stages and test programs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -76,6 +76,12 @@ build_with_clang() {
 		cmake --build build/clang
 }
 
+# Another hakmemd of the same layout.
+build_other() {
+	cmake -S . -B build/other -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHAKMEM_TESTS=OFF &&
+		cmake --build build/other --target hakmemd
+}
+
 bash deploy/install-deps.sh || exit 1
 export ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
 stage "formatting" formatted
@@ -91,6 +97,8 @@ if [ $quick -eq 0 ]; then
 	stage "kill points, self-test" bash tests/crash/self-test.sh
 	stage "fuzzing" bash tests/fuzz/run.sh --seconds 45 && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
+	stage "build another hakmemd" build_other
+	stage "systemd" bash tests/systemd/run.sh
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan
