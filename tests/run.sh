@@ -98,7 +98,8 @@ if [ $quick -eq 0 ]; then
 	stage "fuzzing" bash tests/fuzz/run.sh --seconds 45 && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
 	stage "build another hakmemd" build_other
-	stage "systemd" bash tests/systemd/run.sh
+	stage "survive, supervised" bash tests/stress/survive.sh && tail -n 2 "$logs/log"
+	stage "survive, and all else, under systemd" bash tests/systemd/run.sh && grep = "$logs/log"
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "build tsan" build tsan && programs tsan

@@ -37,7 +37,7 @@
 #include "daemon/util/log.h"
 
 #define QUICK_MS     200u  /* who lives longer is started at most five times a second */
-#define PAUSE_MS     10u   /* after the second quick death, then twice as long */
+#define PAUSE_MS     20u   /* after a quick death, then, where none gets ready, twice as long */
 #define PAUSE_MS_MAX 1000u /* never longer */
 #define TURN_MAX     64u   /* messages, then signals have their turn */
 #define QUEUE_MAX    65536u
@@ -58,7 +58,7 @@ static void move(struct hakd_supervisor *s, enum hakd_supervise_state state, uin
 
 static void start(struct hakd_supervisor *s)
 {
-	s->is_restart = false;
+	s->is_restart = s->is_ready = false;
 	s->started_at = now_ms();
 	s->pid = hakd_child_start(s->path, s->arguments, &s->store, s->listener.fd, s->watchdog_ms,
 				  &s->signals);
@@ -84,7 +84,7 @@ static void on_ready(struct hakd_supervisor *s)
 	if (s->state != HAKD_STARTING)
 		return;
 	move(s, HAKD_UP, s->watchdog_ms);
-	s->has_been_ready = true;
+	s->has_been_ready = s->is_ready = true;
 	if (s->ready_fd >= 0 && write(s->ready_fd, "r", 1) == 1) {
 		close(s->ready_fd);
 		s->ready_fd = -1;
@@ -150,13 +150,12 @@ static void take_signals(struct hakd_supervisor *s)
 /* How long the next one is waited with. */
 static uint64_t pause_ms(struct hakd_supervisor *s)
 {
-	unsigned n = s->n_quick++;
+	bool is_quick = !s->is_restart && now_ms() - s->started_at < QUICK_MS;
 
-	if (s->is_restart || now_ms() - s->started_at >= QUICK_MS)
-		n = s->n_quick = 0;
-	if (n == 0)
+	s->n_quick = is_quick && !s->is_ready ? s->n_quick + 1 : 0;
+	if (!is_quick)
 		return 0;
-	return n < 8 ? PAUSE_MS << (n - 1) : PAUSE_MS_MAX;
+	return s->n_quick < 6 ? PAUSE_MS << s->n_quick : PAUSE_MS_MAX;
 }
 
 /* The daemon has ended: our exit code, or -1: there is to be another one. */

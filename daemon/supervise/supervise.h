@@ -43,7 +43,8 @@ struct hakd_supervisor {
 	uint64_t until; /* when the state has lasted too long */
 	uint64_t started_at;
 	pid_t pid;
-	unsigned n_quick; /* daemons that lived for a moment, in a row */
+	unsigned n_quick; /* daemons that lived for a moment, in a row, and weren't ready */
+	bool is_ready;	  /* this one */
 	bool has_been_ready;
 	bool is_restart; /* its end is only the next one's start */
 	bool is_stop;	 /* its end is ours */
