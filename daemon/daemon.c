@@ -10,6 +10,7 @@
 
 #include "daemon/mem/hints.h"
 #include "daemon/net/peer.h"
+#include "daemon/net/trim.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/resume.h"
@@ -44,6 +45,7 @@ static void apply_config(struct hakd_daemon *daemon)
 	const struct hakd_config *config = &daemon->config;
 	uint32_t over = hakd_pool_set_limit(daemon->pool, config->limit);
 
+	hakd_pool_set_retain(daemon->pool, config->retain);
 	hakd_log_set_level((enum hakd_log_level)config->log_level);
 	hakd_hints_set_keep(daemon->pool, hakd_config_keep_ms(config));
 	if (over > 0)
@@ -213,6 +215,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	hakd_daemon_count_client(daemon, 0);
 	hakd_liveness_init(daemon);
 	hakd_graces_init(daemon);
+	hakd_trims_init(daemon);
 	hakd_orphans_init(daemon);
 }
 

@@ -51,6 +51,7 @@
 	X(scan_passes, "scans of the pool for dead holders")            \
 	X(scan_freed, "blocks of tagged slabs that scans freed")        \
 	X(scan_survived, "blocks of the dead's slabs that others held") \
+	X(trims, "requests to give back all that is free")              \
 	X(refused_no_memory, "requests refused for want of memory")     \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
@@ -70,6 +71,13 @@ struct hakd_upkeep {
 	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
 	bool is_filling;	   /* a job for the reserve is under way */
 	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
+	bool is_shrunk;		   /* nothing is to lie warm, until somebody asks for memory */
+};
+
+/* What trim.c remembers. */
+struct hakd_trims {
+	uv_timer_t timer; /* runs while there is one */
+	struct hakd_job *first;
 };
 
 /* What liveness.c remembers. */
@@ -111,6 +119,7 @@ struct hakd_daemon {
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
+	struct hakd_trims trims;
 	struct hakd_liveness liveness;
 	struct hakd_graces graces;
 	struct hakd_scan scan;

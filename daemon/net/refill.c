@@ -280,6 +280,6 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	job->run = run_cold;
 	job->end = end_cold;
 	hakd_refill_try(job);
-	hakd_upkeep_check(daemon);
+	hakd_upkeep_demand(daemon);
 	return true;
 }

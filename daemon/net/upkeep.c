@@ -50,8 +50,8 @@ static void fill(struct hakd_daemon *daemon)
 	struct hakd_job *job;
 	uint32_t superslab;
 
-	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->waiting ||
-	    !hakd_pool_take_to_fill(daemon->pool, &superslab))
+	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->is_shrunk ||
+	    upkeep->waiting || !hakd_pool_take_to_fill(daemon->pool, &superslab))
 		return;
 	job = hakd_job_new(daemon, NULL, NULL, 1);
 	if (!job) {
@@ -93,6 +93,20 @@ static void punch(struct hakd_daemon *daemon, const uint32_t *superslabs, uint32
 	job->run = run_punch;
 	job->end = end_punch;
 	hakd_job_start(job);
+}
+
+void hakd_upkeep_shrink(struct hakd_daemon *daemon)
+{
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+
+	daemon->upkeep.is_shrunk = true;
+	punch(daemon, superslabs, hakd_pool_take_all_warm(daemon->pool, superslabs));
+}
+
+void hakd_upkeep_demand(struct hakd_daemon *daemon)
+{
+	daemon->upkeep.is_shrunk = daemon->trims.first != NULL;
+	hakd_upkeep_check(daemon);
 }
 
 /* Is there anything that a tick may change? */
@@ -181,7 +195,10 @@ void hakd_upkeep_wait(struct hakd_job *job)
 
 void hakd_upkeep_reload(struct hakd_daemon *daemon)
 {
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+
 	punch_over_limit(daemon);
+	punch(daemon, superslabs, hakd_pool_take_over_retain(daemon->pool, superslabs));
 	uv_timer_stop(&daemon->upkeep.timer); /* its period is of the old keeping time */
 	hakd_upkeep_check(daemon);
 }
