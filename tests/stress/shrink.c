@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shrink [--keep SECONDS] [--mib N] [--trim]: a client grows to N MiB (default 2048), by threads
+ * shrink [--keep SECONDS] [--mib N] [--trim] [--supervise]: a client grows to N MiB (default 2048), by threads
  * of which some have ended, in blocks of 16 to 512 bytes, spans and runs; frees all of it in no
  * order, and goes on allocating a little. By the kernel's count less than 64 MiB of the heap may be
  * left `keep` (default 10) and five seconds later; with --trim, so long after hakmemctl trim:
@@ -20,6 +20,7 @@
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
+#include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
 #include "tests/support/memfd.h"
 #include "tests/support/process.h"
@@ -35,6 +36,7 @@ struct options {
 	unsigned keep;
 	uint64_t mib;
 	bool trims;
+	bool is_supervised;
 };
 
 /* Blocks of a thread of the client. */
@@ -156,7 +158,8 @@ static int run_client(const void *context)
 static uint64_t look(const struct hakt_daemon *hakd, double since)
 {
 	struct hakt_status s = hakt_daemon_status(hakd);
-	int heap = hakt_memfd_open(hakd->pid, "hakmem-heap");
+	pid_t pid = (pid_t)hakt_ctl_status(hakd->socket, "pid"); /* not the supervisor's */
+	int heap = hakt_memfd_open(pid, "hakmem-heap");
 	uint64_t bytes = hakt_memfd_resident(heap); /* the kernel's count */
 
 	close(heap);
@@ -188,8 +191,8 @@ static int shrink(const struct options *o)
 
 	snprintf(keep, sizeof(keep), "%u", o->keep);
 	snprintf(limit, sizeof(limit), "%lluM", (unsigned long long)(o->mib * 3 / 2));
-	hakt_daemon_start(&hakd,
-			  HAKT_LIST("--keep", keep, "--limit", limit, "--log-level", "warn"));
+	hakt_daemon_start(&hakd, HAKT_LIST("--keep", keep, "--limit", limit, "--log-level", "warn",
+					   o->is_supervised ? "--supervise" : NULL));
 	hakt_process_fork(&client, run_client, o);
 	hakt_process_wait_output(&client, 1, "grown");
 	since = now_s();
@@ -224,6 +227,7 @@ int main(int argc, char **argv)
 		{"keep", required_argument, NULL, 'k'},
 		{"mib", required_argument, NULL, 'm'},
 		{"trim", no_argument, NULL, 't'},
+		{"supervise", no_argument, NULL, 's'},
 		{0},
 	};
 	struct options o = {.keep = 10, .mib = 2048};
@@ -236,6 +240,8 @@ int main(int argc, char **argv)
 			o.mib = strtoull(optarg, NULL, 10);
 		else if (c == 't')
 			o.trims = true;
+		else if (c == 's')
+			o.is_supervised = true;
 		else
 			return 2;
 	}
