@@ -16,22 +16,31 @@
 #include "client_lib/list.h"
 #include "client_lib/session.h"
 
-static struct hakc_heap *the_heap;
+/* Not in wiped pages: what they point to is. */
+static struct hakc_heap *heaps[HAKC_HEAPS_MAX];
 static pthread_once_t heap_once = PTHREAD_ONCE_INIT;
 
-static void make_heap(void)
+static void make_first_heap(void)
 {
 	static struct hakc_heap fallback; /* a child of a fork then shares our fate */
 
-	the_heap = hakc_private_map(sizeof(*the_heap));
-	if (!the_heap)
-		the_heap = &fallback;
+	heaps[0] = hakc_private_map(sizeof(*heaps[0]));
+	if (!heaps[0])
+		heaps[0] = &fallback;
+}
+
+struct hakc_heap *hakc_heap_at(unsigned index)
+{
+	if (index == 0)
+		pthread_once(&heap_once, make_first_heap);
+	else if (!heaps[index])
+		heaps[index] = hakc_private_map(sizeof(*heaps[index]));
+	return heaps[index];
 }
 
 struct hakc_heap *hakc_heap(void)
 {
-	pthread_once(&heap_once, make_heap);
-	return the_heap;
+	return hakc_heap_at(hakc_thread_at());
 }
 
 /*
