@@ -10,6 +10,7 @@
 
 #include "daemon/mem/hints.h"
 #include "daemon/net/peer.h"
+#include "daemon/net/pressure.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/resume.h"
@@ -214,6 +215,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	hakd_liveness_init(daemon);
 	hakd_graces_init(daemon);
 	hakd_orphans_init(daemon);
+	hakd_pressure_init(daemon);
 }
 
 /* Everything that the next daemon needs is kept before anybody relies on this one. */

@@ -52,6 +52,9 @@
 	X(scan_freed, "blocks of tagged slabs that scans freed")        \
 	X(scan_survived, "blocks of the dead's slabs that others held") \
 	X(refused_no_memory, "requests refused for want of memory")     \
+	X(pressure_asked, "times that clients were asked for memory")   \
+	X(pressure_waits, "requests that waited for its return")        \
+	X(pressure_served, "of these, granted in the end")              \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
@@ -70,6 +73,15 @@ struct hakd_upkeep {
 	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
 	bool is_filling;	   /* a job for the reserve is under way */
 	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
+	bool is_held_off;	   /* the reserve is not filled until the next request */
+};
+
+/* What pressure.c remembers. */
+struct hakd_pressure {
+	uv_timer_t timer;  /* runs while requests wait for what clients give back */
+	bool has_asked;	   /* at */
+	uint64_t asked_at; /* ms of the loop's clock */
+	int came_from;	   /* who gave something back since */
 };
 
 /* What liveness.c remembers. */
@@ -111,6 +123,7 @@ struct hakd_daemon {
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
+	struct hakd_pressure pressure;
 	struct hakd_liveness liveness;
 	struct hakd_graces graces;
 	struct hakd_scan scan;

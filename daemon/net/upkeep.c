@@ -50,8 +50,8 @@ static void fill(struct hakd_daemon *daemon)
 	struct hakd_job *job;
 	uint32_t superslab;
 
-	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->waiting ||
-	    !hakd_pool_take_to_fill(daemon->pool, &superslab))
+	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->is_held_off ||
+	    upkeep->waiting || !hakd_pool_take_to_fill(daemon->pool, &superslab))
 		return;
 	job = hakd_job_new(daemon, NULL, NULL, 1);
 	if (!job) {
@@ -93,6 +93,14 @@ static void punch(struct hakd_daemon *daemon, const uint32_t *superslabs, uint32
 	job->run = run_punch;
 	job->end = end_punch;
 	hakd_job_start(job);
+}
+
+void hakd_upkeep_shrink(struct hakd_daemon *daemon)
+{
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+
+	daemon->upkeep.is_held_off = true;
+	punch(daemon, superslabs, hakd_pool_take_all_warm(daemon->pool, superslabs));
 }
 
 /* Is there anything that a tick may change? */

@@ -19,6 +19,9 @@ void hakd_upkeep_reload(struct hakd_daemon *daemon);
 /* Something was taken: fill up, if that is due. */
 void hakd_upkeep_check(struct hakd_daemon *daemon);
 
+/* Gives back all that is warm; the reserve is filled again after the next request. */
+void hakd_upkeep_shrink(struct hakd_daemon *daemon);
+
 /* A job has ended: who waits is tried again, then as above. */
 void hakd_upkeep_job_ended(struct hakd_daemon *daemon);
 
