@@ -11,6 +11,7 @@
 #include "daemon/mem/hints.h"
 #include "daemon/net/peer.h"
 #include "daemon/net/pressure.h"
+#include "daemon/net/shortage.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/resume.h"
@@ -260,6 +261,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 		return r;
 	}
 	hakd_upkeep_init(daemon);
+	hakd_shortage_init(daemon);
 	report_ready(daemon);
 	return 0;
 }

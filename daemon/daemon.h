@@ -10,6 +10,7 @@
  *   liveness (a pidfd, a lease a client) -> collect -> scan, grace -> pool
  *                                                  +-> orphan (a timer) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
+ *   shortage (the kernel's events) -> upkeep, pressure -> clients are asked
  *
  *   keeper (descriptors of a daemon before) -> reopen, resume, once at the start
  *   SIGHUP -> config (the file again) -> pool, upkeep
@@ -28,6 +29,7 @@
 #include "daemon/reclaim/orphan.h"
 #include "daemon/reclaim/scan.h"
 #include "daemon/util/keeper.h"
+#include "daemon/util/memory_files.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
@@ -55,6 +57,7 @@
 	X(pressure_asked, "times that clients were asked for memory")   \
 	X(pressure_waits, "requests that waited for its return")        \
 	X(pressure_served, "of these, granted in the end")              \
+	X(pressure_events, "times that the machine was short")          \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
@@ -82,6 +85,14 @@ struct hakd_pressure {
 	bool has_asked;	   /* at */
 	uint64_t asked_at; /* ms of the loop's clock */
 	int came_from;	   /* who gave something back since */
+};
+
+/* What shortage.c remembers. */
+struct hakd_shortage {
+	struct hakd_memory_files files;
+	uv_poll_t stalls;
+	uv_fs_event_t events;
+	uint64_t at; /* when it was last; ms of the loop's clock */
 };
 
 /* What liveness.c remembers. */
@@ -124,6 +135,7 @@ struct hakd_daemon {
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
 	struct hakd_pressure pressure;
+	struct hakd_shortage shortage;
 	struct hakd_liveness liveness;
 	struct hakd_graces graces;
 	struct hakd_scan scan;

@@ -85,6 +85,7 @@ static void expect_counters(unsigned asked, unsigned waits, unsigned served)
 	assert_int_equal(hakt_daemon_counter(&hakd, "pressure_asked"), asked);
 	assert_int_equal(hakt_daemon_counter(&hakd, "pressure_waits"), waits);
 	assert_int_equal(hakt_daemon_counter(&hakd, "pressure_served"), served);
+	assert_int_equal(hakt_daemon_counter(&hakd, "pressure_events"), 0);
 }
 
 /* One who waits for the nth time, in vain. */
