@@ -293,6 +293,34 @@ static void test_nobody_is_asked_for_what_can_be_done_without(void **state)
 	hakt_plain_bye(&idle);
 }
 
+static int fill_what_is_left(const void *context)
+{
+	(void)context;
+	for (unsigned i = 0; i < 8; i++)
+		HAKT_EXPECT(hakmem_malloc(2000000));
+	hakt_child_say("full");
+	hakt_child_wait();
+	return 0;
+}
+
+static void test_a_process_that_needs_nothing_yet_presses_on_nobody(void **state)
+{
+	struct hakt_process full = {0};
+	struct hakc_conn idle;
+
+	(void)state;
+	hakt_plain_attach(&idle, hakd.socket);
+	(void)get_run(&idle, LIMIT - 8);
+	hakt_process_fork(&full, fill_what_is_left, NULL);
+	hakt_process_wait_output(&full, 1, "full");
+	hakt_still_wait_counter(&hakd, "refused_no_memory", 1); /* that was ahead of need */
+	expect_counters(0, 0, 0);
+	hakt_process_tell(&full);
+	hakt_process_wait_done(&full);
+	hakt_process_end(&full);
+	hakt_plain_bye(&idle);
+}
+
 static void test_with_nobody_to_be_asked_one_is_refused_at_once(void **state)
 {
 	struct hakc_conn conn, poor;
@@ -322,6 +350,8 @@ static const struct CMUnitTest tests[] = {
 					stop),
 	cmocka_unit_test_setup_teardown(test_nobody_is_asked_for_what_can_be_done_without, start,
 					stop),
+	cmocka_unit_test_setup_teardown(test_a_process_that_needs_nothing_yet_presses_on_nobody,
+					start, stop),
 	cmocka_unit_test_setup_teardown(test_with_nobody_to_be_asked_one_is_refused_at_once, start,
 					stop),
 };
