@@ -61,16 +61,20 @@ static void start_workers(struct survive *s)
 	}
 }
 
-/* Nobody ends before it is told to; all have come around since this was asked before. */
+/* Nobody ends before all were told to leave. */
 static void look_after_workers(struct survive *s)
 {
+	bool may_end = hak_load_relaxed(&s->table->phase) == SURVIVE_LEAVE;
+
 	for (unsigned i = 0; i < s->table->n_workers; i++) {
 		int status;
 
 		if (s->pids[i] <= 0 || waitpid(s->pids[i], &status, WNOHANG) == 0)
 			continue;
-		fprintf(stderr, "survive: worker %u has ended, status %#x\n", i, (unsigned)status);
 		s->pids[i] = -1;
+		if (may_end && status == 0)
+			continue;
+		fprintf(stderr, "survive: worker %u has ended, status %#x\n", i, (unsigned)status);
 		s->ended++;
 	}
 }
@@ -270,11 +274,14 @@ static void end_workers(struct survive *s)
 		}
 	}
 	for (unsigned i = 0; i < s->table->n_workers; i++) {
+		bool is_killed = s->ended > 0; /* it would wait for those who have ended */
 		int status = 0;
 
-		if (s->ended > 0 && s->pids[i] > 0) /* they would wait for those who have ended */
+		if (s->pids[i] <= 0)
+			continue;
+		if (is_killed)
 			kill(s->pids[i], SIGKILL);
-		if (s->pids[i] > 0 && (waitpid(s->pids[i], &status, 0) < 0 || status != 0))
+		if ((waitpid(s->pids[i], &status, 0) < 0 || status != 0) && !is_killed)
 			s->ended++;
 	}
 }

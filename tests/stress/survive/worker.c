@@ -15,6 +15,7 @@
 #define KIB	   ((size_t)1 << 10)
 #define MIB	   ((size_t)1 << 20)
 #define BLOCKS_MAX 65536u
+#define SAID_MAX   20u /* of what fails, and of what is wrong, a worker; the rest is counted */
 #define GIVEN_OF   16u /* every so manieth block is given away */
 #define ZEROED_OF  8u  /* comes from calloc */
 #define MOVED_OF   32u /* is made anew by realloc; of the runs every other one */
@@ -49,8 +50,8 @@ static uint64_t below(struct worker *w, uint64_t end)
 
 static void fail(struct worker *w, const char *what, int error)
 {
-	hak_add_relaxed(&w->share->n_failed, 1);
-	fprintf(stderr, "survive: worker %u: %s: %s\n", w->self, what, strerror(error));
+	if (hak_add_relaxed(&w->share->n_failed, 1) < SAID_MAX)
+		fprintf(stderr, "survive: worker %u: %s: %s\n", w->self, what, strerror(error));
 }
 
 static size_t size_of(uint64_t name)
@@ -72,7 +73,8 @@ static size_t next_size(struct worker *w)
 
 static void wrong(struct worker *w, const void *block, const uint64_t *at, uint64_t expected)
 {
-	hak_add_relaxed(&w->share->n_wrong, 1);
+	if (hak_add_relaxed(&w->share->n_wrong, 1) >= SAID_MAX)
+		return;
 	fprintf(stderr, "survive: worker %u: %p has %016llx at %zu, not %016llx\n", w->self, block,
 		(unsigned long long)*at, (size_t)((const char *)at - (const char *)block),
 		(unsigned long long)expected);
