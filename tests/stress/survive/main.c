@@ -356,6 +356,7 @@ static int survive(struct survive *s)
 	note_last_stall(s);
 	audit(s);
 	show_stalls(s);
+	free(s->stalls);
 	calls = SUM(s, n_calls);
 	failed = SUM(s, n_failed);
 	wrong = SUM(s, n_wrong);
