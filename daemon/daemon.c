@@ -10,6 +10,8 @@
 
 #include "daemon/mem/hints.h"
 #include "daemon/net/peer.h"
+#include "daemon/net/pressure.h"
+#include "daemon/net/shortage.h"
 #include "daemon/net/trim.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
@@ -217,6 +219,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	hakd_graces_init(daemon);
 	hakd_trims_init(daemon);
 	hakd_orphans_init(daemon);
+	hakd_pressure_init(daemon);
 }
 
 /* Everything that the next daemon needs is kept before anybody relies on this one. */
@@ -261,6 +264,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 		return r;
 	}
 	hakd_upkeep_init(daemon);
+	hakd_shortage_init(daemon);
 	report_ready(daemon);
 	return 0;
 }

@@ -10,6 +10,7 @@
  *   liveness (a pidfd, a lease a client) -> collect -> scan, grace -> pool
  *                                                  +-> orphan (a timer) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
+ *   shortage (the kernel's events) -> upkeep, pressure -> clients are asked
  *
  *   keeper (descriptors of a daemon before) -> reopen, resume, once at the start
  *   SIGHUP -> config (the file again) -> pool, upkeep
@@ -28,6 +29,7 @@
 #include "daemon/reclaim/orphan.h"
 #include "daemon/reclaim/scan.h"
 #include "daemon/util/keeper.h"
+#include "daemon/util/memory_files.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
@@ -53,6 +55,10 @@
 	X(scan_survived, "blocks of the dead's slabs that others held") \
 	X(trims, "requests to give back all that is free")              \
 	X(refused_no_memory, "requests refused for want of memory")     \
+	X(pressure_asked, "times that clients were asked for memory")   \
+	X(pressure_waits, "requests that waited for its return")        \
+	X(pressure_served, "of these, granted in the end")              \
+	X(pressure_events, "times that the machine was short")          \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
@@ -78,6 +84,22 @@ struct hakd_upkeep {
 struct hakd_trims {
 	uv_timer_t timer; /* runs while there is one */
 	struct hakd_job *first;
+};
+
+/* What pressure.c remembers. */
+struct hakd_pressure {
+	uv_timer_t timer;  /* runs while requests wait for what clients give back */
+	bool has_asked;	   /* at */
+	uint64_t asked_at; /* ms of the loop's clock */
+	int came_from;	   /* who gave something back since */
+};
+
+/* What shortage.c remembers. */
+struct hakd_shortage {
+	struct hakd_memory_files files;
+	uv_poll_t stalls;
+	uv_fs_event_t events;
+	uint64_t at; /* when it was last; ms of the loop's clock */
 };
 
 /* What liveness.c remembers. */
@@ -120,6 +142,8 @@ struct hakd_daemon {
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
 	struct hakd_trims trims;
+	struct hakd_pressure pressure;
+	struct hakd_shortage shortage;
 	struct hakd_liveness liveness;
 	struct hakd_graces graces;
 	struct hakd_scan scan;

@@ -27,9 +27,11 @@ struct hakd_refill {
 	bool huge;
 	uint64_t alignment;
 	uint32_t extends;    /* head of the run that is to be count long, + 1; 0: a new one */
+	bool is_ahead;	     /* nobody waits for it yet */
 	uint64_t since;	     /* ms of the loop's clock: when it came */
 	bool is_short;	     /* the machine had too little memory for it */
 	bool has_given_warm; /* all that was warm was punched for it */
+	bool has_waited;     /* for what other clients give back: pressure.h */
 };
 
 /* What somebody waits for who wants memory given back, see trim.h. */

@@ -14,7 +14,7 @@
  * finds no room while a fill, a punch or a collection is under way waits for
  * its end (up to WAIT_MS, lest others' coming and going make it wait for ever),
  * and one that finds the machine short of memory is tried once more without
- * anything warm.
+ * anything warm. Then other clients may have something: pressure.c.
  */
 #include "daemon/net/refill.h"
 
@@ -23,6 +23,7 @@
 
 #include "daemon/mem/backing.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pressure.h"
 #include "daemon/net/upkeep.h"
 #include "proto/error.h"
 
@@ -83,6 +84,7 @@ static void grant(struct hakd_job *job, uint32_t n, enum kind kind, uint64_t *co
 		*counter += run->n;
 		superslabs[i] = job->refill.extends ? extended : run->head;
 	}
+	daemon->counters.pressure_served += job->refill.has_waited;
 	tell(job, superslabs, n, kind);
 }
 
@@ -245,7 +247,7 @@ void hakd_refill_try(struct hakd_job *job)
 		hakd_job_start(job);
 	} else if (r == -EAGAIN && !is_late) {
 		hakd_upkeep_wait(job);
-	} else {
+	} else if (r != -ENOMEM || job->client->is_leaving || !hakd_pressure_wait(job)) {
 		refuse(job);
 		hakd_job_finish(job);
 	}
@@ -276,6 +278,7 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 					   .huge = request->huge,
 					   .alignment = request->alignment,
 					   .extends = request->extends,
+					   .is_ahead = request->ahead,
 					   .since = uv_now(&daemon->loop)};
 	job->run = run_cold;
 	job->end = end_cold;

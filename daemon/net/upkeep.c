@@ -42,6 +42,8 @@ static void end_fill(struct hakd_job *job)
 	}
 	hakd_pool_end_fill(daemon->pool, job->runs[0].head, uv_now(&daemon->loop));
 	daemon->counters.reserve_filled++;
+	if (daemon->upkeep.is_shrunk) /* since this fill began */
+		hakd_upkeep_shrink(daemon);
 }
 
 static void fill(struct hakd_daemon *daemon)

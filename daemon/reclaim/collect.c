@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/pressure.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/orphan.h"
@@ -92,6 +93,7 @@ static void run_reset(struct hakd_job *job)
 
 void hakd_collect_runs(struct hakd_job *job)
 {
+	hakd_pressure_note(job->daemon, job->client);
 	job->run = run_reset;
 	job->end = end_reset;
 	hakd_job_start(job);
@@ -219,6 +221,8 @@ void hakd_collect_client(struct hakd_client *client, struct hakd_peer *peer, uin
 	hak_store_release(&daemon->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_RECLAIMING, client->generation));
 	take_all(job);
+	if (job->n_runs > 0)
+		hakd_pressure_note(daemon, NULL);
 	job->request_id = request_id;
 	job->run = run_own;
 	job->end = end_own;
