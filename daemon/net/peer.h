@@ -13,6 +13,7 @@
 
 struct hakd_peer {
 	struct hakd_daemon *daemon;
+	struct hakd_realm *realm;   /* the pool that its hello names; NULL: none so far */
 	struct hakd_client *client; /* NULL: a tool, or before the hello */
 	int fd;
 	uv_poll_t poll;

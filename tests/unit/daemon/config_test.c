@@ -139,13 +139,13 @@ static void test_without_settings_the_defaults_hold(void **state)
 	(void)state;
 	assert_int_equal(init(NULL), 0);
 	assert_string_equal(config.socket, HAK_SOCKET_SYSTEM);
-	assert_true(config.capacity == 64 * GIB);
-	assert_true(config.limit > 0 && config.limit <= config.capacity);
-	assert_true(config.limit <=
+	assert_true(config.pools[0].capacity == 64 * GIB);
+	assert_true(config.pools[0].limit > 0 && config.pools[0].limit <= config.pools[0].capacity);
+	assert_true(config.pools[0].limit <=
 		    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2);
-	assert_int_equal(config.superslab_lg, 21);
-	assert_int_equal(config.keep, 10);
-	assert_true(config.retain == 128 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 21);
+	assert_int_equal(config.pools[0].keep, 10);
+	assert_true(config.pools[0].retain == 128 * MIB);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.socket_mode, 0660);
 	assert_int_equal(config.log_level, HAKD_LOG_INFO);
@@ -163,11 +163,11 @@ static void test_flags_set_everything(void **state)
 	(void)state;
 	assert_int_equal(init(flags), 0);
 	assert_string_equal(config.socket, "/a/socket");
-	assert_true(config.capacity == 128 * MIB);
-	assert_true(config.limit == 66 * MIB);
-	assert_int_equal(config.superslab_lg, 20);
-	assert_int_equal(config.keep, 86400);
-	assert_true(config.retain == 10 * MIB);
+	assert_true(config.pools[0].capacity == 128 * MIB);
+	assert_true(config.pools[0].limit == 66 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 20);
+	assert_int_equal(config.pools[0].keep, 86400);
+	assert_true(config.pools[0].retain == 10 * MIB);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 31536000);
 	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
@@ -193,11 +193,11 @@ static void test_the_file_sets_everything(void **state)
 	(void)state;
 	assert_int_equal(init_file(all_settings), 0);
 	assert_string_equal(config.socket, "/of/the/file");
-	assert_true(config.capacity == 32 * GIB);
-	assert_true(config.limit == GIB);
-	assert_int_equal(config.superslab_lg, 20);
-	assert_int_equal(config.keep, 0);
-	assert_true(config.retain == 0);
+	assert_true(config.pools[0].capacity == 32 * GIB);
+	assert_true(config.pools[0].limit == GIB);
+	assert_int_equal(config.pools[0].superslab_lg, 20);
+	assert_int_equal(config.pools[0].keep, 0);
+	assert_true(config.pools[0].retain == 0);
 	assert_int_equal(config.socket_mode, 0666);
 	assert_int_equal(config.idle_exit, 30);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
@@ -225,9 +225,9 @@ static void test_flags_beat_the_file(void **state)
 	write_file(all_settings);
 	assert_int_equal(init(flags), 0);
 	assert_string_equal(config.socket, "/a/socket");
-	assert_true(config.capacity == 128 * MIB);
-	assert_true(config.limit == 66 * MIB);
-	assert_int_equal(config.superslab_lg, 21);
+	assert_true(config.pools[0].capacity == 128 * MIB);
+	assert_true(config.pools[0].limit == 66 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 21);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_ERROR);
@@ -383,13 +383,13 @@ static void test_a_reload_takes_four_settings_and_no_more(void **state)
 	before = config;
 	write_file(all_settings);
 	assert_int_equal(hakd_config_reload(&config), 0);
-	assert_true(config.limit == GIB);
-	assert_int_equal(config.keep, 0);
+	assert_true(config.pools[0].limit == GIB);
+	assert_int_equal(config.pools[0].keep, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
-	config.limit = before.limit;
-	assert_true(config.retain == 0);
-	config.keep = before.keep;
-	config.retain = before.retain;
+	config.pools[0].limit = before.pools[0].limit;
+	assert_true(config.pools[0].retain == 0);
+	config.pools[0].keep = before.pools[0].keep;
+	config.pools[0].retain = before.pools[0].retain;
 	config.log_level = before.log_level;
 	assert_memory_equal(&config, &before, sizeof(config));
 }
