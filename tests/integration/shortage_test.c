@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -286,25 +287,59 @@ static void test_a_real_cgroup_at_its_limit_empties_what_is_warm(void **state)
 	hakt_daemon_stop_empty(&hakd);
 }
 
-/* The trigger of a real cgroup can be had; it is not made to fire. */
-static void test_a_real_cgroup_has_a_trigger(void **state)
+/* The daemon's descriptor of a file; -1: it has none. */
+static int find_descriptor(const char *file)
 {
-	char path[64], target[320] = "", expected[320];
-	bool is_open = false;
+	char path[64], target[320];
 
-	(void)state;
-	make_group("memory.pressure");
-	start_in_group();
-	snprintf(expected, sizeof(expected), "%s/memory.pressure", group);
-	for (int fd = 0; fd < 100 && !is_open; fd++) {
+	for (int fd = 0; fd < 100; fd++) {
 		ssize_t n;
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)hakd.pid, fd);
 		n = readlink(path, target, sizeof(target) - 1);
 		target[n > 0 ? n : 0] = 0;
-		is_open = strcmp(target, expected) == 0;
+		if (strcmp(target, file) == 0)
+			return fd;
 	}
-	assert_true(is_open);
+	return -1;
+}
+
+/* Does one of its epoll descriptors wait for priority events of it? */
+static bool is_polled(int polled)
+{
+	char path[64], line[128];
+	unsigned events = 0;
+
+	for (int fd = 0; fd < 100 && !(events & EPOLLPRI); fd++) {
+		FILE *info;
+		int of;
+
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)hakd.pid, fd);
+		info = fopen(path, "re");
+		while (info && fgets(line, sizeof(line), info))
+			if (sscanf(line, "tfd: %d events: %x", &of, &events) == 2 && of == polled)
+				break;
+			else
+				events = 0;
+		if (info)
+			fclose(info);
+	}
+	return events & EPOLLPRI;
+}
+
+/* The trigger of a real cgroup is waited for; it is not made to fire. */
+static void test_a_real_cgroup_has_a_trigger(void **state)
+{
+	char file[320];
+	int fd;
+
+	(void)state;
+	make_group("memory.pressure");
+	start_in_group();
+	snprintf(file, sizeof(file), "%s/memory.pressure", group);
+	fd = find_descriptor(file);
+	assert_true(fd >= 0);
+	assert_true(is_polled(fd));
 	hakt_daemon_stop(&hakd);
 }
 
