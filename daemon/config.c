@@ -14,10 +14,12 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "daemon/mem/warm.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
+#define RETAIN_MAX   ((uint64_t)HAKD_WARM_MAX << HAK_SUPERSLAB_LG_MAX) /* 128M, see help */
 
 static const char help[] =
 	"usage: hakmemd [OPTION]...\n"
@@ -31,6 +33,8 @@ static const char help[] =
 	"  --keep SECONDS        free memory is kept for so long: half of it by the process that "
 	"had\n"
 	"                        it, half by the daemon (10)\n"
+	"  --retain SIZE         of that the daemon keeps no more than this, and the reserve "
+	"(128M)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
@@ -40,7 +44,8 @@ static const char help[] =
 	"                        descriptors, and starts the next daemon when one has ended\n"
 	"  --help, --version\n"
 	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n\n"
-	"SIGHUP   reads the file again: log_level, limit and keep; the flags stay above it\n"
+	"SIGHUP   reads the file again: log_level, limit, keep and retain; the flags stay above "
+	"it\n"
 	"SIGTERM  stops; with a keeper (NOTIFY_SOCKET, with --foreground) the pool is left for\n"
 	"         the next hakmemd, without one it ends\n"
 	"SIGINT   stops, and the pool ends\n"
@@ -55,6 +60,7 @@ enum setting {
 	LIMIT,
 	SUPERSLAB_LG,
 	KEEP,
+	RETAIN,
 	SOCKET_MODE,
 	IDLE_EXIT,
 	LOG_LEVEL,
@@ -72,6 +78,7 @@ static const struct {
 	[LIMIT] = {"limit", "pool default", "limit", "2M to the capacity"},
 	[SUPERSLAB_LG] = {"superslab-lg", "pool default", "superslab_lg", "20 or 21"},
 	[KEEP] = {"keep", "pool default", "keep", "seconds, 0 to 86400"},
+	[RETAIN] = {"retain", "pool default", "retain", "0 to 128M"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
@@ -134,6 +141,10 @@ static int apply(struct hakd_config *config, enum setting setting, const char *t
 			      &config->superslab_lg);
 	case KEEP:
 		return number(text, 10, 0, 86400, &config->keep);
+	case RETAIN:
+		if (hakd_config_size(text, &config->retain) < 0 || config->retain > RETAIN_MAX)
+			return -EINVAL;
+		return 0;
 	case SOCKET_MODE:
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
@@ -237,6 +248,7 @@ static const struct option flags[] = {
 	{"limit", required_argument, NULL, LIMIT + 256},
 	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
 	{"keep", required_argument, NULL, KEEP + 256},
+	{"retain", required_argument, NULL, RETAIN + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
@@ -295,6 +307,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	*config = (struct hakd_config){.capacity = UINT64_C(64) << 30,
 				       .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 				       .keep = 10,
+				       .retain = RETAIN_MAX,
 				       .socket_mode = 0660,
 				       .log_level = HAKD_LOG_INFO,
 				       .argc = argc,
@@ -359,5 +372,6 @@ int hakd_config_reload(struct hakd_config *config)
 	config->log_level = now.log_level;
 	config->limit = now.limit;
 	config->keep = now.keep;
+	config->retain = now.retain;
 	return 0;
 }

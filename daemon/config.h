@@ -14,7 +14,8 @@ struct hakd_config {
 	uint64_t capacity; /* bytes */
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
-	unsigned keep;	    /* seconds that memory which is free is kept, see hakd_config_keep_ms */
+	uint64_t retain; /* bytes of free memory that the daemon keeps at most, the reserve apart */
+	unsigned keep;	 /* seconds that memory which is free is kept, see hakd_config_keep_ms */
 	unsigned idle_exit; /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
@@ -33,7 +34,7 @@ struct hakd_config {
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
 
 /*
- * Reads the file again, with the flags over it: log_level, limit and keep are taken from
+ * Reads the file again, with the flags over it: log_level, limit, keep and retain are taken from
  * it; what else has changed is named in the log. -EINVAL: said on stderr what is wrong, and
  * nothing has changed.
  */

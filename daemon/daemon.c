@@ -12,6 +12,7 @@
 #include "daemon/net/peer.h"
 #include "daemon/net/pressure.h"
 #include "daemon/net/shortage.h"
+#include "daemon/net/trim.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/resume.h"
@@ -46,6 +47,7 @@ static void apply_config(struct hakd_daemon *daemon)
 	const struct hakd_config *config = &daemon->config;
 	uint32_t over = hakd_pool_set_limit(daemon->pool, config->limit);
 
+	hakd_pool_set_retain(daemon->pool, config->retain);
 	hakd_log_set_level((enum hakd_log_level)config->log_level);
 	hakd_hints_set_keep(daemon->pool, hakd_config_keep_ms(config));
 	if (over > 0)
@@ -215,6 +217,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	hakd_daemon_count_client(daemon, 0);
 	hakd_liveness_init(daemon);
 	hakd_graces_init(daemon);
+	hakd_trims_init(daemon);
 	hakd_orphans_init(daemon);
 	hakd_pressure_init(daemon);
 }

@@ -53,6 +53,7 @@
 	X(scan_passes, "scans of the pool for dead holders")            \
 	X(scan_freed, "blocks of tagged slabs that scans freed")        \
 	X(scan_survived, "blocks of the dead's slabs that others held") \
+	X(trims, "requests to give back all that is free")              \
 	X(refused_no_memory, "requests refused for want of memory")     \
 	X(pressure_asked, "times that clients were asked for memory")   \
 	X(pressure_waits, "requests that waited for its return")        \
@@ -76,7 +77,13 @@ struct hakd_upkeep {
 	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
 	bool is_filling;	   /* a job for the reserve is under way */
 	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
-	bool is_held_off;	   /* the reserve is not filled until the next request */
+	bool is_shrunk;		   /* nothing is to lie warm, until somebody asks for memory */
+};
+
+/* What trim.c remembers. */
+struct hakd_trims {
+	uv_timer_t timer; /* runs while there is one */
+	struct hakd_job *first;
 };
 
 /* What pressure.c remembers. */
@@ -134,6 +141,7 @@ struct hakd_daemon {
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_upkeep upkeep;
+	struct hakd_trims trims;
 	struct hakd_pressure pressure;
 	struct hakd_shortage shortage;
 	struct hakd_liveness liveness;

@@ -17,6 +17,8 @@
 
 #define DEFAULT_TIMEOUT_MS 5000u
 #define TIMEOUT_MS_MAX	   86400000ul
+#define DEFAULT_WAIT_MS	   1000u
+#define WAIT_MS_MAX	   60000ul /* the daemon waits no longer */
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -31,6 +33,7 @@ enum exit_code {
 struct arguments {
 	const char *socket;
 	unsigned timeout_ms;
+	unsigned wait_ms;
 	bool as_json;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };
@@ -47,24 +50,26 @@ static void print_help(void)
 	       "                   " HAK_SOCKET_SYSTEM "\n"
 	       "  --json           print JSON\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
+	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
+	       "                   default %u, 60000 at most\n"
 	       "  --help           print this\n"
 	       "  --version        print the version\n"
 	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
 	       "4 not permitted, 5 daemon of another version, 6 degraded: check found\n"
 	       "anomalies, leaks found blocks of nobody\n",
-	       DEFAULT_TIMEOUT_MS);
+	       DEFAULT_TIMEOUT_MS, DEFAULT_WAIT_MS);
 }
 
-static int parse_timeout(const char *text, unsigned *ret_timeout_ms)
+static int parse_ms(const char *text, unsigned long least, unsigned long most, unsigned *ret_ms)
 {
 	char *end;
 	unsigned long value;
 
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value == 0 || value > TIMEOUT_MS_MAX)
+	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
 		return -EINVAL;
-	*ret_timeout_ms = (unsigned)value;
+	*ret_ms = (unsigned)value;
 	return 0;
 }
 
@@ -78,13 +83,18 @@ static int usage_error(const char *what, const char *which)
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
-		{"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},	   {NULL, 0, NULL, 0},
+		{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"timeout", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{"wait", required_argument, NULL, 'w'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
-	*arguments = (struct arguments){.timeout_ms = DEFAULT_TIMEOUT_MS};
+	*arguments = (struct arguments){.timeout_ms = DEFAULT_TIMEOUT_MS,
+					.wait_ms = DEFAULT_WAIT_MS};
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
@@ -94,9 +104,14 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			arguments->as_json = true;
 			break;
 		case 't':
-			if (parse_timeout(optarg, &arguments->timeout_ms) < 0)
+			if (parse_ms(optarg, 1, TIMEOUT_MS_MAX, &arguments->timeout_ms) < 0)
 				return usage_error("--timeout takes 1 to 86400000 milliseconds, "
 						   "not ",
+						   optarg);
+			break;
+		case 'w':
+			if (parse_ms(optarg, 0, WAIT_MS_MAX, &arguments->wait_ms) < 0)
+				return usage_error("--wait takes 0 to 60000 milliseconds, not ",
 						   optarg);
 			break;
 		case 'h':
@@ -183,6 +198,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	r = hakc_query_init(&query, path, arguments.timeout_ms);
+	query.wait_ms = arguments.wait_ms;
 	if (r == 0)
 		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);

@@ -87,6 +87,18 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
 	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
 }
 
+int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Trim trim = HAK__TRIM__INIT;
+
+	trim.wait_ms = query->wait_ms;
+	request.body_case = HAK__REQUEST__BODY_TRIM;
+	request.trim = &trim;
+	query->conn.timeout_ms += query->wait_ms;
+	return ask(query, &request, HAK__REPLY__BODY_TRIMMED, ret_reply);
+}
+
 /*
  * Adds a page, which it takes over or frees, and says where the next one begins; 0, -ENOMEM, or
  * -EPROTO: it can't be what a daemon means.

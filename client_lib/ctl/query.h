@@ -15,6 +15,7 @@
 struct hakc_query {
 	struct hakc_conn conn;
 	char reason[256]; /* of the last call that failed, for people */
+	unsigned wait_ms; /* of hakc_query_trim: that clients get to give back what they keep */
 };
 
 /* All pages of the table of clients; the clients live in the pages. */
@@ -51,6 +52,9 @@ void hakc_query_deinit(struct hakc_query *query);
 /* *ret_reply carries a status, or stats; released by hak__reply__free_unpacked(reply, NULL). */
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply);
 int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
+
+/* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
+int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);

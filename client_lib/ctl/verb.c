@@ -44,6 +44,10 @@ static void status_json(const Hak__Status *status)
 		hakc_json_unsigned(&json, "allocated_bytes", pool->allocated_bytes);
 		hakc_json_unsigned(&json, "resident_bytes", pool->resident_bytes);
 		hakc_json_unsigned(&json, "anomalies", pool->anomalies);
+		hakc_json_unsigned(&json, "active_bytes", pool->active_bytes);
+		hakc_json_unsigned(&json, "metadata_bytes", pool->metadata_bytes);
+		hakc_json_unsigned(&json, "mapped_bytes", pool->mapped_bytes);
+		hakc_json_unsigned(&json, "retained_bytes", pool->retained_bytes);
 		hakc_json_hex(&json, "base", pool->base_address);
 		hakc_json_unsigned(&json, "reserve_superslabs", pool->reserve_superslabs);
 		hakc_json_unsigned(&json, "kept_superslabs", pool->kept_superslabs);
@@ -81,6 +85,10 @@ static void print_pool(const Hak__PoolStatus *pool)
 	printf("  %-20s %" PRIu32 "\n", "clients", pool->clients);
 	printf("  %-20s %" PRIu64 "\n", "live blocks", pool->live_blocks);
 	print_bytes("allocated", pool->allocated_bytes);
+	print_bytes("active", pool->active_bytes);
+	print_bytes("mapped", pool->mapped_bytes);
+	print_bytes("  of it retained", pool->retained_bytes);
+	print_bytes("metadata", pool->metadata_bytes);
 	print_bytes("resident", pool->resident_bytes);
 	printf("  %-20s %" PRIu64 "\n", "anomalies", pool->anomalies);
 	printf("  %-20s 0x%" PRIx64 "\n", "base", pool->base_address);
@@ -219,12 +227,40 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 	return 0;
 }
 
+static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
+{
+	char before[HAKC_TEXT_BYTES], after[HAKC_TEXT_BYTES];
+	struct hakc_json json;
+	Hak__Reply *reply;
+	int r = hakc_query_trim(query, &reply);
+
+	(void)ret_degraded;
+	if (r != 0)
+		return r;
+	if (as_json) {
+		hakc_json_init(&json, stdout);
+		hakc_json_begin_object(&json, NULL);
+		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_unsigned(&json, "resident_before", reply->trimmed->resident_before);
+		hakc_json_unsigned(&json, "resident_after", reply->trimmed->resident_after);
+		hakc_json_end_object(&json);
+	} else {
+		printf("resident: %s before, %s now\n",
+		       hakc_bytes_text(reply->trimmed->resident_before, before),
+		       hakc_bytes_text(reply->trimmed->resident_after, after));
+	}
+	hak__reply__free_unpacked(reply, NULL);
+	return 0;
+}
+
 const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status},
 	{"stats", "counters of the clients and of the daemon", run_stats},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check},
 	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks},
+	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
+	 run_trim},
 	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots},
 	{NULL, NULL, NULL},
 };

@@ -157,11 +157,21 @@ bool hakd_backing_has_words(const struct hakd_pool *pool, uint32_t superslab)
 	       has_data(pool, g->pending_at + superslab * sizeof(hak_u32), sizeof(hak_u32));
 }
 
+void hakd_backing_drop_area(struct hakd_pool *pool, unsigned holder)
+{
+	punch(pool, pool->segment.geometry.areas_at + holder * HAK_CLIENT_AREA_BYTES,
+	      HAK_CLIENT_AREA_BYTES);
+}
+
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder)
 {
 	uint64_t at = pool->segment.geometry.areas_at + holder * HAK_CLIENT_AREA_BYTES;
 
-	/* A hole reads as zeros; what the last client left there goes. */
-	punch(pool, at, HAK_CLIENT_AREA_BYTES);
+	/*
+	 * A hole reads as zeros; what was written there since the last client left goes. If nothing
+	 * was, that is spared: a punch walks over all mappings.
+	 */
+	if (has_data(pool, at, HAK_CLIENT_AREA_BYTES))
+		hakd_backing_drop_area(pool, holder);
 	return change(pool->heap_fd, 0, at, HAK_CLIENT_AREA_BYTES);
 }

@@ -37,6 +37,9 @@ void hakd_backing_punch(struct hakd_pool *pool, uint32_t head, uint32_t n);
  */
 bool hakd_backing_has_words(const struct hakd_pool *pool, uint32_t superslab);
 
+/* The client has left, nobody reads its area any more: its memory goes. */
+void hakd_backing_drop_area(struct hakd_pool *pool, unsigned holder);
+
 /* Backs and zeroes a client's area. 0 or -ENOMEM. */
 int hakd_backing_prepare_area(struct hakd_pool *pool, unsigned holder);
 

@@ -52,6 +52,7 @@ static int init_view(struct hakd_pool *pool)
 	pool->superslabs = (void *)((char *)pool->registry + HAK_REGISTRY_SUPERSLABS_AT);
 	pool->holders = (void *)((char *)pool->registry + HAK_REGISTRY_HOLDERS_AT);
 	pool->roots = (void *)((char *)pool->registry + HAK_REGISTRY_ROOTS_AT);
+	pool->retain = HAKD_WARM_MAX;
 	pool->states = calloc(g.n_superslabs, 1);
 	return pool->states ? 0 : -ENOMEM;
 }
@@ -144,6 +145,13 @@ uint32_t hakd_pool_set_limit(struct hakd_pool *pool, uint64_t limit)
 	pool->limit = limit < capacity ? limit : capacity;
 	hakd_reserve_set_limit(&pool->reserve, limit_of(pool));
 	return pool->n_taken > limit_of(pool) ? pool->n_taken - limit_of(pool) : 0;
+}
+
+void hakd_pool_set_retain(struct hakd_pool *pool, uint64_t bytes)
+{
+	uint64_t n = bytes >> pool->segment.geometry.superslab_lg;
+
+	pool->retain = n < HAKD_WARM_MAX ? (uint32_t)n : HAKD_WARM_MAX;
 }
 
 static void mark(struct hakd_pool *pool, uint32_t head, uint32_t n)
@@ -329,10 +337,18 @@ uint32_t hakd_pool_take_over_limit(struct hakd_pool *pool, uint32_t *superslabs)
 	return take_idle(pool, n_kept, over - n_kept, superslabs);
 }
 
+uint32_t hakd_pool_take_over_retain(struct hakd_pool *pool, uint32_t *superslabs)
+{
+	uint32_t n = pool->kept.n > pool->retain ? pool->kept.n - pool->retain : 0;
+
+	return take_idle(pool, n, 0, superslabs);
+}
+
 uint32_t hakd_pool_take_stale(struct hakd_pool *pool, uint64_t then, uint32_t *superslabs)
 {
 	uint32_t n_kept = hakd_warm_count_since(&pool->kept, then);
 
+	hakd_reserve_unwanted(&pool->reserve, n_kept);
 	return take_idle(pool, n_kept, hakd_reserve_excess(&pool->reserve, pool->kept.n - n_kept),
 			 superslabs);
 }
@@ -408,7 +424,7 @@ uint32_t hakd_pool_reclaiming(const struct hakd_pool *pool, uint32_t head, unsig
 /* Counts what is being collected; are its pages to be kept? */
 static bool count_collected(struct hakd_pool *pool, uint32_t n)
 {
-	bool keep = n == 1 && pool->kept.n + pool->n_keeping < HAKD_WARM_MAX;
+	bool keep = n == 1 && pool->kept.n + pool->n_keeping < pool->retain;
 
 	pool->n_collecting += n;
 	pool->n_keeping += keep;

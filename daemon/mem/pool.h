@@ -49,7 +49,8 @@ struct hakd_pool {
 	char name[HAK_POOL_NAME_BYTES];
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-	uint64_t limit; /* bytes that may be taken or warm at once */
+	uint64_t limit;	 /* bytes that may be taken or warm at once */
+	uint32_t retain; /* SuperSlabs that are kept at most */
 	struct hak_segment segment;
 	hak_u64 *superslabs;	    /* the registry's words, writable */
 	struct hak_holder *holders; /* likewise */
@@ -95,6 +96,9 @@ void hakd_pool_free(struct hakd_pool *pool);
  */
 uint32_t hakd_pool_set_limit(struct hakd_pool *pool, uint64_t limit);
 
+/* No more than so many bytes are kept from now on, the reserve apart. */
+void hakd_pool_set_retain(struct hakd_pool *pool, uint64_t bytes);
+
 /* Are there warm ones that are too many, since the limit fell? For hakd_pool_take_over_limit. */
 bool hakd_pool_is_over_limit(const struct hakd_pool *pool);
 
@@ -134,11 +138,12 @@ int hakd_pool_take_behind(struct hakd_pool *pool, uint32_t first, uint32_t n);
 void hakd_pool_put_back(struct hakd_pool *pool, uint32_t head, uint32_t n);
 
 /*
- * Take warm ones to punch them, up to 2 * HAKD_WARM_MAX: what is too much now,
- * what was kept since `then` or is more than the reserve should have, all. Each
+ * Take warm ones to punch them, up to 2 * HAKD_WARM_MAX: what is over the limit, what is
+ * more than is to be kept, what was kept since `then` or is more than the reserve should have, all. Each
  * is handed back by hakd_pool_end_idle.
  */
 uint32_t hakd_pool_take_over_limit(struct hakd_pool *pool, uint32_t *superslabs);
+uint32_t hakd_pool_take_over_retain(struct hakd_pool *pool, uint32_t *superslabs);
 uint32_t hakd_pool_take_stale(struct hakd_pool *pool, uint64_t then, uint32_t *superslabs);
 uint32_t hakd_pool_take_all_warm(struct hakd_pool *pool, uint32_t *superslabs);
 void hakd_pool_end_idle(struct hakd_pool *pool, uint32_t superslab);

@@ -57,6 +57,12 @@ void hakd_reserve_decay(struct hakd_reserve *reserve)
 	reserve->asked_lately = 0;
 }
 
+void hakd_reserve_unwanted(struct hakd_reserve *reserve, uint32_t n)
+{
+	reserve->target = larger(hakd_reserve_first(reserve),
+				 reserve->target > n ? reserve->target - n : 0);
+}
+
 uint32_t hakd_reserve_wanted(const struct hakd_reserve *reserve, uint32_t n_kept)
 {
 	uint32_t rest = reserve->target > n_kept ? reserve->target - n_kept : 0;

@@ -34,6 +34,9 @@ void hakd_reserve_note(struct hakd_reserve *reserve, uint32_t wanted, uint32_t h
 /* A while has passed: less is wanted from now on if little was asked for. */
 void hakd_reserve_decay(struct hakd_reserve *reserve);
 
+/* So many that stood in for the reserve were wanted by nobody: it needn't replace them. */
+void hakd_reserve_unwanted(struct hakd_reserve *reserve, uint32_t n);
+
 /* How many there should be beside so many kept SuperSlabs, which serve requests first. */
 uint32_t hakd_reserve_wanted(const struct hakd_reserve *reserve, uint32_t n_kept);
 

@@ -17,6 +17,7 @@
 #include "daemon/net/refill.h"
 #include "daemon/net/rejoin.h"
 #include "daemon/net/roots.h"
+#include "daemon/net/trim.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
@@ -239,6 +240,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_roots_withdraw(peer, request->id, request->withdraw);
 	case HAK__REQUEST__BODY_ROOTS:
 		return hakd_roots_list(peer, request->id, request->roots->from_entry);
+	case HAK__REQUEST__BODY_TRIM:
+		return hakd_trim(peer, request->id, request->trim->wait_ms);
 	default:
 		return false;
 	}

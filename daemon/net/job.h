@@ -34,6 +34,12 @@ struct hakd_refill {
 	bool has_waited;     /* for what other clients give back: pressure.h */
 };
 
+/* What somebody waits for who wants memory given back, see trim.h. */
+struct hakd_trimming {
+	uint64_t resident; /* bytes, before it */
+	uint64_t until;	   /* ms of the loop's clock */
+};
+
 struct hakd_audit;
 
 struct hakd_job {
@@ -51,6 +57,7 @@ struct hakd_job {
 	bool goes_on;		       /* started again, or waiting */
 	int result;
 	struct hakd_refill refill;
+	struct hakd_trimming trim;
 	struct hak_census census;
 	struct hak_census *censuses; /* of a query's holders, from first_holder on */
 	struct hakd_audit *audit;    /* of a check */

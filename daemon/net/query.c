@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/net/job.h"
@@ -12,6 +13,26 @@
 static void run_census(struct hakd_job *job)
 {
 	hak_check_pool(&job->daemon->pool->segment, HAK_HOLDER_NONE, &job->census);
+}
+
+/*
+ * See PoolStatus. SuperSlabs that are mapped have all their pages, so what else the kernel has
+ * given to the heap is metadata; while jobs fill some or punch some, more or less of them.
+ */
+static void fill_words(const struct hakd_pool *pool, const struct hak_census *census,
+		       Hak__PoolStatus *p)
+{
+	unsigned lg = pool->segment.geometry.superslab_lg;
+	uint64_t n = census->superslabs + census->orphans;
+	struct stat st;
+
+	p->active_bytes = (n << lg) - census->unused_slots * HAK_SLOT_BYTES;
+	p->retained_bytes = (uint64_t)hakd_pool_n_warm(pool) << lg;
+	p->mapped_bytes = (p->granted_superslabs << lg) + p->retained_bytes;
+	if (fstat(pool->registry_fd, &st) == 0)
+		p->metadata_bytes = (uint64_t)st.st_blocks * 512;
+	if (p->resident_bytes > p->mapped_bytes)
+		p->metadata_bytes += p->resident_bytes - p->mapped_bytes;
 }
 
 static void end_status(struct hakd_job *job)
@@ -40,6 +61,7 @@ static void end_status(struct hakd_job *job)
 	p.allocated_bytes = job->census.live_bytes;
 	p.anomalies = hak_check_anomalies(&job->census);
 	p.resident_bytes = hakd_pool_resident(pool);
+	fill_words(pool, &job->census, &p);
 	p.base_address = ((const struct hak_registry *)pool->registry)->base;
 	status.version = version;
 	status.layout_version = HAK_LAYOUT_VERSION;

@@ -282,8 +282,7 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 					   .since = uv_now(&daemon->loop)};
 	job->run = run_cold;
 	job->end = end_cold;
-	daemon->upkeep.is_held_off = false;
 	hakd_refill_try(job);
-	hakd_upkeep_check(daemon);
+	hakd_upkeep_demand(daemon);
 	return true;
 }

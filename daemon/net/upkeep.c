@@ -42,7 +42,7 @@ static void end_fill(struct hakd_job *job)
 	}
 	hakd_pool_end_fill(daemon->pool, job->runs[0].head, uv_now(&daemon->loop));
 	daemon->counters.reserve_filled++;
-	if (daemon->upkeep.is_held_off) /* since this fill began */
+	if (daemon->upkeep.is_shrunk) /* since this fill began */
 		hakd_upkeep_shrink(daemon);
 }
 
@@ -52,7 +52,7 @@ static void fill(struct hakd_daemon *daemon)
 	struct hakd_job *job;
 	uint32_t superslab;
 
-	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->is_held_off ||
+	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->is_shrunk ||
 	    upkeep->waiting || !hakd_pool_take_to_fill(daemon->pool, &superslab))
 		return;
 	job = hakd_job_new(daemon, NULL, NULL, 1);
@@ -101,8 +101,14 @@ void hakd_upkeep_shrink(struct hakd_daemon *daemon)
 {
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 
-	daemon->upkeep.is_held_off = true;
+	daemon->upkeep.is_shrunk = true;
 	punch(daemon, superslabs, hakd_pool_take_all_warm(daemon->pool, superslabs));
+}
+
+void hakd_upkeep_demand(struct hakd_daemon *daemon)
+{
+	daemon->upkeep.is_shrunk = daemon->trims.first != NULL;
+	hakd_upkeep_check(daemon);
 }
 
 /* Is there anything that a tick may change? */
@@ -191,7 +197,10 @@ void hakd_upkeep_wait(struct hakd_job *job)
 
 void hakd_upkeep_reload(struct hakd_daemon *daemon)
 {
+	uint32_t superslabs[2 * HAKD_WARM_MAX];
+
 	punch_over_limit(daemon);
+	punch(daemon, superslabs, hakd_pool_take_over_retain(daemon->pool, superslabs));
 	uv_timer_stop(&daemon->upkeep.timer); /* its period is of the old keeping time */
 	hakd_upkeep_check(daemon);
 }

@@ -19,11 +19,15 @@ void hakd_upkeep_reload(struct hakd_daemon *daemon);
 /* Something was taken: fill up, if that is due. */
 void hakd_upkeep_check(struct hakd_daemon *daemon);
 
-/* Gives back all that is warm; the reserve is filled again after the next request. */
-void hakd_upkeep_shrink(struct hakd_daemon *daemon);
-
 /* A job has ended: who waits is tried again, then as above. */
 void hakd_upkeep_job_ended(struct hakd_daemon *daemon);
+
+/*
+ * What lies warm is punched. Until somebody asks for memory (hakd_upkeep_demand) the reserve
+ * is not filled again.
+ */
+void hakd_upkeep_shrink(struct hakd_daemon *daemon);
+void hakd_upkeep_demand(struct hakd_daemon *daemon);
 
 /* A refill that can't be served before some job has ended; its peer and client are busy. */
 void hakd_upkeep_wait(struct hakd_job *job);

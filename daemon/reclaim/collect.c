@@ -149,6 +149,7 @@ static void free_client(struct hakd_client *client)
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
 		daemon->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
+	hakd_backing_drop_area(daemon->pool, client->holder);
 	/* [order:registry] The slot is free when nothing is its any more. */
 	hak_store_release(&daemon->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_FREE, client->generation));

@@ -98,6 +98,10 @@ static void test_the_status_as_json_has_its_promised_members(void **state)
 	check_number(pool, "live_blocks", 1, 1000);
 	check_number(pool, "allocated_bytes", 100000, 64 << 20);
 	check_number(pool, "resident_bytes", 100000, 1 << 30);
+	check_number(pool, "active_bytes", 100000, 64 << 20);
+	check_number(pool, "mapped_bytes", 1 << 21, 64 << 20);
+	check_number(pool, "retained_bytes", 0, 62 << 20);
+	check_number(pool, "metadata_bytes", 65536, 64 << 20);
 	check_number(pool, "anomalies", 0, 0);
 	check_number(pool, "reserve_superslabs", 0, 4);
 	check_number(pool, "kept_superslabs", 0, 32);
@@ -120,6 +124,7 @@ static void test_the_status_as_text_names_daemon_and_pool(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  limit                64.0 MiB\n");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "  huge pages           ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, " in reserve, ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0, "    of it retained ");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status"), NULL, 0,
 	      "    of them orphans    0\n  not free yet         0\n");
 }
@@ -235,6 +240,13 @@ static void test_the_roots_are_listed_with_who_published_them(void **state)
 	json_decref(json);
 }
 
+static void test_a_trim_says_what_it_gave_back(void **state)
+{
+	(void)state;
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--wait", "0", "trim"), NULL, 0, "resident: ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--wait", "0", "trim"), NULL, 0, " before, ");
+}
+
 static void test_nobody_attached_is_an_empty_list(void **state)
 {
 	json_t *json, *clients;
@@ -282,6 +294,9 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "0", "status"), NULL, 2,
 	      "--timeout takes 1 to 86400000 milliseconds, not 0");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "1s", "status"), NULL, 2, "not 1s");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--wait", "60001", "trim"), NULL, 2,
+	      "--wait takes 0 to 60000 milliseconds, not 60001");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--wait", "-1", "trim"), NULL, 2, "not -1");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", path, "status"), NULL, 2, "107 bytes");
 }
 
@@ -368,6 +383,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_stats_count_what_clients_and_daemon_did),
 	cmocka_unit_test(test_the_clients_are_listed_with_what_they_hold),
 	cmocka_unit_test(test_the_roots_are_listed_with_who_published_them),
+	cmocka_unit_test(test_a_trim_says_what_it_gave_back),
 	cmocka_unit_test(test_nobody_attached_is_an_empty_list),
 	cmocka_unit_test(test_help_and_version_need_no_daemon),
 	cmocka_unit_test(test_a_failed_write_is_exit_code_1),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shrink [--keep SECONDS] [--mib N] [--trim]: a client grows to N MiB (default 2048), by threads
+ * shrink [--keep SECONDS] [--mib N] [--trim] [--supervise]: a client grows to N MiB (default 2048), by threads
  * of which some have ended, in blocks of 16 to 512 bytes, spans and runs; frees all of it in no
  * order, and goes on allocating a little. By the kernel's count less than 64 MiB of the heap may be
- * left `keep` (default 10) and five seconds later; with --trim, five seconds after hakmemctl
- * trim, whatever is kept otherwise.
+ * left `keep` (default 10) and five seconds later; with --trim, so long after hakmemctl trim:
+ * blocks of the little pin SuperSlabs until they have changed places.
  * Prints the count, and what is granted, over time. Last line:
  *   peak=N MiB left=N MiB idle=N MiB after=N.N s
  * left: at the end; idle: when everything was freed and nothing more had been called.
@@ -15,13 +15,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
+#include "tests/support/ctl.h"
 #include "tests/support/daemon.h"
+#include "tests/support/memfd.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
@@ -35,6 +36,7 @@ struct options {
 	unsigned keep;
 	uint64_t mib;
 	bool trims;
+	bool is_supervised;
 };
 
 /* Blocks of a thread of the client. */
@@ -153,29 +155,14 @@ static int run_client(const void *context)
 	return 0;
 }
 
-/* What the kernel has given the heap, through the daemon's descriptor. */
-static uint64_t resident(const struct hakt_daemon *hakd)
-{
-	char path[64], target[64];
-	struct stat st;
-
-	for (int fd = 3; fd < 64; fd++) {
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)hakd->pid, fd);
-		n = readlink(path, target, sizeof(target) - 1);
-		target[n > 0 ? n : 0] = '\0';
-		if (strncmp(target, "/memfd:hakmem-heap", 18) == 0 && stat(path, &st) == 0)
-			return (uint64_t)st.st_blocks * 512;
-	}
-	fail_msg("the daemon has no heap");
-	return 0;
-}
-
 static uint64_t look(const struct hakt_daemon *hakd, double since)
 {
 	struct hakt_status s = hakt_daemon_status(hakd);
-	uint64_t bytes = resident(hakd);
+	pid_t pid = (pid_t)hakt_ctl_status(hakd->socket, "pid"); /* not the supervisor's */
+	int heap = hakt_memfd_open(pid, "hakmem-heap");
+	uint64_t bytes = hakt_memfd_resident(heap); /* the kernel's count */
+
+	close(heap);
 
 	printf("%5.1f s  %5llu MiB resident  %4llu SuperSlabs granted, %llu kept, %llu in "
 	       "reserve\n",
@@ -204,8 +191,8 @@ static int shrink(const struct options *o)
 
 	snprintf(keep, sizeof(keep), "%u", o->keep);
 	snprintf(limit, sizeof(limit), "%lluM", (unsigned long long)(o->mib * 3 / 2));
-	hakt_daemon_start(&hakd,
-			  HAKT_LIST("--keep", keep, "--limit", limit, "--log-level", "warn"));
+	hakt_daemon_start(&hakd, HAKT_LIST("--keep", keep, "--limit", limit, "--log-level", "warn",
+					   o->is_supervised ? "--supervise" : NULL));
 	hakt_process_fork(&client, run_client, o);
 	hakt_process_wait_output(&client, 1, "grown");
 	since = now_s();
@@ -220,7 +207,7 @@ static int shrink(const struct options *o)
 		trim(&hakd);
 		since = now_s();
 	}
-	end = since + (o->trims ? 0 : o->keep) + PATIENCE_S;
+	end = since + o->keep + PATIENCE_S;
 	do {
 		pause_ms(250);
 		left = look(&hakd, since);
@@ -240,6 +227,7 @@ int main(int argc, char **argv)
 		{"keep", required_argument, NULL, 'k'},
 		{"mib", required_argument, NULL, 'm'},
 		{"trim", no_argument, NULL, 't'},
+		{"supervise", no_argument, NULL, 's'},
 		{0},
 	};
 	struct options o = {.keep = 10, .mib = 2048};
@@ -252,6 +240,8 @@ int main(int argc, char **argv)
 			o.mib = strtoull(optarg, NULL, 10);
 		else if (c == 't')
 			o.trims = true;
+		else if (c == 's')
+			o.is_supervised = true;
 		else
 			return 2;
 	}

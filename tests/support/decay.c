@@ -17,7 +17,8 @@ struct hakt_words hakt_decay_words;
 
 static int start_with(uint64_t keep_ms)
 {
-	hakt_daemon_start(&hakt_decay_daemon, HAKT_LIST("--limit", "256M", "--log-level", "warn"));
+	hakt_daemon_start(&hakt_decay_daemon,
+			  HAKT_LIST("--limit", "256M", "--log-level", "warn", "--keep", "3600"));
 	assert_int_equal(hakmem_attach(NULL), 0); /* by then the registry is whole */
 	hakt_words_init_of(&hakt_decay_words, hakt_decay_daemon.pid);
 	/* Relaxed: nothing has been looked at yet. */

@@ -2,14 +2,11 @@
 /* A mapping of its own; orders don't matter, since nobody else writes. */
 #include "tests/support/words.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/memfd.h"
 #include "tests/support/run.h"
 
 void hakt_words_init(struct hakt_words *words, int registry_fd)
@@ -30,25 +27,8 @@ void hakt_words_init(struct hakt_words *words, int registry_fd)
 
 void hakt_words_init_of(struct hakt_words *words, pid_t daemon)
 {
-	char directory[32], path[300], target[64];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *fds;
+	int fd = hakt_memfd_open(daemon, "hakmem-registry");
 
-	snprintf(directory, sizeof(directory), "/proc/%d/fd", (int)daemon);
-	fds = opendir(directory);
-	assert_non_null(fds);
-	while (fd < 0 && (entry = readdir(fds))) {
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		n = readlink(path, target, sizeof(target) - 1);
-		target[n > 0 ? n : 0] = '\0';
-		if (strncmp(target, "/memfd:hakmem-registry", 22) == 0)
-			fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	closedir(fds);
-	assert_true(fd >= 0);
 	hakt_words_init(words, fd);
 	close(fd);
 }

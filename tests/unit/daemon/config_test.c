@@ -145,6 +145,7 @@ static void test_without_settings_the_defaults_hold(void **state)
 		    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2);
 	assert_int_equal(config.superslab_lg, 21);
 	assert_int_equal(config.keep, 10);
+	assert_true(config.retain == 128 * MIB);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.socket_mode, 0660);
 	assert_int_equal(config.log_level, HAKD_LOG_INFO);
@@ -154,9 +155,10 @@ static void test_without_settings_the_defaults_hold(void **state)
 static void test_flags_set_everything(void **state)
 {
 	static const char *const flags[] = {
-		"--socket",	  "/a/socket", "--capacity",	"128M",	  "--limit",	 "66M",
-		"--superslab-lg", "20",	       "--socket-mode", "600",	  "--idle-exit", "31536000",
-		"--log-level",	  "debug",     "--foreground",	"--keep", "86400",	 NULL};
+		"--socket",    "/a/socket",	 "--capacity",	"128M",		 "--limit",
+		"66M",	       "--superslab-lg", "20",		"--socket-mode", "600",
+		"--idle-exit", "31536000",	 "--log-level", "debug",	 "--foreground",
+		"--keep",      "86400",		 "--retain",	"10M",		 NULL};
 
 	(void)state;
 	assert_int_equal(init(flags), 0);
@@ -165,6 +167,7 @@ static void test_flags_set_everything(void **state)
 	assert_true(config.limit == 66 * MIB);
 	assert_int_equal(config.superslab_lg, 20);
 	assert_int_equal(config.keep, 86400);
+	assert_true(config.retain == 10 * MIB);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 31536000);
 	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
@@ -182,7 +185,8 @@ static const char all_settings[] = "# a comment\n"
 				   "capacity = 32G ; another comment\n"
 				   "limit=1G\n"
 				   "superslab_lg = 20\n"
-				   "keep = 0\n";
+				   "keep = 0\n"
+				   "retain = 0\n";
 
 static void test_the_file_sets_everything(void **state)
 {
@@ -193,6 +197,7 @@ static void test_the_file_sets_everything(void **state)
 	assert_true(config.limit == GIB);
 	assert_int_equal(config.superslab_lg, 20);
 	assert_int_equal(config.keep, 0);
+	assert_true(config.retain == 0);
 	assert_int_equal(config.socket_mode, 0666);
 	assert_int_equal(config.idle_exit, 30);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
@@ -272,6 +277,9 @@ static void test_bad_values_of_flags_are_EINVAL(void **state)
 		{"--socket-mode", "-1"},
 		{"--keep", "86401"},
 		{"--keep", "-1"},
+		{"--retain", "129M"},
+		{"--retain", "-1"},
+		{"--retain", "all"},
 		{"--keep", "2s"},
 		{"--idle-exit", "31536001"},
 		{"--idle-exit", "-1"},
@@ -365,7 +373,7 @@ static void test_a_file_that_cannot_be_read_is_EINVAL(void **state)
 	assert_int_equal(init_with("--config", "/tmp"), -EINVAL); /* a directory opens */
 }
 
-static void test_a_reload_takes_three_settings_and_no_more(void **state)
+static void test_a_reload_takes_four_settings_and_no_more(void **state)
 {
 	struct hakd_config before;
 
@@ -379,7 +387,9 @@ static void test_a_reload_takes_three_settings_and_no_more(void **state)
 	assert_int_equal(config.keep, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
 	config.limit = before.limit;
+	assert_true(config.retain == 0);
 	config.keep = before.keep;
+	config.retain = before.retain;
 	config.log_level = before.log_level;
 	assert_memory_equal(&config, &before, sizeof(config));
 }
@@ -430,7 +440,7 @@ static const struct CMUnitTest tests[] = {
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_read_is_EINVAL, prepare,
 					clean_up),
-	cmocka_unit_test_setup_teardown(test_a_reload_takes_three_settings_and_no_more, prepare,
+	cmocka_unit_test_setup_teardown(test_a_reload_takes_four_settings_and_no_more, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_reload_of_a_bad_file_changes_nothing, prepare,
 					clean_up),

@@ -62,6 +62,26 @@ static void collect(uint32_t superslab, uint64_t now)
 	hakd_pool_end_collect(pool, superslab, 1, keep, now);
 }
 
+static void test_no_more_are_kept_than_are_to_be(void **state)
+{
+	uint32_t first = grant(5);
+
+	(void)state;
+	hakd_pool_set_retain(pool, 7 * MIB); /* three, and a half */
+	for (uint32_t i = 0; i < 4; i++)
+		collect(first + i, i);
+	assert_int_equal(pool->kept.n, 3);
+	assert_int_equal(hakd_pool_take_over_retain(pool, got), 0);
+	hakd_pool_set_retain(pool, 2 * MIB);
+	assert_int_equal(hakd_pool_take_over_retain(pool, got), 2);
+	assert_int_equal(got[0], first); /* the oldest ones */
+	assert_int_equal(got[1], first + 1);
+	assert_int_equal(pool->n_idle, 2);
+	hakd_pool_set_retain(pool, UINT64_MAX);
+	collect(first + 4, 9);
+	assert_int_equal(pool->kept.n, 2);
+}
+
 static void test_kept_ones_come_before_the_reserve_and_are_not_zeroed(void **state)
 {
 	bool zeroed;
@@ -368,6 +388,7 @@ static const struct CMUnitTest tests[] = {
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_kept_ones_come_before_the_reserve_and_are_not_zeroed,
 					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_no_more_are_kept_than_are_to_be, prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_what_is_taken_again_was_not_taken_twice, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_the_reserve_is_not_filled_beyond_the_limit, prepare,

@@ -134,6 +134,18 @@ static void test_kept_ones_stand_in_for_all_but_the_first(void **state)
 	assert_int_equal(hakd_reserve_excess(&reserve, 64), 8);
 }
 
+static void test_what_stood_in_unwanted_is_not_replaced(void **state)
+{
+	(void)state;
+	reserve.target = 20;
+	hakd_reserve_unwanted(&reserve, 12);
+	assert_int_equal(reserve.target, 8);
+	hakd_reserve_unwanted(&reserve, 0);
+	assert_int_equal(reserve.target, 8);
+	hakd_reserve_unwanted(&reserve, 64);
+	assert_int_equal(reserve.target, HAKD_RESERVE_FIRST);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(test_it_starts_small, prepare),
 	cmocka_unit_test_setup(test_it_is_an_eighth_of_the_limit_at_most, prepare),
@@ -145,6 +157,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(test_used_it_stays, prepare),
 	cmocka_unit_test_setup(test_counting_does_not_wrap, prepare),
 	cmocka_unit_test_setup(test_kept_ones_stand_in_for_all_but_the_first, prepare),
+	cmocka_unit_test_setup(test_what_stood_in_unwanted_is_not_replaced, prepare),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
