@@ -277,6 +277,7 @@ void hakt_host_kill(struct hakt_host *host)
 
 	HAKT_CLAIM(!daemon->scan.pass && !daemon->orphans.is_looking);
 	free_jobs(daemon->upkeep.waiting);
+	free_jobs(daemon->trims.first);
 	free_jobs(daemon->graces.waiting);
 	free(daemon->orphans.list);
 	free(daemon->orphans.grace.crossings);
