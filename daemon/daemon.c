@@ -264,7 +264,6 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 		return r;
 	}
 	hakd_upkeep_init(daemon);
-	hakd_shortage_init(daemon);
 	report_ready(daemon);
 	return 0;
 }
@@ -279,6 +278,7 @@ static void end_pool(struct hakd_daemon *daemon)
 
 void hakd_daemon_run(struct hakd_daemon *daemon)
 {
+	hakd_shortage_init(daemon);
 	hakd_doing("waiting for events");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	hakd_doing("stopping");

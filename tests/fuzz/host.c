@@ -286,7 +286,6 @@ void hakt_host_kill(struct hakt_host *host)
 		if (daemon->keeper.kept[i].fd >= 0)
 			close(daemon->keeper.kept[i].fd);
 	free(daemon->keeper.kept);
-	hakd_memory_files_close(&daemon->shortage.files);
 	hakd_listener_deinit(&daemon->listener);
 	hakd_pool_free(daemon->pool);
 }
