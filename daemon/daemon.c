@@ -242,7 +242,6 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 		hakd_listener_deinit(&daemon->listener);
 		return r;
 	}
-	hakd_shortage_init(daemon);
 	report_ready(daemon);
 	return 0;
 }
@@ -258,6 +257,7 @@ static void end_pools(struct hakd_daemon *daemon)
 
 void hakd_daemon_run(struct hakd_daemon *daemon)
 {
+	hakd_shortage_init(daemon);
 	hakd_doing("waiting for events");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	hakd_doing("stopping");

@@ -236,21 +236,27 @@ static void test_who_comes_later_waits_along(void **state)
 static void test_one_that_has_begun_to_give_back_is_waited_for_again(void **state)
 {
 	struct hakc_conn conn, slow;
-	uint32_t little, much, head;
+	uint32_t little, more, much, head;
 
 	(void)state;
 	hakt_plain_attach(&conn, hakd.socket);
 	hakt_plain_attach(&slow, hakd.socket);
 	little = get_run(&slow, 2);
+	more = get_run(&slow, 2);
 	much = get_run(&slow, 20);
-	wait_in_vain(&conn, 30, 1);
-	refuse_at_once(&conn, 30);
-	give_run(&slow, little);
 	ask_run(&conn, 30, false, 0);
-	hakt_still_wait_counter(&hakd, "pressure_waits", 2);
+	hakt_still_wait_counter(&hakd, "pressure_waits", 1);
+	give_run(&slow, little);
+	hakt_still_pass(WAIT_MS);
+	expect_refused(&conn); /* nobody waits for longer than that */
+	wait_in_vain(&conn, 30, 2);
+	refuse_at_once(&conn, 30);
+	give_run(&slow, more);
+	ask_run(&conn, 30, false, 0);
+	hakt_still_wait_counter(&hakd, "pressure_waits", 3);
 	give_run(&slow, much);
 	expect_granted(&conn, &head);
-	expect_counters(1, 2, 1);
+	expect_counters(1, 3, 1);
 	hakt_plain_bye(&conn);
 	hakt_plain_bye(&slow);
 }

@@ -66,7 +66,7 @@ long long hakt_ctl_pool(const char *socket, const char *name)
 	json_t *value = json_object_get(json_array_get(pools, 0), name);
 	long long number = json_integer_value(value);
 
-	assert_int_equal(json_array_size(pools), 1);
+	assert_true(json_array_size(pools) >= 1);
 	assert_true(json_is_integer(value));
 	json_decref(status);
 	return number;

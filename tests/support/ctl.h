@@ -17,7 +17,7 @@ json_t *hakt_ctl_judge(const char *socket, const char *verb, int *ret_exit_code)
 long long hakt_json_number(json_t *object, const char *name);
 const char *hakt_json_string(json_t *object, const char *name);
 
-/* A whole number of the status, or of its only pool. */
+/* A whole number of the status, or of its first pool. */
 long long hakt_ctl_status(const char *socket, const char *name);
 long long hakt_ctl_pool(const char *socket, const char *name);
 

@@ -346,7 +346,9 @@ static void test_unknown_settings_in_the_file_are_EINVAL(void **state)
 		"[daemon]\ncolour = red\n",
 		"[daemon]\ncapacity = 32G\n", /* of the other section */
 		"[pool default]\nsocket = /x\n",
-		"[pool other]\ncapacity = 32G\n",
+		"[pool an other]\ncapacity = 32G\n",
+		"[pool .]\ncapacity = 32G\n",
+		"[pool 01234567890123456789012345678901]\nkeep = 1\n",
 		"[default]\ncapacity = 32G\n",
 		"socket = /x\n",		 /* of no section */
 		"[daemon]\nsuperslab-lg = 20\n", /* the flag's name */
@@ -357,6 +359,56 @@ static void test_unknown_settings_in_the_file_are_EINVAL(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(init_file(bad[i]), -EINVAL);
+}
+
+static void test_each_pool_has_a_section_of_its_own(void **state)
+{
+	const struct hakd_pool_config *pool;
+
+	(void)state;
+	assert_int_equal(init_file("[pool video]\ncapacity = 32G\nlimit = 1G\n"
+				   "[pool default]\nkeep = 3\n"
+				   "[pool video]\nkeep = 4\n"
+				   "[pool a.B-c_9]\n"
+				   "superslab_lg = 20\n"),
+			 0);
+	assert_int_equal(config.n_pools, 3);
+	assert_string_equal(config.pools[0].name, "default");
+	assert_int_equal(config.pools[0].keep, 3);
+	pool = hakd_config_pool(&config, "video");
+	assert_true(pool->capacity == 32 * GIB && pool->limit == GIB && pool->keep == 4);
+	assert_int_equal(pool->superslab_lg, 21);
+	pool = hakd_config_pool(&config, "a.B-c_9");
+	assert_true(pool->superslab_lg == 20 && pool->keep == 10 && pool->limit > 0);
+	assert_null(hakd_config_pool(&config, "other"));
+	assert_int_equal(init_file("[pool video]\ncapacity = 1G\nlimit = 2G\n"), -EINVAL);
+}
+
+static void test_there_are_no_more_pools_than_can_be(void **state)
+{
+	char text[4096] = "";
+
+	(void)state;
+	for (unsigned i = 1; i < HAKD_POOLS_MAX; i++)
+		sprintf(text + strlen(text), "[pool p%u]\nkeep = 1\n", i);
+	assert_int_equal(init_file(text), 0);
+	assert_int_equal(config.n_pools, HAKD_POOLS_MAX);
+	sprintf(text + strlen(text), "[pool one-more]\nkeep = 1\n");
+	assert_int_equal(init_file(text), -EINVAL);
+}
+
+static void test_a_reload_takes_new_pools_and_keeps_the_old_ones(void **state)
+{
+	(void)state;
+	write_file("[pool a]\nlimit = 1G\n[pool b]\nlimit = 2G\n");
+	assert_int_equal(init(NULL), 0);
+	write_file("[pool c]\nlimit = 3G\n[pool b]\nlimit = 4G\nkeep = 2\n");
+	assert_int_equal(hakd_config_reload(&config), 0);
+	assert_int_equal(config.n_pools, 4);
+	assert_true(hakd_config_pool(&config, "a")->limit == GIB);
+	assert_true(hakd_config_pool(&config, "b")->limit == 4 * GIB);
+	assert_int_equal(hakd_config_pool(&config, "b")->keep, 2);
+	assert_true(hakd_config_pool(&config, "c")->limit == 3 * GIB);
 }
 
 static void test_a_good_flag_does_not_excuse_a_bad_file(void **state)
@@ -438,6 +490,11 @@ static const struct CMUnitTest tests[] = {
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_good_flag_does_not_excuse_a_bad_file, prepare,
 					clean_up),
+	cmocka_unit_test_setup_teardown(test_each_pool_has_a_section_of_its_own, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_there_are_no_more_pools_than_can_be, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_reload_takes_new_pools_and_keeps_the_old_ones,
+					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_read_is_EINVAL, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_reload_takes_four_settings_and_no_more, prepare,

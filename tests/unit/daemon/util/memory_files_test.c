@@ -121,6 +121,7 @@ static void test_a_cgroup_is_found_in_what_is_mounted_of_them(void **state)
 	put("proc/self/cgroup", "0::/a/b\n");
 	expect(NULL, "groups/memory.events");
 	hakd_memory_files_close(&files);
+	put("groupsc/memory.events", HAKT_MEMORY_EVENTS);
 	put("proc/self/cgroup", "0::/a/bc\n"); /* not below what is mounted */
 	expect(NULL, NULL);
 	put("proc/self/mountinfo", "41 31 0:38 / /groups rw - cgroup2 none rw\n");
@@ -148,7 +149,7 @@ static void test_what_counts_is_how_often_a_limit_was_reached(void **state)
 	write_events("low 9\nhigh 4\nmax 2\noom 1\n", false);
 	write_events("low 9\nhigh 5\nmax 2\noom 1\n", true);
 	write_events("low 9\nhigh 5\nmax 3\noom 1\n", true);
-	write_events("low 9\nhigh 5\nmax 3\noom 5\nxhigh 70\n", false);
+	write_events("high_kill 70\nlow 9\nhigh 5\nmax 3\noom 5\n", false);
 	write_events("", false);
 	write_events("low 9\nhigh 5\nmax 3\n", false);
 	write_events("low 9\nhigh 18446744073709551610\nmax 3\n", true);
