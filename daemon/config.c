@@ -18,8 +18,11 @@
 #include "daemon/mem/warm.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
+#include "proto/wire/size.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
+#define LIMIT_MIN    (1u << 21)
+#define KEEP_MAX     86400u
 #define RETAIN_MAX   ((uint64_t)HAKD_WARM_MAX << HAK_SUPERSLAB_LG_MAX) /* 128M, see help */
 
 static const char help[] =
@@ -87,32 +90,6 @@ static const struct {
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
 };
 
-int hakd_config_size(const char *text, uint64_t *ret_bytes)
-{
-	static const char units[] = "KMGT";
-	unsigned long long value;
-	unsigned shift = 0;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno)
-		return -EINVAL;
-	if (*end) {
-		const char *unit = strchr(units, *end);
-
-		if (!unit || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (value << shift >> shift != value)
-		return -EINVAL;
-	*ret_bytes = value << shift;
-	return 0;
-}
-
 static int number(const char *text, int base, unsigned long least, unsigned long most,
 		  unsigned *ret_value)
 {
@@ -135,18 +112,18 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		strcpy(config->socket, text);
 		return 0;
 	case CAPACITY:
-		return hakd_config_size(text, &pool->capacity);
+		return hak_size_parse(text, &pool->capacity);
 	case LIMIT:
-		if (hakd_config_size(text, &pool->limit) < 0 || pool->limit < 1u << 21)
+		if (hak_size_parse(text, &pool->limit) < 0 || pool->limit < LIMIT_MIN)
 			return -EINVAL;
 		return 0;
 	case SUPERSLAB_LG:
 		return number(text, 10, HAK_SUPERSLAB_LG_MIN, HAK_SUPERSLAB_LG_MAX,
 			      &pool->superslab_lg);
 	case KEEP:
-		return number(text, 10, 0, 86400, &pool->keep);
+		return number(text, 10, 0, KEEP_MAX, &pool->keep);
 	case RETAIN:
-		if (hakd_config_size(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
+		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
 			return -EINVAL;
 		return 0;
 	case SOCKET_MODE:
@@ -189,6 +166,11 @@ static const struct hakd_pool_config usual = {.capacity = UINT64_C(64) << 30,
 					      .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 					      .keep = 10,
 					      .retain = RETAIN_MAX};
+
+void hakd_config_usual_pool(struct hakd_pool_config *ret_pool)
+{
+	*ret_pool = usual;
+}
 
 /* That of a section [pool NAME], which may be new; NULL: it is none, or there are too many. */
 static struct hakd_pool_config *pool_of(struct hakd_config *config, const char *section)
@@ -255,7 +237,7 @@ static int read_file(struct hakd_config *config, const char *path, bool must_exi
 	return -EINVAL;
 }
 
-static int check_pool(struct hakd_pool_config *pool)
+int hakd_config_check_pool(struct hakd_pool_config *pool)
 {
 	struct hak_geometry geometry;
 	struct sysinfo machine;
@@ -271,12 +253,12 @@ static int check_pool(struct hakd_pool_config *pool)
 		    (uint64_t)machine.totalram * machine.mem_unit / 2 < pool->limit)
 			pool->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
 	}
-	if (pool->limit > pool->capacity) {
+	if (pool->limit > pool->capacity || pool->limit < LIMIT_MIN) {
 		fprintf(stderr, "hakmemd: pool %s: limit %llu: must be %s\n", pool->name,
 			(unsigned long long)pool->limit, settings[LIMIT].allowed);
 		return -EINVAL;
 	}
-	return 0;
+	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX ? 0 : -EINVAL;
 }
 
 static int check(struct hakd_config *config)
@@ -284,7 +266,7 @@ static int check(struct hakd_config *config)
 	int r = 0;
 
 	for (unsigned i = 0; i < config->n_pools && r == 0; i++)
-		r = check_pool(&config->pools[i]);
+		r = hakd_config_check_pool(&config->pools[i]);
 	return r;
 }
 

@@ -62,10 +62,13 @@ static inline uint64_t hakd_config_keep_ms(const struct hakd_pool_config *pool)
 /* The section of a pool; NULL: there is none. */
 const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config, const char *name);
 
+/* A section that says nothing, without a name. */
+void hakd_config_usual_pool(struct hakd_pool_config *ret_pool);
+
+/* Is it possible? Sets a limit that isn't set. 0; -EINVAL, said on stderr. */
+int hakd_config_check_pool(struct hakd_pool_config *pool);
+
 /* May a pool be called that? 1 to 31 letters, digits, '-', '_' and '.', a letter or digit first. */
 bool hakd_config_is_pool_name(const char *name);
-
-/* "64G", "512M", "4096": bytes. 0 or -EINVAL. */
-int hakd_config_size(const char *text, uint64_t *ret_bytes);
 
 #endif

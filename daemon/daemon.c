@@ -53,6 +53,15 @@ struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char
 	return NULL;
 }
 
+unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
+{
+	unsigned number = 0;
+
+	while (number < HAKD_POOLS_MAX && daemon->has_number[number])
+		number++;
+	return number;
+}
+
 /* A pool for each section that has none. */
 static int make_realms(struct hakd_daemon *daemon)
 {
@@ -61,12 +70,10 @@ static int make_realms(struct hakd_daemon *daemon)
 	for (unsigned i = 0; i < daemon->config.n_pools && r == 0; i++) {
 		const struct hakd_pool_config *config = &daemon->config.pools[i];
 		struct hakd_realm *realm;
-		unsigned number = 0;
+		unsigned number = hakd_daemon_number(daemon);
 
 		if (hakd_daemon_find(daemon, config->name))
 			continue;
-		while (number < HAKD_POOLS_MAX && daemon->realms[number])
-			number++;
 		r = number < HAKD_POOLS_MAX ? hakd_realm_new(daemon, number, config, &realm)
 					    : -ENOSPC;
 	}
@@ -85,7 +92,11 @@ static int init_realms(struct hakd_daemon *daemon)
 		if (i == 0 || (files->registry_fd >= 0 && files->heap_fd >= 0))
 			r = hakd_realm_new(daemon, i, &daemon->config.pools[0], &realm);
 	}
-	return r < 0 ? r : make_realms(daemon);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) /* of pools that have gone */
+		hakd_keeper_drop_kept(&daemon->keeper, i);
+	return make_realms(daemon);
 }
 
 static void reload(struct hakd_daemon *daemon)

@@ -86,7 +86,8 @@ struct hakd_daemon {
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_shortage shortage;
 	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */
-	unsigned n_clients;			   /* of all */
+	bool has_number[HAKD_POOLS_MAX]; /* also of one that is deleted and not gone yet */
+	unsigned n_clients;		 /* of all */
 	struct hakd_counters counters;
 	uint64_t started_at; /* ms of the loop's clock */
 };
@@ -111,6 +112,9 @@ void hakd_daemon_catch_up(struct hakd_daemon *daemon);
 
 /* The pool of that name, "" is the first; NULL: there is none. */
 struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool);
+
+/* A number that no pool has; HAKD_POOLS_MAX: there is none. */
+unsigned hakd_daemon_number(const struct hakd_daemon *daemon);
 
 /* A client came or went. */
 void hakd_daemon_count_client(struct hakd_daemon *daemon, int change);

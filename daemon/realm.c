@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "daemon/mem/hints.h"
@@ -20,8 +21,15 @@ static int make_pool(struct hakd_realm *realm)
 {
 	const struct hakd_pool_config *config = &realm->config;
 	struct hakd_keeper *keeper = &realm->daemon->keeper;
-	int r = hakd_pool_new(config->name, config->capacity, config->limit, config->superslab_lg,
-			      &realm->pool);
+	struct hakd_pool *others[HAKD_POOLS_MAX];
+	unsigned n = 0;
+	int r;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (realm->daemon->realms[i])
+			others[n++] = realm->daemon->realms[i]->pool;
+	r = hakd_pool_new(config->name, config->capacity, config->limit, config->superslab_lg,
+			  others, n, &realm->pool);
 
 	if (r < 0) {
 		fprintf(stderr, "hakmemd: cannot make pool %s: %s\n", config->name, strerror(-r));
@@ -33,6 +41,18 @@ static int make_pool(struct hakd_realm *realm)
 	hakd_keeper_store_pool(keeper, realm->number, realm->pool->registry_fd,
 			       realm->pool->heap_fd);
 	return 0;
+}
+
+/* Of a pool that was made when it was asked for: what it had. */
+static void read_config(struct hakd_realm *realm)
+{
+	const struct hak_geometry *g = &realm->pool->segment.geometry;
+	uint64_t keep_ms;
+
+	hakd_hints_get_bounds(realm->pool, &realm->config.limit, &realm->config.retain, &keep_ms);
+	realm->config.keep = (unsigned)(keep_ms / 500);
+	realm->config.capacity = g->capacity;
+	realm->config.superslab_lg = g->superslab_lg;
 }
 
 /*
@@ -60,6 +80,8 @@ static int open_pool(struct hakd_realm *realm, struct hakd_kept_files *files)
 	config = hakd_config_pool(&realm->daemon->config, realm->pool->name);
 	if (config)
 		realm->config = *config;
+	else
+		read_config(realm);
 	snprintf(realm->config.name, sizeof(realm->config.name), "%s", realm->pool->name);
 	g = &realm->pool->segment.geometry;
 	if (g->capacity != realm->config.capacity || g->superslab_lg != realm->config.superslab_lg)
@@ -107,6 +129,7 @@ int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
 	if (r < 0)
 		return r; /* the daemon ends: nothing is taken down */
 	daemon->realms[number] = realm;
+	daemon->has_number[number] = true;
 	hakd_upkeep_init(realm);
 	*ret_realm = realm;
 	return 0;
@@ -121,6 +144,7 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 	realm->config.retain = config->retain;
 	hakd_pool_set_retain(realm->pool, config->retain);
 	hakd_hints_set_keep(realm->pool, hakd_config_keep_ms(config));
+	hakd_hints_set_bounds(realm->pool, config->limit, config->retain);
 	if (over > 0)
 		hakd_log(HAKD_LOG_WARN,
 			 "the limit of %llu MiB of pool %s is reached: nothing is granted until "
@@ -138,4 +162,58 @@ void hakd_realm_count_client(struct hakd_realm *realm, int change)
 {
 	realm->n_clients = (unsigned)((int)realm->n_clients + change);
 	hakd_daemon_count_client(realm->daemon, change);
+	if (change > 0)
+		hakd_realm_get(realm);
+	else
+		hakd_realm_put(realm);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct hakd_realm *realm = handle->data;
+
+	if (--realm->n_handles > 0)
+		return;
+	if (realm->liveness.inotify_fd >= 0)
+		close(realm->liveness.inotify_fd);
+	realm->daemon->has_number[realm->number] = false;
+	free(realm->orphans.list);
+	hakd_pool_free(realm->pool);
+	free(realm);
+}
+
+/* What is closed is gone in a later turn of the loop: who has let go of it may still look at it. */
+static void close_handles(struct hakd_realm *realm)
+{
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&realm->upkeep.timer,   (uv_handle_t *)&realm->trims.timer,
+		(uv_handle_t *)&realm->pressure.timer, (uv_handle_t *)&realm->liveness.timer,
+		(uv_handle_t *)&realm->graces.timer,   (uv_handle_t *)&realm->orphans.timer,
+		(uv_handle_t *)&realm->liveness.events};
+	unsigned n = sizeof(handles) / sizeof(handles[0]);
+
+	realm->n_handles = n - (realm->liveness.inotify_fd < 0);
+	for (unsigned i = 0; i < realm->n_handles; i++)
+		uv_close(handles[i], on_closed);
+}
+
+void hakd_realm_get(struct hakd_realm *realm)
+{
+	realm->n_refs++;
+}
+
+void hakd_realm_put(struct hakd_realm *realm)
+{
+	if (--realm->n_refs == 0 && realm->is_deleted)
+		close_handles(realm);
+}
+
+void hakd_realm_delete(struct hakd_realm *realm)
+{
+	hakd_realm_get(realm);
+	hakd_realm_end(realm);
+	realm->daemon->realms[realm->number] = NULL;
+	realm->is_deleted = true;
+	hakd_upkeep_shrink(realm);
+	hakd_realm_put(realm);
 }

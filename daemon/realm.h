@@ -72,7 +72,10 @@ struct hakd_client {
 struct hakd_realm {
 	struct hakd_daemon *daemon;
 	uv_loop_t *loop;
-	unsigned number;		/* to the keeper; the first pool's is 0 */
+	unsigned number;    /* to the keeper; the first pool's is 0 */
+	unsigned n_refs;    /* peers, jobs and clients that it has; see hakd_realm_put */
+	bool is_deleted;    /* and goes with the last of these */
+	unsigned n_handles; /* that are being closed */
 	struct hakd_pool_config config; /* as it is now */
 	struct hakd_pool *pool;
 	struct hakd_upkeep upkeep;
@@ -103,6 +106,16 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 
 /* Clients are told that it has ended, and the keeper lets go of it. */
 void hakd_realm_end(struct hakd_realm *realm);
+
+/*
+ * Takes it out of the daemon: nobody finds it any more, its clients are told that it has ended. It goes
+ * when nobody uses it.
+ */
+void hakd_realm_delete(struct hakd_realm *realm);
+
+/* Somebody uses it, or does no longer. */
+void hakd_realm_get(struct hakd_realm *realm);
+void hakd_realm_put(struct hakd_realm *realm);
 
 /* A client came or went. */
 void hakd_realm_count_client(struct hakd_realm *realm, int change);

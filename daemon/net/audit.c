@@ -358,7 +358,7 @@ bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bo
 	uint32_t total = peer->realm->pool->segment.geometry.n_superslabs;
 
 	if (!job || !audit) {
-		free(job);
+		hakd_job_free(job);
 		free(audit);
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;

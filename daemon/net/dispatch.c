@@ -13,6 +13,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/audit.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pools.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
 #include "daemon/net/rejoin.h"
@@ -108,8 +109,8 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 
 	if (peer->has_said_hello || (h->resume && h->kind != HAK__PEER_KIND__PEER_CLIENT))
 		return false;
-	peer->realm = h->resume ? hakd_rejoin_find(peer, h->resume)
-				: hakd_daemon_find(peer->daemon, h->pool);
+	hakd_peer_set_realm(peer, h->resume ? hakd_rejoin_find(peer, h->resume)
+					    : hakd_daemon_find(peer->daemon, h->pool));
 	if (h->resume && !peer->realm) { /* whatever it speaks */
 		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
 		return true;
@@ -193,7 +194,7 @@ static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g
 		return true;
 	}
 	if (g->shortens ? !take_end(job, g) : !take_back(job, g)) {
-		free(job);
+		hakd_job_free(job);
 		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
 		return true;
 	}
@@ -220,6 +221,10 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hello(peer, request->id, request->hello);
 	if (!peer->has_said_hello || (peer->client && peer->client->is_busy))
 		return false;
+	if (!peer->client && peer->realm->is_deleted) {
+		hakd_peer_refuse(peer, request->id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
+		return true;
+	}
 	switch (request->body_case) {
 	case HAK__REQUEST__BODY_REFILL:
 		return hakd_refill(peer, request->id, request->refill);
@@ -242,6 +247,10 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_roots_withdraw(peer, request->id, request->withdraw);
 	case HAK__REQUEST__BODY_ROOTS:
 		return hakd_roots_list(peer, request->id, request->roots->from_entry);
+	case HAK__REQUEST__BODY_POOL_CREATE:
+		return hakd_pools_create(peer, request->id, request->pool_create);
+	case HAK__REQUEST__BODY_POOL_DELETE:
+		return hakd_pools_delete(peer, request->id, request->pool_delete);
 	case HAK__REQUEST__BODY_TRIM:
 		return hakd_trim(peer, request->id, request->trim->wait_ms);
 	default:

@@ -16,11 +16,20 @@ struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 
 	if (!job)
 		return NULL;
+	hakd_realm_get(realm);
 	job->realm = realm;
 	job->peer = peer;
 	job->client = client;
 	job->work.data = job;
 	return job;
+}
+
+void hakd_job_free(struct hakd_job *job)
+{
+	if (!job)
+		return;
+	hakd_realm_put(job->realm);
+	free(job);
 }
 
 static void on_work(uv_work_t *work)
@@ -44,7 +53,7 @@ void hakd_job_finish(struct hakd_job *job)
 {
 	struct hakd_client *client = job->client;
 
-	free(job);
+	hakd_job_free(job);
 	if (client)
 		hakd_job_release_client(client);
 }

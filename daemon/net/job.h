@@ -58,6 +58,7 @@ struct hakd_job {
 	int result;
 	struct hakd_refill refill;
 	struct hakd_trimming trim;
+	struct hakd_realm **realms;  /* of a status, n_runs of them; it has a reference to each */
 	struct hak_census *censuses; /* of a query: of pools, or of holders from first_holder on */
 	struct hakd_audit *audit;    /* of a check */
 	struct hak_scan found;	     /* of a client that has left, in its own runs */
@@ -73,6 +74,9 @@ struct hakd_job {
 struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs);
 void hakd_job_start(struct hakd_job *job);
+
+/* Of one that came to nothing. */
+void hakd_job_free(struct hakd_job *job);
 
 /* Frees a job that is over; its client as below. */
 void hakd_job_finish(struct hakd_job *job);

@@ -10,17 +10,11 @@
 #include "daemon/net/job.h"
 #include "proto/error.h"
 
-/* A status has a census of each pool; the job's runs are their numbers. */
-static const struct hakd_realm *realm_of(const struct hakd_job *job, uint32_t i)
-{
-	return job->realm->daemon->realms[job->runs[i].head];
-}
-
+/* A status has a census of each pool. */
 static void run_census(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
-		hak_check_pool(&realm_of(job, i)->pool->segment, HAK_HOLDER_NONE,
-			       &job->censuses[i]);
+		hak_check_pool(&job->realms[i]->pool->segment, HAK_HOLDER_NONE, &job->censuses[i]);
 }
 
 /*
@@ -80,9 +74,8 @@ static void end_status(struct hakd_job *job)
 
 	for (uint32_t i = 0; i < job->n_runs; i++) {
 		pools[i] = &pages[i];
-		fill_pool(realm_of(job, i), &job->censuses[i], huge_pages[i], pools[i]);
+		fill_pool(job->realms[i], &job->censuses[i], huge_pages[i], pools[i]);
 	}
-	free(job->censuses);
 	status.version = version;
 	status.layout_version = HAK_LAYOUT_VERSION;
 	status.generation = job->realm->pool->generation;
@@ -94,22 +87,35 @@ static void end_status(struct hakd_job *job)
 	reply.body_case = HAK__REPLY__BODY_STATUS;
 	reply.status = &status;
 	hakd_peer_reply(job->peer, &reply, NULL, 0);
+	for (uint32_t i = 0; i < job->n_runs; i++)
+		hakd_realm_put(job->realms[i]);
+	free(job->censuses);
+	free(job->realms);
 }
 
 bool hakd_query_status(struct hakd_peer *peer, uint64_t id)
 {
-	struct hakd_job *job = hakd_job_new(peer->realm, peer, NULL, HAKD_POOLS_MAX);
+	struct hakd_job *job = hakd_job_new(peer->realm, peer, NULL, 0);
 
-	if (job)
+	if (job) {
 		job->censuses = calloc(HAKD_POOLS_MAX, sizeof(job->censuses[0]));
-	if (!job || !job->censuses) {
-		free(job);
+		job->realms = calloc(HAKD_POOLS_MAX, sizeof(job->realms[0]));
+	}
+	if (!job || !job->censuses || !job->realms) {
+		if (job) {
+			free(job->censuses);
+			free(job->realms);
+		}
+		hakd_job_free(job);
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}
-	for (uint32_t i = 0; i < HAKD_POOLS_MAX; i++)
-		if (peer->daemon->realms[i])
-			job->runs[job->n_runs++].head = i;
+	for (uint32_t i = 0; i < HAKD_POOLS_MAX; i++) {
+		if (!peer->daemon->realms[i])
+			continue;
+		hakd_realm_get(peer->daemon->realms[i]);
+		job->realms[job->n_runs++] = peer->daemon->realms[i];
+	}
 	job->request_id = id;
 	job->run = run_census;
 	job->end = end_status;
@@ -268,7 +274,7 @@ bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holde
 		job->censuses = calloc(job->n_holders + 1, sizeof(job->censuses[0]));
 	}
 	if (!job || !job->censuses) {
-		free(job);
+		hakd_job_free(job);
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}

@@ -267,6 +267,10 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
 		return true;
 	}
+	if (realm->is_deleted) {
+		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
+		return true;
+	}
 	job = hakd_job_new(realm, peer, peer->client, RUNS_MAX);
 	if (!job) {
 		realm->daemon->counters.refused_no_memory++;

@@ -41,22 +41,12 @@ static int start(void **state)
 
 static long long pool_number(const char *pool, const char *name)
 {
-	json_t *status = hakt_ctl(hakt_keeper.daemon.socket, "status"), *p;
-	long long number = -1;
-	size_t i;
-
-	json_array_foreach(json_object_get(status, "pools"), i,
-			   p) if (strcmp(hakt_json_string(p, "name"), pool) == 0)
-		number = hakt_json_number(p, name);
-	json_decref(status);
-	return number;
+	return hakt_ctl_pool_of(hakt_keeper.daemon.socket, pool, name);
 }
 
 static void wait_pool(const char *pool, const char *name, long long number)
 {
-	for (unsigned i = 0; i < 600 && pool_number(pool, name) != number; i++)
-		usleep(20000);
-	assert_int_equal(pool_number(pool, name), number);
+	hakt_ctl_wait_pool_of(hakt_keeper.daemon.socket, pool, name, number);
 }
 
 static int stop(void **state)

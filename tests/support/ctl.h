@@ -21,6 +21,13 @@ const char *hakt_json_string(json_t *object, const char *name);
 long long hakt_ctl_status(const char *socket, const char *name);
 long long hakt_ctl_pool(const char *socket, const char *name);
 
+/* Of the pool of that name; -1: there is none. */
+long long hakt_ctl_pool_of(const char *socket, const char *pool, const char *name);
+
+/* Waits, 12 s at most, until it is that. */
+void hakt_ctl_wait_pool_of(const char *socket, const char *pool, const char *name,
+			   long long number);
+
 #define HAKT_CTL_STATE_BYTES 32
 /* The state of the client with that pid; "": there is none. */
 void hakt_ctl_client_state(const char *socket, pid_t pid, char state[HAKT_CTL_STATE_BYTES]);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "proto/wire/size.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
 
@@ -98,7 +99,7 @@ static void test_sizes_have_units(void **state)
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		uint64_t bytes = 1;
 
-		assert_int_equal(hakd_config_size(good[i].text, &bytes), 0);
+		assert_int_equal(hak_size_parse(good[i].text, &bytes), 0);
 		assert_true(bytes == good[i].bytes);
 	}
 }
@@ -114,7 +115,7 @@ static void test_sizes_that_overflow_are_EINVAL(void **state)
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t bytes = 77;
 
-		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(hak_size_parse(bad[i], &bytes), -EINVAL);
 		assert_int_equal(bytes, 77);
 	}
 }
@@ -129,7 +130,7 @@ static void test_sizes_that_are_none_are_EINVAL(void **state)
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t bytes = 77;
 
-		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(hak_size_parse(bad[i], &bytes), -EINVAL);
 		assert_int_equal(bytes, 77);
 	}
 }
