@@ -4,22 +4,22 @@
 #include "client_lib/pool.h"
 
 int hakmem_pool_open(const char *name, const struct hakmem_options *options,
-		     hakmem_pool_t **ret_pool)
+		     struct hakmem_pool **ret_pool)
 {
 	return hakc_pool_open(name, options, ret_pool);
 }
 
-int hakmem_pool_close(hakmem_pool_t *pool)
+int hakmem_pool_close(struct hakmem_pool *pool)
 {
 	return hakc_pool_close(pool);
 }
 
-hakmem_pool_t *hakmem_pool_of(const void *address)
+struct hakmem_pool *hakmem_pool_of(const void *address)
 {
 	return hakc_pool_at(hakc_pool_of(address));
 }
 
-static unsigned visit(const hakmem_pool_t *pool)
+static unsigned visit(const struct hakmem_pool *pool)
 {
 	return hakc_thread_visit(hakc_pool_heap(pool));
 }
@@ -33,7 +33,7 @@ static unsigned visit(const hakmem_pool_t *pool)
 		hakc_thread_visit(from_);     \
 	} while (0)
 
-void *hakmem_malloc_in(hakmem_pool_t *pool, size_t size)
+void *hakmem_malloc_in(struct hakmem_pool *pool, size_t size)
 {
 	void *result;
 
@@ -41,7 +41,7 @@ void *hakmem_malloc_in(hakmem_pool_t *pool, size_t size)
 	return result;
 }
 
-void *hakmem_calloc_in(hakmem_pool_t *pool, size_t count, size_t size)
+void *hakmem_calloc_in(struct hakmem_pool *pool, size_t count, size_t size)
 {
 	void *result;
 
@@ -49,7 +49,7 @@ void *hakmem_calloc_in(hakmem_pool_t *pool, size_t count, size_t size)
 	return result;
 }
 
-void *hakmem_aligned_alloc_in(hakmem_pool_t *pool, size_t alignment, size_t size)
+void *hakmem_aligned_alloc_in(struct hakmem_pool *pool, size_t alignment, size_t size)
 {
 	void *result;
 
@@ -57,7 +57,7 @@ void *hakmem_aligned_alloc_in(hakmem_pool_t *pool, size_t alignment, size_t size
 	return result;
 }
 
-void *hakmem_ptr_in(hakmem_pool_t *pool, hakmem_ref_t ref)
+void *hakmem_ptr_in(struct hakmem_pool *pool, hakmem_ref_t ref)
 {
 	void *result;
 
@@ -65,7 +65,7 @@ void *hakmem_ptr_in(hakmem_pool_t *pool, hakmem_ref_t ref)
 	return result;
 }
 
-int hakmem_take_in(hakmem_pool_t *pool, hakmem_ref_t ref, void **ret_block)
+int hakmem_take_in(struct hakmem_pool *pool, hakmem_ref_t ref, void **ret_block)
 {
 	int result;
 
@@ -73,7 +73,7 @@ int hakmem_take_in(hakmem_pool_t *pool, hakmem_ref_t ref, void **ret_block)
 	return result;
 }
 
-int hakmem_root_publish_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t ref)
+int hakmem_root_publish_in(struct hakmem_pool *pool, const char *name, hakmem_ref_t ref)
 {
 	int result;
 
@@ -81,8 +81,8 @@ int hakmem_root_publish_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t r
 	return result;
 }
 
-int hakmem_root_publish_list_in(hakmem_pool_t *pool, const char *name, const hakmem_ref_t *refs,
-				size_t n)
+int hakmem_root_publish_list_in(struct hakmem_pool *pool, const char *name,
+				const hakmem_ref_t *refs, size_t n)
 {
 	int result;
 
@@ -90,7 +90,7 @@ int hakmem_root_publish_list_in(hakmem_pool_t *pool, const char *name, const hak
 	return result;
 }
 
-int hakmem_root_lookup_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t *ret_ref)
+int hakmem_root_lookup_in(struct hakmem_pool *pool, const char *name, hakmem_ref_t *ret_ref)
 {
 	int result;
 
@@ -98,7 +98,7 @@ int hakmem_root_lookup_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t *r
 	return result;
 }
 
-int hakmem_root_withdraw_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t *ret_ref)
+int hakmem_root_withdraw_in(struct hakmem_pool *pool, const char *name, hakmem_ref_t *ret_ref)
 {
 	int result;
 
@@ -106,7 +106,7 @@ int hakmem_root_withdraw_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t 
 	return result;
 }
 
-int hakmem_is_at_base_in(hakmem_pool_t *pool)
+int hakmem_is_at_base_in(struct hakmem_pool *pool)
 {
 	int result;
 
@@ -114,7 +114,7 @@ int hakmem_is_at_base_in(hakmem_pool_t *pool)
 	return result;
 }
 
-int hakmem_trim_in(hakmem_pool_t *pool)
+int hakmem_trim_in(struct hakmem_pool *pool)
 {
 	int result;
 
@@ -122,7 +122,7 @@ int hakmem_trim_in(hakmem_pool_t *pool)
 	return result;
 }
 
-int hakmem_stats_in(hakmem_pool_t *pool, struct hakmem_stats *ret_stats, size_t bytes)
+int hakmem_stats_in(struct hakmem_pool *pool, struct hakmem_stats *ret_stats, size_t bytes)
 {
 	int result;
 

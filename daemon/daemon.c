@@ -62,20 +62,18 @@ unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
 	return number;
 }
 
-/* A pool for each section that has none. */
+/* A pool for each section that has none; the first has one. */
 static int make_realms(struct hakd_daemon *daemon)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < daemon->config.n_pools && r == 0; i++) {
+	for (unsigned i = 1; i < daemon->config.n_pools && r == 0; i++) {
 		const struct hakd_pool_config *config = &daemon->config.pools[i];
-		struct hakd_realm *realm;
 		unsigned number = hakd_daemon_number(daemon);
 
 		if (hakd_daemon_find(daemon, config->name))
 			continue;
-		r = number < HAKD_POOLS_MAX ? hakd_realm_new(daemon, number, config, &realm)
-					    : -ENOSPC;
+		r = number < HAKD_POOLS_MAX ? hakd_realm_new(daemon, number, config) : -ENOSPC;
 	}
 	return r;
 }
@@ -87,16 +85,45 @@ static int init_realms(struct hakd_daemon *daemon)
 
 	for (unsigned i = 0; i < HAKD_POOLS_MAX && r == 0; i++) {
 		const struct hakd_kept_files *files = &daemon->keeper.pools[i];
-		struct hakd_realm *realm;
 
 		if (i == 0 || (files->registry_fd >= 0 && files->heap_fd >= 0))
-			r = hakd_realm_new(daemon, i, &daemon->config.pools[0], &realm);
+			r = hakd_realm_new(daemon, i, &daemon->config.pools[0]);
 	}
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) /* of pools that have gone */
+	if (r == 0)
+		r = make_realms(daemon);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX && r < 0; i++)
+		if (daemon->realms[i])
+			hakd_realm_free(daemon->realms[i]);
+	return r;
+}
+
+static int start_realms(struct hakd_daemon *daemon)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX && r == 0; i++) {
+		if (daemon->realms[i])
+			r = hakd_realm_start(daemon->realms[i]);
+		/* What nobody took is of clients that have left, or that never heard of it. */
 		hakd_keeper_drop_kept(&daemon->keeper, i);
-	return make_realms(daemon);
+	}
+	return r;
+}
+
+/* Sections that are new. */
+static void add_realms(struct hakd_daemon *daemon)
+{
+	bool was_there[HAKD_POOLS_MAX];
+	int r;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		was_there[i] = daemon->realms[i] != NULL;
+	r = make_realms(daemon);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (!was_there[i] && daemon->realms[i] && hakd_realm_start(daemon->realms[i]) < 0)
+			r = -EIO;
+	if (r < 0)
+		hakd_log(HAKD_LOG_ERROR, "not all new pools could be made: %s", strerror(-r));
 }
 
 static void reload(struct hakd_daemon *daemon)
@@ -113,8 +140,7 @@ static void reload(struct hakd_daemon *daemon)
 		hakd_realm_configure(realm, config);
 		hakd_upkeep_reload(realm);
 	}
-	if (make_realms(daemon) < 0)
-		hakd_log(HAKD_LOG_ERROR, "not all new pools could be made");
+	add_realms(daemon);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -247,8 +273,11 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 			       keeper->socket_fd);
 	if (r < 0)
 		return r;
-	init_loop(daemon);
 	r = init_realms(daemon);
+	if (r == 0) {
+		init_loop(daemon);
+		r = start_realms(daemon);
+	}
 	if (r < 0) {
 		hakd_listener_deinit(&daemon->listener);
 		return r;

@@ -102,12 +102,11 @@ static void init_parts(struct hakd_realm *realm)
 }
 
 int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
-		   const struct hakd_pool_config *config, struct hakd_realm **ret_realm)
+		   const struct hakd_pool_config *config)
 {
 	struct hakd_kept_files *files = &daemon->keeper.pools[number];
-	bool is_handed_over = files->registry_fd >= 0 && files->heap_fd >= 0;
 	struct hakd_realm *realm = calloc(1, sizeof(*realm));
-	int r;
+	int r = 1;
 
 	if (!realm)
 		return -ENOMEM;
@@ -115,24 +114,38 @@ int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
 	realm->loop = &daemon->loop;
 	realm->number = number;
 	realm->config = *config;
-	r = is_handed_over ? open_pool(realm, files) : 1;
-	is_handed_over = r == 0;
+	if (files->registry_fd >= 0 && files->heap_fd >= 0)
+		r = open_pool(realm, files);
+	realm->is_handed_over = r == 0;
 	if (r > 0)
 		r = make_pool(realm);
 	if (r < 0) {
 		free(realm);
 		return r;
 	}
-	init_parts(realm);
-	hakd_realm_configure(realm, &realm->config);
-	r = is_handed_over ? hakd_resume(realm) : 0;
-	if (r < 0)
-		return r; /* the daemon ends: nothing is taken down */
 	daemon->realms[number] = realm;
 	daemon->has_number[number] = true;
-	hakd_upkeep_init(realm);
-	*ret_realm = realm;
 	return 0;
+}
+
+int hakd_realm_start(struct hakd_realm *realm)
+{
+	int r;
+
+	init_parts(realm);
+	hakd_realm_configure(realm, &realm->config);
+	r = realm->is_handed_over ? hakd_resume(realm) : 0;
+	if (r == 0)
+		hakd_upkeep_init(realm);
+	return r;
+}
+
+void hakd_realm_free(struct hakd_realm *realm)
+{
+	realm->daemon->realms[realm->number] = NULL;
+	realm->daemon->has_number[realm->number] = false;
+	hakd_pool_free(realm->pool);
+	free(realm);
 }
 
 void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_config *config)

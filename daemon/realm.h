@@ -72,10 +72,11 @@ struct hakd_client {
 struct hakd_realm {
 	struct hakd_daemon *daemon;
 	uv_loop_t *loop;
-	unsigned number;    /* to the keeper; the first pool's is 0 */
-	unsigned n_refs;    /* peers, jobs and clients that it has; see hakd_realm_put */
-	bool is_deleted;    /* and goes with the last of these */
-	unsigned n_handles; /* that are being closed */
+	unsigned number;     /* to the keeper; the first pool's is 0 */
+	unsigned n_refs;     /* peers, jobs and clients that it has; see hakd_realm_put */
+	bool is_handed_over; /* by an earlier daemon */
+	bool is_deleted;     /* and goes with the last of these */
+	unsigned n_handles;  /* that are being closed */
 	struct hakd_pool_config config; /* as it is now */
 	struct hakd_pool *pool;
 	struct hakd_upkeep upkeep;
@@ -99,7 +100,13 @@ struct hakd_realm {
  * an errno. It is said on stderr.
  */
 int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
-		   const struct hakd_pool_config *config, struct hakd_realm **ret_realm);
+		   const struct hakd_pool_config *config);
+
+/* From now on it is at work; the loop must be there. 0 or a negative errno: the daemon can't go on. */
+int hakd_realm_start(struct hakd_realm *realm);
+
+/* Of one that was never started. */
+void hakd_realm_free(struct hakd_realm *realm);
 
 /* Limit, keep and retain are others from now on. */
 void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_config *config);

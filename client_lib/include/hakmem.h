@@ -301,7 +301,7 @@ HAKMEM_API int hakmem_stats(struct hakmem_stats *ret_stats, size_t bytes);
  * block's pool), hakmem_usable_size, hakmem_ref and hakmem_owner: these find the pool by the address.
  * A ref is of its pool: who gets one must know which.
  */
-typedef struct hakmem_pool hakmem_pool_t;
+struct hakmem_pool;
 
 /*
  * Attaches this process to a pool, as one of its clients, by its name; options as for hakmem_attach,
@@ -312,44 +312,46 @@ typedef struct hakmem_pool hakmem_pool_t;
  * hakmem_attach.
  */
 HAKMEM_API int hakmem_pool_open(const char *name, const struct hakmem_options *options,
-				hakmem_pool_t **ret_pool);
+				struct hakmem_pool **ret_pool);
 
 /*
  * As hakmem_detach, of the last opening: no other thread may be in a call about this pool meanwhile.
  * 0; -EINVAL: it isn't open.
  */
-HAKMEM_API int hakmem_pool_close(hakmem_pool_t *pool);
+HAKMEM_API int hakmem_pool_close(struct hakmem_pool *pool);
 
 /* The pool, of those that hakmem_pool_open opened, that has this address; NULL: none of them. */
-HAKMEM_API hakmem_pool_t *hakmem_pool_of(const void *address);
+HAKMEM_API struct hakmem_pool *hakmem_pool_of(const void *address);
 
 /* As the calls of these names without "_in", in a pool. */
-HAKMEM_API void *hakmem_malloc_in(hakmem_pool_t *pool, size_t size)
+HAKMEM_API void *hakmem_malloc_in(struct hakmem_pool *pool, size_t size)
 #if defined(__GNUC__)
 	__attribute__((malloc, alloc_size(2), warn_unused_result))
 #endif
 	;
-HAKMEM_API void *hakmem_calloc_in(hakmem_pool_t *pool, size_t count, size_t size)
+HAKMEM_API void *hakmem_calloc_in(struct hakmem_pool *pool, size_t count, size_t size)
 #if defined(__GNUC__)
 	__attribute__((malloc, alloc_size(2, 3), warn_unused_result))
 #endif
 	;
-HAKMEM_API void *hakmem_aligned_alloc_in(hakmem_pool_t *pool, size_t alignment, size_t size)
+HAKMEM_API void *hakmem_aligned_alloc_in(struct hakmem_pool *pool, size_t alignment, size_t size)
 #if defined(__GNUC__)
 	__attribute__((malloc, alloc_align(2), alloc_size(3), warn_unused_result))
 #endif
 	;
-HAKMEM_API void *hakmem_ptr_in(hakmem_pool_t *pool, hakmem_ref_t ref);
-HAKMEM_API int hakmem_take_in(hakmem_pool_t *pool, hakmem_ref_t ref, void **ret_block);
-HAKMEM_API int hakmem_root_publish_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t ref);
-HAKMEM_API int hakmem_root_publish_list_in(hakmem_pool_t *pool, const char *name,
+HAKMEM_API void *hakmem_ptr_in(struct hakmem_pool *pool, hakmem_ref_t ref);
+HAKMEM_API int hakmem_take_in(struct hakmem_pool *pool, hakmem_ref_t ref, void **ret_block);
+HAKMEM_API int hakmem_root_publish_in(struct hakmem_pool *pool, const char *name, hakmem_ref_t ref);
+HAKMEM_API int hakmem_root_publish_list_in(struct hakmem_pool *pool, const char *name,
 					   const hakmem_ref_t *refs, size_t n);
-HAKMEM_API int hakmem_root_lookup_in(hakmem_pool_t *pool, const char *name, hakmem_ref_t *ret_ref);
-HAKMEM_API int hakmem_root_withdraw_in(hakmem_pool_t *pool, const char *name,
+HAKMEM_API int hakmem_root_lookup_in(struct hakmem_pool *pool, const char *name,
+				     hakmem_ref_t *ret_ref);
+HAKMEM_API int hakmem_root_withdraw_in(struct hakmem_pool *pool, const char *name,
 				       hakmem_ref_t *ret_ref);
-HAKMEM_API int hakmem_is_at_base_in(hakmem_pool_t *pool);
-HAKMEM_API int hakmem_trim_in(hakmem_pool_t *pool);
-HAKMEM_API int hakmem_stats_in(hakmem_pool_t *pool, struct hakmem_stats *ret_stats, size_t bytes);
+HAKMEM_API int hakmem_is_at_base_in(struct hakmem_pool *pool);
+HAKMEM_API int hakmem_trim_in(struct hakmem_pool *pool);
+HAKMEM_API int hakmem_stats_in(struct hakmem_pool *pool, struct hakmem_stats *ret_stats,
+			       size_t bytes);
 
 /* The library's version, "major.minor.patch". */
 HAKMEM_API const char *hakmem_version(void);

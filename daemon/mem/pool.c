@@ -124,8 +124,7 @@ int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned 
 	if (r == 0 && getrandom(pool->uuid, sizeof(pool->uuid), 0) != (ssize_t)sizeof(pool->uuid))
 		r = -EIO;
 	if (r == 0) {
-		write_header(pool, &geometry,
-			     hakd_pool_place(&geometry, others, n_others));
+		write_header(pool, &geometry, hakd_pool_place(&geometry, others, n_others));
 		r = init_view(pool);
 	}
 	return finish(pool, r, ret_pool);

@@ -51,7 +51,6 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	struct hakd_daemon *daemon = peer->daemon;
 	unsigned number = hakd_daemon_number(daemon);
 	struct hakd_pool_config config;
-	struct hakd_realm *realm;
 	int r;
 
 	if (!may_administer(peer)) {
@@ -75,7 +74,9 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	config.retain = request->sets_retain ? request->retain_bytes : config.retain;
 	r = hakd_config_is_pool_name(request->name) ? hakd_config_check_pool(&config) : -EINVAL;
 	if (r == 0)
-		r = hakd_realm_new(daemon, number, &config, &realm);
+		r = hakd_realm_new(daemon, number, &config);
+	if (r == 0)
+		r = hakd_realm_start(daemon->realms[number]);
 	if (r < 0) {
 		hakd_peer_refuse(peer, id, error_of(r),
 				 r == -EINVAL ? "no such name, or sizes, are possible for a pool"

@@ -135,7 +135,5 @@ int hakd_resume(struct hakd_realm *realm)
 		r = resume_holder(realm, slot);
 	if (r < 0)
 		return r;
-	/* What nobody took is of clients that have left, or that never heard of it. */
-	hakd_keeper_drop_kept(&realm->daemon->keeper, realm->number);
 	return collect_all(realm);
 }

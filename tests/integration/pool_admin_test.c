@@ -57,7 +57,7 @@ static long long number_of(const char *pool, const char *name)
 }
 
 /* Grows until it can't; the errno. */
-static int grow(hakmem_pool_t *pool)
+static int grow(struct hakmem_pool *pool)
 {
 	for (unsigned i = 0; i < 100; i++)
 		if (!hakmem_malloc_in(pool, MIB))
@@ -67,7 +67,7 @@ static int grow(hakmem_pool_t *pool)
 
 static void test_a_pool_is_made_and_used(void **state)
 {
-	hakmem_pool_t *pool;
+	struct hakmem_pool *pool;
 	void *p;
 
 	(void)state;
@@ -113,7 +113,7 @@ static void test_what_cannot_be_made_is_refused(void **state)
 
 static void test_one_in_use_stays_and_one_that_is_not_goes(void **state)
 {
-	hakmem_pool_t *pool;
+	struct hakmem_pool *pool;
 
 	(void)state;
 	CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
@@ -136,7 +136,7 @@ static void test_one_in_use_stays_and_one_that_is_not_goes(void **state)
 /* Another of its name has nothing to do with it. */
 static void test_one_that_drains_goes_with_its_last_client(void **state)
 {
-	hakmem_pool_t *pool, *next;
+	struct hakmem_pool *pool, *next;
 	char *p;
 
 	(void)state;
@@ -167,7 +167,7 @@ static void test_one_that_drains_goes_with_its_last_client(void **state)
 
 static void test_the_next_daemon_has_it_as_it_was(void **state)
 {
-	hakmem_pool_t *pool;
+	struct hakmem_pool *pool;
 	char *p;
 
 	(void)state;
@@ -195,7 +195,7 @@ static void test_the_keeping_time_is_kept_too(void **state)
 	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M", "--keep", "0", "--retain",
 	    "0");
 	for (unsigned i = 0; i < 2; i++) {
-		hakmem_pool_t *pool;
+		struct hakmem_pool *pool;
 
 		hakt_keeper_kill(&hakt_keeper);
 		hakt_keeper_start(&hakt_keeper);

@@ -21,7 +21,7 @@
 
 static const char *options[8];
 static char file[128];
-static hakmem_pool_t *video, *audio;
+static struct hakmem_pool *video, *audio;
 
 /* Under a keeper, so that a daemon can follow another. */
 static int start(void **state)
@@ -65,7 +65,7 @@ static int stop(void **state)
 	return hakt_keeper_teardown(state);
 }
 
-static uint64_t live(hakmem_pool_t *pool)
+static uint64_t live(struct hakmem_pool *pool)
 {
 	struct hakmem_stats stats;
 
@@ -79,7 +79,7 @@ static void test_blocks_of_several_pools_go_to_one_free(void **state)
 {
 	enum { N = 3000 };
 	static char *blocks[3][N];
-	hakmem_pool_t *pools[3] = {NULL, video, audio};
+	struct hakmem_pool *pools[3] = {NULL, video, audio};
 
 	(void)state;
 	for (unsigned i = 0; i < N; i++) {
@@ -152,7 +152,7 @@ static void test_a_block_is_resized_in_its_pool(void **state)
 static int take_and_hold(const void *context)
 {
 	const hakmem_ref_t *refs = context;
-	hakmem_pool_t *pool;
+	struct hakmem_pool *pool;
 	void *p, *q;
 
 	HAKT_EXPECT(hakmem_pool_open("video", NULL, &pool) == 0);
@@ -208,7 +208,7 @@ static void test_names_are_of_their_pool(void **state)
 
 static void *work(void *argument)
 {
-	hakmem_pool_t *pools[3] = {NULL, video, audio};
+	struct hakmem_pool *pools[3] = {NULL, video, audio};
 	char *blocks[300];
 
 	for (unsigned round = 0; round < 20; round++) {
@@ -286,7 +286,7 @@ static void test_a_forked_child_is_a_client_of_its_own_in_each(void **state)
 
 static void test_opening_and_closing(void **state)
 {
-	hakmem_pool_t *again, *none = NULL;
+	struct hakmem_pool *again, *none = NULL;
 	void *p = hakmem_malloc_in(video, MIB);
 
 	(void)state;
