@@ -22,12 +22,8 @@
 #include <uv.h>
 
 #include "daemon/config.h"
-#include "daemon/mem/pool.h"
 #include "daemon/net/listener.h"
-#include "daemon/reclaim/grace.h"
-#include "daemon/reclaim/lease.h"
-#include "daemon/reclaim/orphan.h"
-#include "daemon/reclaim/scan.h"
+#include "daemon/realm.h"
 #include "daemon/util/keeper.h"
 #include "daemon/util/memory_files.h"
 #include "proto/wire/wire.h"
@@ -67,33 +63,6 @@ struct hakd_counters {
 #undef X
 };
 
-struct hakd_peer;
-struct hakd_job;
-
-/* What upkeep.c remembers. */
-struct hakd_upkeep {
-	uv_timer_t timer;
-	uint64_t decayed_at;	   /* when the reserve's size was last looked at; ms */
-	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
-	bool is_filling;	   /* a job for the reserve is under way */
-	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
-	bool is_shrunk;		   /* nothing is to lie warm, until somebody asks for memory */
-};
-
-/* What trim.c remembers. */
-struct hakd_trims {
-	uv_timer_t timer; /* runs while there is one */
-	struct hakd_job *first;
-};
-
-/* What pressure.c remembers. */
-struct hakd_pressure {
-	uv_timer_t timer;  /* runs while requests wait for what clients give back */
-	bool has_asked;	   /* at */
-	uint64_t asked_at; /* ms of the loop's clock */
-	int came_from;	   /* who gave something back since */
-};
-
 /* What shortage.c remembers. */
 struct hakd_shortage {
 	struct hakd_memory_files files;
@@ -102,34 +71,9 @@ struct hakd_shortage {
 	uint64_t at; /* when it was last; ms of the loop's clock */
 };
 
-/* What liveness.c remembers. */
-struct hakd_liveness {
-	int inotify_fd; /* tells that a lease's file was closed; -1: there is none */
-	uv_poll_t events;
-	uv_timer_t timer; /* runs while a client is in doubt */
-};
-
-/* A process that is attached, from its hello to the end of its collection. */
-struct hakd_client {
-	struct hakd_daemon *daemon;
-	unsigned holder;
-	uint32_t generation;
-	int pidfd;
-	uv_poll_t liveness;
-	struct hakd_lease lease;
-	struct hakd_peer *peer;	     /* NULL: disconnected */
-	struct hakd_peer *rejoining; /* who waits for the end of its job; NULL: nobody does */
-	uint64_t rejoin_id;
-	bool is_busy;	   /* a job of it is under way */
-	bool is_leaving;   /* dead or detached: to be collected */
-	bool has_detached; /* by its own word */
-	bool is_in_doubt;  /* its lease is to be looked at */
-};
-
 struct hakd_daemon {
 	uv_loop_t loop;
 	struct hakd_config config;
-	struct hakd_pool *pool;
 	struct hakd_keeper keeper;
 	struct hakd_listener listener;
 	uv_poll_t accept;
@@ -140,19 +84,10 @@ struct hakd_daemon {
 	uv_timer_t watchdog; /* pings the keeper, if it wants that */
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
-	struct hakd_upkeep upkeep;
-	struct hakd_trims trims;
-	struct hakd_pressure pressure;
 	struct hakd_shortage shortage;
-	struct hakd_liveness liveness;
-	struct hakd_graces graces;
-	struct hakd_scan scan;
-	struct hakd_orphans orphans;
-	struct hakd_client *clients[HAK_HOLDER_COUNT];
-	uint32_t generations[HAK_HOLDER_COUNT];
-	unsigned n_holders; /* no client has ever had a slot from here on */
-	unsigned n_clients;
-	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
+	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */
+	bool has_number[HAKD_POOLS_MAX]; /* also of one that is deleted and not gone yet */
+	unsigned n_clients;		 /* of all */
 	struct hakd_counters counters;
 	uint64_t started_at; /* ms of the loop's clock */
 };
@@ -174,6 +109,12 @@ void hakd_daemon_run(struct hakd_daemon *daemon);
 
 /* Something was posted to the keeper: sends it later if it has no room now. */
 void hakd_daemon_catch_up(struct hakd_daemon *daemon);
+
+/* The pool of that name, "" is the first; NULL: there is none. */
+struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool);
+
+/* A number that no pool has; HAKD_POOLS_MAX: there is none. */
+unsigned hakd_daemon_number(const struct hakd_daemon *daemon);
 
 /* A client came or went. */
 void hakd_daemon_count_client(struct hakd_daemon *daemon, int change);

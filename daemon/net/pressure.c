@@ -38,12 +38,12 @@ static void on_time(uv_timer_t *timer)
 	hakd_upkeep_job_ended(timer->data);
 }
 
-void hakd_pressure_init(struct hakd_daemon *daemon)
+void hakd_pressure_init(struct hakd_realm *realm)
 {
-	struct hakd_pressure *p = &daemon->pressure;
+	struct hakd_pressure *p = &realm->pressure;
 
-	uv_timer_init(&daemon->loop, &p->timer);
-	p->timer.data = daemon;
+	uv_timer_init(realm->loop, &p->timer);
+	p->timer.data = realm;
 	p->came_from = NOBODY;
 }
 
@@ -52,11 +52,11 @@ static bool is_waiting(const struct hakd_pressure *p)
 	return uv_is_active((const uv_handle_t *)&p->timer);
 }
 
-static bool is_quiet(struct hakd_daemon *daemon)
+static bool is_quiet(struct hakd_realm *realm)
 {
-	const struct hakd_pressure *p = &daemon->pressure;
+	const struct hakd_pressure *p = &realm->pressure;
 
-	return !p->has_asked || uv_now(&daemon->loop) - p->asked_at >= ASK_MS;
+	return !p->has_asked || uv_now(realm->loop) - p->asked_at >= ASK_MS;
 }
 
 static bool is_answered(const struct hakd_pressure *p, const struct hakd_client *client)
@@ -64,23 +64,23 @@ static bool is_answered(const struct hakd_pressure *p, const struct hakd_client 
 	return p->came_from != NOBODY && p->came_from != (int)client->holder;
 }
 
-void hakd_pressure_ask(struct hakd_daemon *daemon)
+void hakd_pressure_ask(struct hakd_realm *realm)
 {
-	struct hakd_pressure *p = &daemon->pressure;
+	struct hakd_pressure *p = &realm->pressure;
 
-	if (!is_quiet(daemon))
+	if (!is_quiet(realm))
 		return;
 	p->has_asked = true;
-	p->asked_at = uv_now(&daemon->loop);
+	p->asked_at = uv_now(realm->loop);
 	p->came_from = SEVERAL;
-	daemon->counters.pressure_asked++;
-	hakd_hints_ask(daemon->pool);
+	realm->daemon->counters.pressure_asked++;
+	hakd_hints_ask(realm->pool);
 	hakd_log(HAKD_LOG_DEBUG, "clients are asked for what they keep without need");
 }
 
-void hakd_pressure_note(struct hakd_daemon *daemon, const struct hakd_client *client)
+void hakd_pressure_note(struct hakd_realm *realm, const struct hakd_client *client)
 {
-	struct hakd_pressure *p = &daemon->pressure;
+	struct hakd_pressure *p = &realm->pressure;
 	int from = client ? (int)client->holder : SEVERAL;
 
 	p->came_from = p->came_from == NOBODY || p->came_from == from ? from : SEVERAL;
@@ -92,17 +92,17 @@ static bool can_answer(const struct hakd_client *client)
 }
 
 /* Has anybody else who can be asked anything at all? */
-static bool others_have(const struct hakd_daemon *daemon, const struct hakd_client *client)
+static bool others_have(const struct hakd_realm *realm, const struct hakd_client *client)
 {
-	const struct hakd_pool *pool = daemon->pool;
-	uint32_t n = daemon->n_clients > 1 ? pool->segment.geometry.n_superslabs : 0;
+	const struct hakd_pool *pool = realm->pool;
+	uint32_t n = realm->n_clients > 1 ? pool->segment.geometry.n_superslabs : 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t s = hak_load_relaxed(&pool->superslabs[i]); /* the loop's own store */
 
 		if (hak_superslab_state(s) == HAK_SUPERSLAB_GRANTED &&
 		    hak_superslab_owner(s) != client->holder &&
-		    can_answer(daemon->clients[hak_superslab_owner(s)]))
+		    can_answer(realm->clients[hak_superslab_owner(s)]))
 			return true;
 	}
 	return false;
@@ -110,28 +110,28 @@ static bool others_have(const struct hakd_daemon *daemon, const struct hakd_clie
 
 static bool may_wait(const struct hakd_job *job)
 {
-	const struct hakd_pool *pool = job->daemon->pool;
+	const struct hakd_pool *pool = job->realm->pool;
 	uint64_t n = job->refill.huge ? job->refill.count : 1;
 
 	return !job->refill.extends && !job->refill.is_ahead &&
 	       n <= pool->limit >> pool->segment.geometry.superslab_lg &&
-	       others_have(job->daemon, job->client);
+	       others_have(job->realm, job->client);
 }
 
 bool hakd_pressure_wait(struct hakd_job *job)
 {
-	struct hakd_pressure *p = &job->daemon->pressure;
+	struct hakd_pressure *p = &job->realm->pressure;
 
 	if (job->refill.has_waited ? !is_waiting(p) : !may_wait(job))
 		return false;
 	if (!is_waiting(p)) {
-		hakd_pressure_ask(job->daemon);
+		hakd_pressure_ask(job->realm);
 		if (!is_answered(p, job->client))
 			return false;
 		p->came_from = NOBODY;
 		uv_timer_start(&p->timer, on_time, WAIT_MS, 0);
 	}
-	job->daemon->counters.pressure_waits += !job->refill.has_waited;
+	job->realm->daemon->counters.pressure_waits += !job->refill.has_waited;
 	job->refill.has_waited = true;
 	hakd_upkeep_wait(job);
 	return true;

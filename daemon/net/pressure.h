@@ -9,13 +9,13 @@
 
 #include "daemon/net/job.h"
 
-void hakd_pressure_init(struct hakd_daemon *daemon);
+void hakd_pressure_init(struct hakd_realm *realm);
 
 /* Asks all clients, unless they have been asked within a second. */
-void hakd_pressure_ask(struct hakd_daemon *daemon);
+void hakd_pressure_ask(struct hakd_realm *realm);
 
 /* A client gives memory back; NULL: one that is gone, or nobody does. */
-void hakd_pressure_note(struct hakd_daemon *daemon, const struct hakd_client *client);
+void hakd_pressure_note(struct hakd_realm *realm, const struct hakd_client *client);
 
 /*
  * A refill that finds no room, though nothing is warm and no job may make any. True: it waits for

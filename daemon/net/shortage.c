@@ -23,8 +23,12 @@ static void relieve(struct hakd_daemon *daemon, const char *path)
 	daemon->counters.pressure_events++;
 	hakd_log(HAKD_LOG_INFO, "memory is short, says %s: what is warm goes, clients are asked",
 		 path);
-	hakd_upkeep_shrink(daemon);
-	hakd_pressure_ask(daemon);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) {
+		if (!daemon->realms[i])
+			continue;
+		hakd_upkeep_shrink(daemon->realms[i]);
+		hakd_pressure_ask(daemon->realms[i]);
+	}
 }
 
 static void on_stalls(uv_poll_t *handle, int status, int events)

@@ -19,6 +19,9 @@
  * |               | holder's generation; both hex  | until after it is FREE             |
  * | l-SLOT-G      | to try that client's lock      | likewise, after the pidfd          |
  *
+ * These are of the first pool. Of pool N, hex, the first word of each has ".N" behind it: registry.N,
+ * heap.N, c.N-SLOT-G, l.N-SLOT-G.
+ *
  * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
  * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients they fill 120.
  *
@@ -32,6 +35,7 @@
 
 #include <stdint.h>
 
+#include "daemon/config.h"
 #include "daemon/util/notify.h"
 
 enum hakd_kept_kind { HAKD_KEPT_CLIENT, HAKD_KEPT_LEASE };
@@ -39,15 +43,22 @@ enum hakd_kept_kind { HAKD_KEPT_CLIENT, HAKD_KEPT_LEASE };
 /* A descriptor of a client. */
 struct hakd_kept {
 	enum hakd_kept_kind kind;
+	unsigned pool; /* its number */
 	unsigned holder;
 	uint32_t generation;
 	int fd;
 };
 
+/* Of a pool. */
+struct hakd_kept_files {
+	int registry_fd;
+	int heap_fd;
+};
+
 struct hakd_keeper {
 	struct hakd_notify notify;
-	int registry_fd; /* what was handed over; -1: nothing of that name */
-	int heap_fd;
+	/* What was handed over; -1: nothing of that name. */
+	struct hakd_kept_files pools[HAKD_POOLS_MAX];
 	int socket_fd;
 	unsigned n_kept;
 	struct hakd_kept *kept;
@@ -73,10 +84,16 @@ void hakd_keeper_drop(struct hakd_keeper *keeper, const char *name, int *fd);
 
 /* What was handed over of a client; NULL: it was not. Who takes it sets fd to -1. */
 struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_kept_kind kind,
-				   unsigned holder, uint32_t generation);
+				   unsigned pool, unsigned holder, uint32_t generation);
 
-/* Drops what was handed over of clients and nobody took. */
-void hakd_keeper_drop_kept(struct hakd_keeper *keeper);
+/* Drops what was handed over of a pool's clients and nobody took. */
+void hakd_keeper_drop_kept(struct hakd_keeper *keeper, unsigned pool);
+
+/* The files of a pool: as hakd_keeper_store, _forget and _drop. */
+void hakd_keeper_store_pool(struct hakd_keeper *keeper, unsigned pool, int registry_fd,
+			    int heap_fd);
+void hakd_keeper_forget_pool(struct hakd_keeper *keeper, unsigned pool);
+void hakd_keeper_drop_pool(struct hakd_keeper *keeper, unsigned pool);
 
 /* A client comes or goes; neither waits. */
 void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept);
