@@ -76,6 +76,8 @@ static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsi
 
 	while (slot < HAK_HOLDER_COUNT && realm->clients[slot])
 		slot++;
+	if (!hakd_keeper_has_room(&realm->daemon->keeper))
+		slot = HAK_HOLDER_COUNT;
 	*ret_error = slot == HAK_HOLDER_COUNT ? HAK_E_NO_SLOT : HAK_E_NO_MEMORY;
 	if (!client || slot == HAK_HOLDER_COUNT ||
 	    hakd_backing_prepare_area(realm->pool, slot) < 0) {

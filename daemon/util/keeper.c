@@ -15,6 +15,7 @@
 
 #define FIRST_FD   3
 #define NAME_BYTES 64
+#define NAMES_MAX  (124u << 10) /* the rest of 128 KiB is for the names of 64 pools */
 #define TEXT_BYTES (NAME_BYTES + 48)
 
 static const char *const kinds[] = {[HAKD_KEPT_CLIENT] = "c", [HAKD_KEPT_LEASE] = "l"};
@@ -102,6 +103,7 @@ static int take(struct hakd_keeper *keeper, int fd, const char *name)
 		return -EPROTO;
 	} else if (read_name(name, &kept)) {
 		keeper->kept[keeper->n_kept++] = kept;
+		keeper->names_bytes += strlen(name) + 1;
 	} else {
 		hakd_log(HAKD_LOG_WARN, "descriptor %d that was handed over is closed: what is %s?",
 			 fd, name);
@@ -244,6 +246,7 @@ void hakd_keeper_drop_kept(struct hakd_keeper *keeper, unsigned pool)
 		if (keeper->kept[i].pool != pool)
 			continue;
 		write_name(&keeper->kept[i], name);
+		keeper->names_bytes -= keeper->kept[i].fd >= 0 ? strlen(name) + 1 : 0;
 		hakd_keeper_drop(keeper, name, &keeper->kept[i].fd);
 	}
 }
@@ -253,6 +256,7 @@ void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *
 	char name[NAME_BYTES], text[TEXT_BYTES];
 
 	write_name(kept, name);
+	keeper->names_bytes += strlen(name) + 1;
 	write_store(name, text);
 	hakd_notify_post(&keeper->notify, text, kept->fd);
 }
@@ -262,5 +266,11 @@ void hakd_keeper_forget_kept(struct hakd_keeper *keeper, const struct hakd_kept 
 	char name[NAME_BYTES];
 
 	write_name(kept, name);
+	keeper->names_bytes -= strlen(name) + 1;
 	hakd_keeper_forget(keeper, name);
+}
+
+bool hakd_keeper_has_room(const struct hakd_keeper *keeper)
+{
+	return keeper->names_bytes < NAMES_MAX;
 }

@@ -23,7 +23,8 @@
  * heap.N, c.N-SLOT-G, l.N-SLOT-G.
  *
  * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
- * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients they fill 120.
+ * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients of the first pool they fill 120.
+ * Of other pools they are longer; hakd_keeper_has_room tells when no client more can be kept.
  *
  * The generation is in the names lest what is left of a client whose removal got
  * lost is taken for that of the slot's next one: the lock of a client that has
@@ -33,6 +34,8 @@
  * what has not come to it when the daemon dies is not kept.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/config.h"
@@ -60,6 +63,7 @@ struct hakd_keeper {
 	/* What was handed over; -1: nothing of that name. */
 	struct hakd_kept_files pools[HAKD_POOLS_MAX];
 	int socket_fd;
+	size_t names_bytes; /* of all descriptors of clients */
 	unsigned n_kept;
 	struct hakd_kept *kept;
 };
@@ -94,6 +98,9 @@ void hakd_keeper_store_pool(struct hakd_keeper *keeper, unsigned pool, int regis
 			    int heap_fd);
 void hakd_keeper_forget_pool(struct hakd_keeper *keeper, unsigned pool);
 void hakd_keeper_drop_pool(struct hakd_keeper *keeper, unsigned pool);
+
+/* Can the names of one client more be told to the next daemon? */
+bool hakd_keeper_has_room(const struct hakd_keeper *keeper);
 
 /* A client comes or goes; neither waits. */
 void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept);
