@@ -71,8 +71,8 @@ struct hak_registry {
 	hak_u64 asked;	 /* + 1 when clients shall give back what they keep without need */
 	hak_u64 ended;	 /* 1: the daemon has stopped for good, nothing is granted any more */
 	hak_u64 keep_ms; /* how long memory that is free is to be kept, milliseconds */
-	hak_u64 limit;	 /* bytes; this and the next are for the next daemon, if no section has them */
-	hak_u64 retain;	 /* bytes that the daemon keeps at most */
+	hak_u64 limit; /* bytes; this and the next are for the next daemon, if no section has them */
+	hak_u64 retain; /* bytes that the daemon keeps at most */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
