@@ -32,6 +32,7 @@
 #define HAKD_COUNTERS(X)                                                \
 	X(connections, "connections accepted")                          \
 	X(attached, "clients that attached")                            \
+	X(readers, "processes that attached for reading")               \
 	X(detached, "clients that detached")                            \
 	X(deaths, "clients that died or called exec")                   \
 	X(leases_over, "of these, found by their lease")                \

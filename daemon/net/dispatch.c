@@ -24,21 +24,45 @@
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
+/* What a welcome says of the pool. */
+static void describe_pool(struct hakd_pool *pool, Hak__Welcome *answer)
+{
+	static char version[] = HAKMEM_VERSION;
+
+	hak__welcome__init(answer);
+	answer->daemon_version = version;
+	answer->uuid.data = pool->uuid;
+	answer->uuid.len = sizeof(pool->uuid);
+	answer->generation = pool->generation;
+	answer->registry_bytes = pool->segment.geometry.registry_bytes;
+	answer->heap_bytes = pool->segment.geometry.heap_bytes;
+}
+
+/* No holder: it owns nothing, so nobody has to know whether it lives. */
+static void welcome_reader(struct hakd_peer *peer, uint64_t id)
+{
+	struct hakd_pool *pool = peer->realm->pool;
+	const int fds[] = {pool->registry_reader_fd, pool->heap_reader_fd};
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Welcome answer;
+
+	describe_pool(pool, &answer);
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_WELCOME;
+	reply.welcome = &answer;
+	peer->daemon->counters.readers++;
+	hakd_peer_reply(peer, &reply, fds, 2);
+}
+
 void hakd_dispatch_welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client,
 			   bool is_new)
 {
 	struct hakd_pool *pool = peer->realm->pool;
 	int fds[HAK_WIRE_FDS_MAX] = {pool->registry_reader_fd, pool->heap_fd};
 	Hak__Reply reply = HAK__REPLY__INIT;
-	Hak__Welcome answer = HAK__WELCOME__INIT;
-	char version[] = HAKMEM_VERSION;
+	Hak__Welcome answer;
 
-	answer.daemon_version = version;
-	answer.uuid.data = pool->uuid;
-	answer.uuid.len = sizeof(pool->uuid);
-	answer.generation = pool->generation;
-	answer.registry_bytes = pool->segment.geometry.registry_bytes;
-	answer.heap_bytes = pool->segment.geometry.heap_bytes;
+	describe_pool(pool, &answer);
 	if (client) {
 		answer.holder = client->holder;
 		answer.holder_generation = client->generation;
@@ -118,7 +142,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		return true;
 	}
 	if (h->protocol_version != HAK_PROTOCOL_VERSION ||
-	    (h->kind == HAK__PEER_KIND__PEER_CLIENT &&
+	    (h->kind != HAK__PEER_KIND__PEER_TOOL &&
 	     (h->layout_version != HAK_LAYOUT_VERSION ||
 	      h->layout_fingerprint != hak_layout_fingerprint()))) {
 		snprintf(reason, sizeof(reason),
@@ -146,7 +170,10 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		}
 	}
 	peer->has_said_hello = true;
-	hakd_dispatch_welcome(peer, id, client, client != NULL);
+	if (h->kind == HAK__PEER_KIND__PEER_READER)
+		welcome_reader(peer, id);
+	else
+		hakd_dispatch_welcome(peer, id, client, client != NULL);
 	return true;
 }
 
