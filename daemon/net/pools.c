@@ -99,7 +99,7 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 	} else if (!realm) {
 		refuse(peer, id, HAK_E_NO_POOL);
 	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_DENIED, "the first pool stays");
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
 	} else if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
 	} else {
