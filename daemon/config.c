@@ -8,7 +8,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <ini.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,11 @@ static const char help[] =
 	"                        it, half by the daemon (10)\n"
 	"  --retain SIZE         of that the daemon keeps no more than this, and the reserve "
 	"(128M)\n"
+	"  --owner USER, --group GROUP, --mode MODE\n"
+	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
+	"is\n"
+	"                        to read, 2 to attach for writing, 1 to administer (the daemon's, "
+	"766)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
@@ -67,6 +74,9 @@ enum setting {
 	SUPERSLAB_LG,
 	KEEP,
 	RETAIN,
+	OWNER,
+	GROUP,
+	MODE,
 	SOCKET_MODE,
 	IDLE_EXIT,
 	LOG_LEVEL,
@@ -85,6 +95,11 @@ static const struct {
 	[SUPERSLAB_LG] = {"superslab-lg", POOL_SECTION, "superslab_lg", "20 or 21"},
 	[KEEP] = {"keep", POOL_SECTION, "keep", "seconds, 0 to 86400"},
 	[RETAIN] = {"retain", POOL_SECTION, "retain", "0 to 128M"},
+	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
+	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
+	[MODE] = {"mode", POOL_SECTION, "mode",
+		  "three octal digits, of owner, group and others: 4 read, 2 "
+		  "write, 1 administer"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
@@ -99,6 +114,28 @@ static int number(const char *text, int base, unsigned long least, unsigned long
 	if (*text < '0' || *text > '9' || *end || value < least || value > most)
 		return -EINVAL;
 	*ret_value = (unsigned)value;
+	return 0;
+}
+
+static int user(const char *text, uid_t *ret_uid)
+{
+	const struct passwd *entry = getpwnam(text);
+	unsigned id;
+
+	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
+		return -EINVAL;
+	*ret_uid = entry ? entry->pw_uid : id;
+	return 0;
+}
+
+static int group(const char *text, gid_t *ret_gid)
+{
+	const struct group *entry = getgrnam(text);
+	unsigned id;
+
+	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
+		return -EINVAL;
+	*ret_gid = entry ? entry->gr_gid : id;
 	return 0;
 }
 
@@ -126,6 +163,12 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
 			return -EINVAL;
 		return 0;
+	case OWNER:
+		return user(text, &pool->owner);
+	case GROUP:
+		return group(text, &pool->group);
+	case MODE:
+		return number(text, 8, 0, 0777, &pool->mode);
 	case SOCKET_MODE:
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
@@ -165,11 +208,14 @@ const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config
 static const struct hakd_pool_config usual = {.capacity = UINT64_C(64) << 30,
 					      .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 					      .keep = 10,
+					      .mode = 0766,
 					      .retain = RETAIN_MAX};
 
 void hakd_config_usual_pool(struct hakd_pool_config *ret_pool)
 {
 	*ret_pool = usual;
+	ret_pool->owner = geteuid();
+	ret_pool->group = getegid();
 }
 
 /* That of a section [pool NAME], which may be new; NULL: it is none, or there are too many. */
@@ -181,7 +227,7 @@ static struct hakd_pool_config *pool_of(struct hakd_config *config, const char *
 	if (pool || !hakd_config_is_pool_name(name) || config->n_pools == HAKD_POOLS_MAX)
 		return pool;
 	pool = &config->pools[config->n_pools++];
-	*pool = usual;
+	hakd_config_usual_pool(pool);
 	strcpy(pool->name, name);
 	return pool;
 }
@@ -258,7 +304,8 @@ int hakd_config_check_pool(struct hakd_pool_config *pool)
 			(unsigned long long)pool->limit, settings[LIMIT].allowed);
 		return -EINVAL;
 	}
-	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX ? 0 : -EINVAL;
+	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX && pool->mode <= 0777 ? 0
+											  : -EINVAL;
 }
 
 static int check(struct hakd_config *config)
@@ -285,6 +332,9 @@ static const struct option flags[] = {
 	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
 	{"keep", required_argument, NULL, KEEP + 256},
 	{"retain", required_argument, NULL, RETAIN + 256},
+	{"owner", required_argument, NULL, OWNER + 256},
+	{"group", required_argument, NULL, GROUP + 256},
+	{"mode", required_argument, NULL, MODE + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
@@ -345,7 +395,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 				       .n_pools = 1,
 				       .argc = argc,
 				       .argv = argv};
-	config->pools[0] = usual;
+	hakd_config_usual_pool(&config->pools[0]);
 	strcpy(config->pools[0].name, "default");
 	if (level && hakd_log_level_of(level) >= 0)
 		config->log_level = hakd_log_level_of(level);
@@ -414,6 +464,9 @@ static void take_pools(struct hakd_config *config, const struct hakd_config *now
 		then->limit = pool->limit;
 		then->keep = pool->keep;
 		then->retain = pool->retain;
+		then->owner = pool->owner;
+		then->group = pool->group;
+		then->mode = pool->mode;
 	}
 	for (unsigned i = 0; i < now->n_pools && config->n_pools < HAKD_POOLS_MAX; i++)
 		if (!hakd_config_pool(config, now->pools[i].name))

@@ -6,11 +6,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proto/shm/registry.h"
 #include "proto/wire/socket_path.h"
 
 #define HAKD_POOLS_MAX 64u
+
+/* What one may do with a pool. */
+#define HAKD_MAY_READ	    4u /* attach for reading, look at what is in it */
+#define HAKD_MAY_WRITE	    2u /* attach */
+#define HAKD_MAY_ADMINISTER 1u /* trim it */
 
 /* A section [pool NAME]. */
 struct hakd_pool_config {
@@ -19,7 +25,11 @@ struct hakd_pool_config {
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
 	uint64_t retain; /* bytes of free memory that the daemon keeps at most, the reserve apart */
-	unsigned keep;	 /* seconds that memory which is free is kept, see hakd_config_keep_ms */
+	uid_t owner;
+	gid_t group;
+	unsigned
+		mode; /* of owner, group, others: HAKD_MAY_... in three octal digits, as of a file */
+	unsigned keep; /* seconds that memory which is free is kept, see hakd_config_keep_ms */
 };
 
 struct hakd_config {

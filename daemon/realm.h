@@ -108,7 +108,7 @@ int hakd_realm_start(struct hakd_realm *realm);
 /* Of one that was never started. */
 void hakd_realm_free(struct hakd_realm *realm);
 
-/* Limit, keep and retain are others from now on. */
+/* Limit, keep, retain and who may do what are others from now on; nobody is thrown out. */
 void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_config *config);
 
 /* Clients are told that it has ended, and the keeper lets go of it. */

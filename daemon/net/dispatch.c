@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/access.h"
 #include "daemon/net/audit.h"
 #include "daemon/net/job.h"
 #include "daemon/net/pools.h"
@@ -162,6 +163,12 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		hakd_peer_refuse(peer, id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
 		return true;
 	}
+	if (h->kind != HAK__PEER_KIND__PEER_TOOL &&
+	    !hakd_access_check(peer, id,
+			       h->kind == HAK__PEER_KIND__PEER_READER
+				       ? HAKD_MAY_READ
+				       : HAKD_MAY_READ | HAKD_MAY_WRITE))
+		return true;
 	if (h->kind == HAK__PEER_KIND__PEER_CLIENT) {
 		client = attach(peer, h->name, &error);
 		if (!client) {
@@ -244,6 +251,20 @@ static bool bye(struct hakd_peer *peer, uint64_t id)
 	return true;
 }
 
+/* What a tool must be allowed to the pool that it is about; status, stats and clients are for all. */
+static unsigned rights_for(const Hak__Request *request)
+{
+	switch (request->body_case) {
+	case HAK__REQUEST__BODY_CHECK:
+	case HAK__REQUEST__BODY_ROOTS:
+		return HAKD_MAY_READ;
+	case HAK__REQUEST__BODY_TRIM:
+		return HAKD_MAY_ADMINISTER;
+	default:
+		return 0;
+	}
+}
+
 bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 {
 	if (request->body_case == HAK__REQUEST__BODY_HELLO)
@@ -254,6 +275,9 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		hakd_peer_refuse(peer, request->id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
 		return true;
 	}
+	if (!peer->client && rights_for(request) != 0 &&
+	    !hakd_access_check(peer, request->id, rights_for(request)))
+		return true;
 	switch (request->body_case) {
 	case HAK__REQUEST__BODY_REFILL:
 		return hakd_refill(peer, request->id, request->refill);

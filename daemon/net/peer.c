@@ -166,8 +166,11 @@ void hakd_peer_accept(struct hakd_daemon *daemon)
 		close(fd);
 		return;
 	}
-	*peer = (struct hakd_peer){
-		.daemon = daemon, .fd = fd, .pid = credentials.pid, .uid = credentials.uid};
+	*peer = (struct hakd_peer){.daemon = daemon,
+				   .fd = fd,
+				   .pid = credentials.pid,
+				   .uid = credentials.uid,
+				   .gid = credentials.gid};
 	daemon->counters.connections++;
 	uv_poll_init(&daemon->loop, &peer->poll, fd);
 	peer->poll.data = peer;

@@ -19,6 +19,7 @@ struct hakd_peer {
 	uv_poll_t poll;
 	pid_t pid;
 	uid_t uid;
+	gid_t gid;
 	bool has_said_hello;
 	bool is_busy;
 	bool is_replaced; /* its client has another connection; closed when it is no longer busy */

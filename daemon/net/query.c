@@ -59,6 +59,9 @@ static void fill_pool(const struct hakd_realm *realm, const struct hak_census *c
 	p->anomalies = hak_check_anomalies(census);
 	p->resident_bytes = hakd_pool_resident(pool);
 	fill_words(pool, census, p);
+	p->owner = realm->config.owner;
+	p->group = realm->config.group;
+	p->mode = realm->config.mode;
 	p->base_address = ((const struct hak_registry *)pool->registry)->base;
 }
 
