@@ -41,6 +41,10 @@ static const char help[] =
 	"                        it, half by the daemon (10)\n"
 	"  --retain SIZE         of that the daemon keeps no more than this, and the reserve "
 	"(128M)\n"
+	"  --client-limit SIZE, --user-limit SIZE, --user-clients N\n"
+	"                        memory that a client may have, and all clients of a user, and "
+	"how\n"
+	"                        many clients (0: no limit of its own)\n"
 	"  --owner USER, --group GROUP, --mode MODE\n"
 	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
 	"is\n"
@@ -74,6 +78,9 @@ enum setting {
 	SUPERSLAB_LG,
 	KEEP,
 	RETAIN,
+	CLIENT_LIMIT,
+	USER_LIMIT,
+	USER_CLIENTS,
 	OWNER,
 	GROUP,
 	MODE,
@@ -95,6 +102,9 @@ static const struct {
 	[SUPERSLAB_LG] = {"superslab-lg", POOL_SECTION, "superslab_lg", "20 or 21"},
 	[KEEP] = {"keep", POOL_SECTION, "keep", "seconds, 0 to 86400"},
 	[RETAIN] = {"retain", POOL_SECTION, "retain", "0 to 128M"},
+	[CLIENT_LIMIT] = {"client-limit", POOL_SECTION, "client_limit", "a size, 0: none"},
+	[USER_LIMIT] = {"user-limit", POOL_SECTION, "user_limit", "a size, 0: none"},
+	[USER_CLIENTS] = {"user-clients", POOL_SECTION, "user_clients", "0 to 4096"},
 	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
 	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
 	[MODE] = {"mode", POOL_SECTION, "mode",
@@ -163,6 +173,12 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
 			return -EINVAL;
 		return 0;
+	case CLIENT_LIMIT:
+		return hak_size_parse(text, &pool->client_limit);
+	case USER_LIMIT:
+		return hak_size_parse(text, &pool->user_limit);
+	case USER_CLIENTS:
+		return number(text, 10, 0, HAK_HOLDER_COUNT, &pool->user_clients);
 	case OWNER:
 		return user(text, &pool->owner);
 	case GROUP:
@@ -332,6 +348,9 @@ static const struct option flags[] = {
 	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
 	{"keep", required_argument, NULL, KEEP + 256},
 	{"retain", required_argument, NULL, RETAIN + 256},
+	{"client-limit", required_argument, NULL, CLIENT_LIMIT + 256},
+	{"user-limit", required_argument, NULL, USER_LIMIT + 256},
+	{"user-clients", required_argument, NULL, USER_CLIENTS + 256},
 	{"owner", required_argument, NULL, OWNER + 256},
 	{"group", required_argument, NULL, GROUP + 256},
 	{"mode", required_argument, NULL, MODE + 256},
@@ -464,6 +483,9 @@ static void take_pools(struct hakd_config *config, const struct hakd_config *now
 		then->limit = pool->limit;
 		then->keep = pool->keep;
 		then->retain = pool->retain;
+		then->client_limit = pool->client_limit;
+		then->user_limit = pool->user_limit;
+		then->user_clients = pool->user_clients;
 		then->owner = pool->owner;
 		then->group = pool->group;
 		then->mode = pool->mode;

@@ -27,6 +27,9 @@ struct hakd_pool_config {
 	uint64_t retain; /* bytes of free memory that the daemon keeps at most, the reserve apart */
 	uid_t owner;
 	gid_t group;
+	uint64_t client_limit; /* bytes that a client may have; 0: as many as there are */
+	uint64_t user_limit;   /* and all clients of a user together */
+	unsigned user_clients; /* clients that a user may have; 0: as many as there can be */
 	unsigned
 		mode; /* of owner, group, others: HAKD_MAY_... in three octal digits, as of a file */
 	unsigned keep; /* seconds that memory which is free is kept, see hakd_config_keep_ms */

@@ -52,6 +52,9 @@ static void read_config(struct hakd_realm *realm)
 	realm->config.limit = hints.limit;
 	realm->config.retain = hints.retain;
 	realm->config.keep = (unsigned)(hints.keep_ms / 500);
+	realm->config.client_limit = hints.client_limit;
+	realm->config.user_limit = hints.user_limit;
+	realm->config.user_clients = hints.user_clients;
 	realm->config.owner = hints.uid;
 	realm->config.group = hints.gid;
 	realm->config.mode = hints.mode;
@@ -159,6 +162,11 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 	realm->config.limit = config->limit;
 	realm->config.keep = config->keep;
 	realm->config.retain = config->retain;
+	realm->config.client_limit = config->client_limit;
+	realm->config.user_limit = config->user_limit;
+	realm->config.user_clients = config->user_clients;
+	hakd_hints_set_quotas(realm->pool, config->client_limit, config->user_limit,
+			      config->user_clients);
 	realm->config.owner = config->owner;
 	realm->config.group = config->group;
 	realm->config.mode = config->mode;

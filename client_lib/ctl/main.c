@@ -60,6 +60,7 @@ static void print_help(void)
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
 	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
@@ -126,6 +127,12 @@ static int parse_setting(int option, const char *text, Hak__PoolCreate *creation
 		creation->capacity_bytes = number;
 	else if (option == 'L')
 		creation->limit_bytes = number;
+	else if (option == 'c')
+		creation->client_limit_bytes = number;
+	else if (option == 'u')
+		creation->user_limit_bytes = number;
+	else if (option == 'n')
+		creation->user_clients = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
 	else if (option == 'S')
 		creation->superslab_lg = (uint32_t)number;
 	else if (option == 'K')
@@ -187,6 +194,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"keep", required_argument, NULL, 'K'},
 		{"retain", required_argument, NULL, 'R'},
 		{"owner", required_argument, NULL, 'O'},
+		{"client-limit", required_argument, NULL, 'c'},
+		{"user-limit", required_argument, NULL, 'u'},
+		{"user-clients", required_argument, NULL, 'n'},
 		{"group", required_argument, NULL, 'G'},
 		{"mode", required_argument, NULL, 'M'},
 		{NULL, 0, NULL, 0},
@@ -226,6 +236,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		case 'S':
 		case 'K':
 		case 'R':
+		case 'c':
+		case 'u':
+		case 'n':
 		case 'O':
 		case 'G':
 		case 'M':

@@ -190,6 +190,7 @@ static void client_json(struct hakc_json *json, const Hak__Client *client)
 	hakc_json_unsigned(json, "live_blocks", client->live_blocks);
 	hakc_json_unsigned(json, "allocated_bytes", client->allocated_bytes);
 	hakc_json_signed(json, "attached_at", client->attached_at);
+	hakc_json_unsigned(json, "refused", client->refused);
 	hakc_json_end_object(json);
 }
 

@@ -35,6 +35,7 @@
  * return 0 or a negative errno:
  *   ENOMEM        the pool's limit or the machine's memory is reached, or the
  *                 size is larger than the pool
+ *   EDQUOT        a limit of this process, or of its user, is reached; from an attach: of clients
  *   EINVAL        an argument is out of range
  *   ENOENT        no socket: no daemon has been started
  *   ECONNREFUSED  a socket, but nobody listens on it

@@ -15,11 +15,15 @@ void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
 
 /* For the next daemon; bytes. */
 void hakd_hints_set_bounds(struct hakd_pool *pool, uint64_t limit, uint64_t retain);
+void hakd_hints_set_quotas(struct hakd_pool *pool, uint64_t client_limit, uint64_t user_limit,
+			   unsigned user_clients);
 void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode);
 
 /* All that an earlier daemon left so. */
 struct hakd_hints {
 	uint64_t limit, retain, keep_ms;
+	uint64_t client_limit, user_limit;
+	unsigned user_clients;
 	uint32_t uid, gid;
 	unsigned mode;
 };

@@ -16,6 +16,7 @@
 #include "daemon/net/job.h"
 #include "daemon/net/pools.h"
 #include "daemon/net/query.h"
+#include "daemon/net/quota.h"
 #include "daemon/net/refill.h"
 #include "daemon/net/rejoin.h"
 #include "daemon/net/roots.h"
@@ -104,6 +105,11 @@ static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsi
 	if (!hakd_keeper_has_room(&realm->daemon->keeper))
 		slot = HAK_HOLDER_COUNT;
 	*ret_error = slot == HAK_HOLDER_COUNT ? HAK_E_NO_SLOT : HAK_E_NO_MEMORY;
+	if (!hakd_quota_may_attach(realm, peer->uid)) {
+		realm->daemon->counters.refused_quota++;
+		*ret_error = HAK_E_QUOTA;
+		slot = HAK_HOLDER_COUNT;
+	}
 	if (!client || slot == HAK_HOLDER_COUNT ||
 	    hakd_backing_prepare_area(realm->pool, slot) < 0) {
 		free(client);

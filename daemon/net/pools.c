@@ -67,6 +67,9 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	config.superslab_lg = request->superslab_lg ? request->superslab_lg : config.superslab_lg;
 	config.keep = request->sets_keep ? request->keep_seconds : config.keep;
 	config.retain = request->sets_retain ? request->retain_bytes : config.retain;
+	config.client_limit = request->client_limit_bytes;
+	config.user_limit = request->user_limit_bytes;
+	config.user_clients = request->user_clients;
 	config.owner = request->sets_owner ? request->owner : config.owner;
 	config.group = request->sets_group ? request->group : config.group;
 	config.mode = request->sets_mode ? request->mode : config.mode;

@@ -200,6 +200,7 @@ static void fill_client(const struct hakd_client *client, const struct hak_censu
 	ret->live_blocks = census->live_blocks;
 	ret->allocated_bytes = census->live_bytes;
 	ret->attached_at = holder->attached_at;
+	ret->refused = client->n_refused;
 }
 
 static void run_clients(struct hakd_job *job)

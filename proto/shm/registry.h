@@ -32,6 +32,9 @@
  * | 128..135     | retain             |
  * | 136..143     | owner, group       |
  * | 144..151     | mode               |
+ * | 152..159     | client_limit       |
+ * | 160..167     | user_limit         |
+ * | 168..175     | user_clients       |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -74,15 +77,18 @@ struct hak_registry {
 	hak_u64 ended;	 /* 1: the daemon has stopped for good, nothing is granted any more */
 	hak_u64 keep_ms; /* how long memory that is free is to be kept, milliseconds */
 	hak_u64 limit; /* bytes; this and those behind it are for the next daemon, if no section has them */
-	hak_u64 retain; /* bytes that the daemon keeps at most */
-	hak_u64 access; /* uid of its owner, above bit 32 gid of its group */
-	hak_u64 mode;	/* who may do what */
+	hak_u64 retain;	      /* bytes that the daemon keeps at most */
+	hak_u64 access;	      /* uid of its owner, above bit 32 gid of its group */
+	hak_u64 mode;	      /* who may do what */
+	hak_u64 client_limit; /* bytes, 0: none */
+	hak_u64 user_limit;   /* likewise */
+	hak_u64 user_clients; /* 0: no limit */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
 		       offsetof(struct hak_registry, asked) == 96 &&
-		       sizeof(struct hak_registry) == 152,
+		       sizeof(struct hak_registry) == 176,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */
