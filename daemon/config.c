@@ -52,6 +52,9 @@ static const char help[] =
 	"766)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
+	"  --hello-timeout SECONDS, --requests-per-second N\n"
+	"                        a connection says hello in that time (10), and is paused when it\n"
+	"                        asks more often (50000); 0: no such limit\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
 	"  --config FILE         settings ([daemon] and [pool NAME]; default " DEFAULT_FILE ")\n"
 	"  --foreground          don't go into the background\n"
@@ -86,6 +89,8 @@ enum setting {
 	MODE,
 	SOCKET_MODE,
 	IDLE_EXIT,
+	HELLO_TIMEOUT,
+	REQUESTS_PER_SECOND,
 	LOG_LEVEL,
 	N_SETTINGS
 };
@@ -112,6 +117,9 @@ static const struct {
 		  "write, 1 administer"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
+	[HELLO_TIMEOUT] = {"hello-timeout", "daemon", "hello_timeout", "seconds, 0 to 3600"},
+	[REQUESTS_PER_SECOND] = {"requests-per-second", "daemon", "requests_per_second",
+				 "0 to 1000000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
 };
 
@@ -189,6 +197,10 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
 		return number(text, 10, 0, 31536000, &config->idle_exit);
+	case HELLO_TIMEOUT:
+		return number(text, 10, 0, 3600, &config->hello_timeout);
+	case REQUESTS_PER_SECOND:
+		return number(text, 10, 0, 1000000, &config->requests_per_second);
 	case LOG_LEVEL:
 		config->log_level = hakd_log_level_of(text);
 		return config->log_level < 0 ? -EINVAL : 0;
@@ -356,6 +368,8 @@ static const struct option flags[] = {
 	{"mode", required_argument, NULL, MODE + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
+	{"hello-timeout", required_argument, NULL, HELLO_TIMEOUT + 256},
+	{"requests-per-second", required_argument, NULL, REQUESTS_PER_SECOND + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
@@ -412,6 +426,8 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	*config = (struct hakd_config){.socket_mode = 0660,
 				       .log_level = HAKD_LOG_INFO,
 				       .n_pools = 1,
+				       .hello_timeout = 10,
+				       .requests_per_second = 50000,
 				       .argc = argc,
 				       .argv = argv};
 	hakd_config_usual_pool(&config->pools[0]);
@@ -508,6 +524,8 @@ int hakd_config_reload(struct hakd_config *config)
 				 "%s is another one in the configuration: that needs a new start",
 				 settings[i].name);
 	config->log_level = now.log_level;
+	config->hello_timeout = now.hello_timeout;
+	config->requests_per_second = now.requests_per_second;
 	take_pools(config, &now);
 	return 0;
 }

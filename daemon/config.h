@@ -39,7 +39,9 @@ struct hakd_config {
 	char socket[HAK_SOCKET_PATH_MAX];
 	unsigned n_pools;
 	struct hakd_pool_config pools[HAKD_POOLS_MAX]; /* the first one is "default" */
-	unsigned idle_exit;			       /* seconds; 0: never */
+	unsigned hello_timeout;	      /* seconds that a peer has to say hello; 0: for ever */
+	unsigned requests_per_second; /* of a connection; 0: no limit */
+	unsigned idle_exit;	      /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
 	bool foreground;

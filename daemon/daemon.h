@@ -57,12 +57,23 @@
 	X(pressure_waits, "requests that waited for its return")          \
 	X(pressure_served, "of these, granted in the end")                \
 	X(pressure_events, "times that the machine was short")            \
+	X(strangers_cut_off, "peers cut off that did not say hello")      \
+	X(pauses, "times that a peer asked too often, and had to wait")   \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
 #define X(name, description) uint64_t name;
 	HAKD_COUNTERS(X)
 #undef X
+};
+
+/* What pace.c remembers. */
+struct hakd_paces {
+	uv_timer_t look;  /* runs while there are strangers */
+	uv_timer_t pause; /* likewise, peers that are paused */
+	struct hakd_peer *strangers;
+	unsigned n_strangers;
+	struct hakd_peer *paused;
 };
 
 /* What shortage.c remembers. */
@@ -87,6 +98,7 @@ struct hakd_daemon {
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_shortage shortage;
+	struct hakd_paces paces;
 	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */
 	bool has_number[HAKD_POOLS_MAX]; /* also of one that is deleted and not gone yet */
 	unsigned n_clients;		 /* of all */

@@ -14,6 +14,7 @@
 #include "daemon/net/access.h"
 #include "daemon/net/audit.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pace.h"
 #include "daemon/net/pools.h"
 #include "daemon/net/query.h"
 #include "daemon/net/quota.h"
@@ -183,6 +184,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		}
 	}
 	peer->has_said_hello = true;
+	hakd_pace_welcome(peer);
 	if (h->kind == HAK__PEER_KIND__PEER_READER)
 		welcome_reader(peer, id);
 	else
