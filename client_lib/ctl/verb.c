@@ -280,6 +280,8 @@ const struct hakc_verb hakc_verbs[] = {
 	 hakc_verb_pool_create, true},
 	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
 	 hakc_verb_pool_delete, true},
+	{"pool reset", "NAME: ends it for its clients; an empty one with its settings is there",
+	 hakc_verb_pool_reset, true},
 	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots, false},
 	{NULL, NULL, NULL, false},
 };

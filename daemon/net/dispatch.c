@@ -312,6 +312,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_pools_create(peer, request->id, request->pool_create);
 	case HAK__REQUEST__BODY_POOL_DELETE:
 		return hakd_pools_delete(peer, request->id, request->pool_delete);
+	case HAK__REQUEST__BODY_POOL_RESET:
+		return hakd_pools_reset(peer, request->id, request->pool_reset);
 	case HAK__REQUEST__BODY_TRIM:
 		return hakd_trim(peer, request->id, request->trim->wait_ms);
 	default:

@@ -111,3 +111,35 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 	}
 	return true;
 }
+
+/* The next one is made first: if that fails the pool is what it was. */
+bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset *request)
+{
+	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_realm *realm = *request->name ? hakd_daemon_find(daemon, request->name) : NULL;
+	unsigned number = hakd_daemon_number(daemon);
+	int r;
+
+	if (!hakd_access_is_admin(peer)) {
+		refuse(peer, id, HAK_E_DENIED);
+	} else if (!realm) {
+		refuse(peer, id, HAK_E_NO_POOL);
+	} else if (realm->number == 0) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
+	} else if (number == HAKD_POOLS_MAX) {
+		refuse(peer, id, HAK_E_POOLS_FULL);
+	} else {
+		r = hakd_realm_new(daemon, number, &realm->config);
+		if (r == 0)
+			r = hakd_realm_start(daemon->realms[number]);
+		if (r < 0) {
+			refuse(peer, id, error_of(r));
+			return true;
+		}
+		hakd_log(HAKD_LOG_INFO, "pool %s is reset, with %u clients attached",
+			 realm->pool->name, realm->n_clients);
+		hakd_realm_delete(realm);
+		answer(peer, id);
+	}
+	return true;
+}
