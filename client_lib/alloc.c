@@ -327,7 +327,7 @@ static void *fail(struct hakc_thread *t, int error)
 {
 	if (t && error == -ETIMEDOUT) /* there may be memory, but nobody who grants it */
 		error = -ENOMEM;
-	if (t && error == -ENOMEM)
+	if (t && (error == -ENOMEM || error == -EDQUOT))
 		hakc_count(t->heap, HAK_STAT_OUT_OF_MEMORY, 1);
 	errno = -error;
 	return NULL;
@@ -336,7 +336,7 @@ static void *fail(struct hakc_thread *t, int error)
 /* Nothing more is to be had, so what this process holds without need has to do. */
 static inline bool is_lack(int r)
 {
-	return r == -ENOMEM || r == -ESTALE;
+	return r == -ENOMEM || r == -ESTALE || r == -EDQUOT;
 }
 
 static void *alloc_class(struct hakc_thread *t, unsigned cls)

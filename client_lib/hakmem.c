@@ -68,8 +68,12 @@ size_t hakmem_usable_size(const void *block)
 {
 	int saved = errno;
 	unsigned from = hakc_pool_visit(block);
-	struct hak_location l = hakc_locate(block);
+	int error;
+	const struct hakc_heap *heap = hakc_thread_reads(&error);
+	struct hak_location l = {.place = HAK_PLACE_FOREIGN};
 
+	if (heap)
+		l = hak_segment_locate(&heap->segment, (uintptr_t)block);
 	hakc_pool_return(from);
 	errno = saved;
 	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
@@ -88,7 +92,7 @@ void *hakmem_realloc(void *block, size_t size)
 	if (l.place == HAK_PLACE_BLOCK)
 		moved = hakc_resize(&l, block, size);
 	else
-		errno = EINVAL;
+		errno = hakc_heap()->is_read_only ? EACCES : EINVAL;
 	hakc_pool_return(from);
 	return moved;
 }
@@ -126,20 +130,20 @@ int hakmem_take(hakmem_ref_t ref, void **ret_block)
 static int find_owner(const void *block, int *ret_pid)
 {
 	int error;
-	const struct hakc_thread *t = hakc_thread_get(&error);
+	const struct hakc_heap *heap = hakc_thread_reads(&error);
 	unsigned owner;
 
-	if (!t)
+	if (!heap)
 		return error;
 
-	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
+	const struct hak_location l = hak_segment_locate(&heap->segment, (uintptr_t)block);
 
-	owner = hakc_ticket_owner(t->heap, &l);
+	owner = hakc_ticket_owner(heap, &l);
 	if (owner == HAK_HOLDER_NONE)
 		return -EINVAL;
 	if (ret_pid)
-		*ret_pid = owner == HAK_HOLDER_ROOT ? 0 : t->heap->segment.holders[owner].pid;
-	if (owner == t->heap->holder)
+		*ret_pid = owner == HAK_HOLDER_ROOT ? 0 : heap->segment.holders[owner].pid;
+	if (owner == heap->holder)
 		return HAKMEM_OWNER_SELF;
 	return owner == HAK_HOLDER_ROOT ? HAKMEM_OWNER_ROOT : HAKMEM_OWNER_OTHER;
 }
@@ -157,14 +161,14 @@ int hakmem_owner(const void *block, int *ret_pid)
 static void *find_ref(hakmem_ref_t ref)
 {
 	int error;
-	struct hakc_thread *t = hakc_thread_get(&error);
+	const struct hakc_heap *heap = hakc_thread_reads(&error);
 
-	if (!t) {
+	if (!heap) {
 		errno = -error;
 		return NULL;
 	}
 
-	const struct hak_location l = hak_segment_locate_offset(&t->heap->segment,
+	const struct hak_location l = hak_segment_locate_offset(&heap->segment,
 								hak_ref_offset(ref));
 
 	if (hak_ref_epoch(ref) == 0 || l.place == HAK_PLACE_FOREIGN) {
@@ -175,7 +179,7 @@ static void *find_ref(hakmem_ref_t ref)
 		errno = ESTALE;
 		return NULL;
 	}
-	return (void *)(t->base + l.start);
+	return (void *)(heap->segment.base + l.start);
 }
 
 void *hakmem_ptr(hakmem_ref_t ref)
@@ -204,9 +208,9 @@ int hakmem_root_publish_list(const char *name, const hakmem_ref_t *refs, size_t 
 int hakmem_root_lookup(const char *name, hakmem_ref_t *ret_ref)
 {
 	int error;
-	const struct hakc_thread *t = hakc_thread_get(&error);
+	const struct hakc_heap *heap = hakc_thread_reads(&error);
 
-	return t ? hakc_root_lookup(t->heap, name, ret_ref) : error;
+	return heap ? hakc_root_lookup(heap, name, ret_ref) : error;
 }
 
 int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref)
@@ -220,11 +224,9 @@ int hakmem_root_withdraw(const char *name, hakmem_ref_t *ret_ref)
 int hakmem_is_at_base(void)
 {
 	int error;
-	struct hakc_thread *t = hakc_thread_get(&error);
+	const struct hakc_heap *heap = hakc_thread_reads(&error);
 
-	if (!t)
-		return error;
-	return t->heap->is_at_base;
+	return heap ? heap->is_at_base : error;
 }
 
 int hakmem_trim(void)

@@ -76,7 +76,8 @@ struct hakc_decay {
 struct hakc_heap {
 	pthread_mutex_t lock;
 	bool is_attached;
-	bool is_at_base; /* the pool is mapped at its own address */
+	bool is_read_only; /* nothing is ours, nothing may be written */
+	bool is_at_base;   /* the pool is mapped at its own address */
 	unsigned holder;
 	struct hak_segment segment;
 	struct hak_client_area *area;

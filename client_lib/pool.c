@@ -170,6 +170,8 @@ int hakc_pool_close(struct hakmem_pool *pool)
 {
 	unsigned from;
 
+	if (!pool) /* the first one's: hakmem_detach */
+		return -EINVAL;
 	lock();
 	if (pool->n_opens > 1 || pool->n_opens == 0) {
 		int r = pool->n_opens > 0 ? 0 : -EINVAL;

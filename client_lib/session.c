@@ -59,7 +59,9 @@ void hakc_session_free_foreign(struct hakc_thread *t, void *block)
 	if (t)
 		hakc_count(t->heap, HAK_STAT_FOREIGN_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block,
-		 t ? "not an address of the pool" : "this process is not attached");
+		 t			     ? "not an address of the pool"
+		 : hakc_heap()->is_read_only ? "this process is attached for reading"
+					     : "this process is not attached");
 }
 
 /* What a forked child inherits, by heaps; so not in wiped pages. */
@@ -70,6 +72,7 @@ static struct mapping {
 	uint64_t registry_bytes;
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
+	bool is_read_only; /* a child's heap is as well */
 } mappings[HAKC_HEAPS_MAX];
 
 static void unmap(struct mapping *m)
@@ -89,7 +92,7 @@ static bool is_file_of(int fd, uint64_t bytes)
 }
 
 /* Anywhere, but with the SuperSlabs aligned to 2 MiB. */
-static void *map_elsewhere(int fd, const struct hak_geometry *geometry)
+static void *map_elsewhere(int fd, const struct hak_geometry *geometry, int protection)
 {
 	uint64_t reserved = geometry->heap_bytes + HUGE_PAGE;
 	char *room = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -99,7 +102,7 @@ static void *map_elsewhere(int fd, const struct hak_geometry *geometry)
 		return NULL;
 
 	uint64_t lead = (HUGE_PAGE - (uintptr_t)room % HUGE_PAGE) % HUGE_PAGE;
-	char *heap = mmap(room + lead, geometry->heap_bytes, PROT_READ | PROT_WRITE,
+	char *heap = mmap(room + lead, geometry->heap_bytes, protection,
 			  MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
 
 	if (heap == MAP_FAILED) {
@@ -112,13 +115,14 @@ static void *map_elsewhere(int fd, const struct hak_geometry *geometry)
 	return heap;
 }
 
-static void *map_heap(int fd, const struct hak_geometry *geometry, uint64_t base, bool elsewhere)
+static void *map_heap(int fd, const struct hak_geometry *geometry, uint64_t base, bool elsewhere,
+		      int protection)
 {
 	void *wanted = (void *)(uintptr_t)(base - geometry->data_at);
 	void *heap;
 
 	if (!elsewhere && base > geometry->data_at) {
-		heap = mmap(wanted, geometry->heap_bytes, PROT_READ | PROT_WRITE,
+		heap = mmap(wanted, geometry->heap_bytes, protection,
 			    MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
 		if (heap == wanted)
 			return heap;
@@ -129,7 +133,7 @@ static void *map_heap(int fd, const struct hak_geometry *geometry, uint64_t base
 			 "only refs cross processes",
 			 (void *)(uintptr_t)base);
 	}
-	return map_elsewhere(fd, geometry);
+	return map_elsewhere(fd, geometry, protection);
 }
 
 static int map_segment(struct mapping *m, const Hak__Welcome *welcome, const int fds[2],
@@ -152,7 +156,8 @@ static int map_segment(struct mapping *m, const Hak__Welcome *welcome, const int
 	if (r < 0)
 		return r;
 	m->heap_bytes = geometry->heap_bytes;
-	m->heap = map_heap(fds[1], geometry, ((struct hak_registry *)m->registry)->base, elsewhere);
+	m->heap = map_heap(fds[1], geometry, ((struct hak_registry *)m->registry)->base, elsewhere,
+			   m->is_read_only ? PROT_READ : PROT_READ | PROT_WRITE);
 	if (!m->heap)
 		return -ENOMEM;
 	memcpy(m->uuid, welcome->uuid.data, HAK_UUID_BYTES);
@@ -185,10 +190,13 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 
 	if (is_mapped_by_another_heap(welcome))
 		return -EISCONN;
+	/* By its own descriptor: the kernel lets nobody make more of it. */
+	if (is_mapped(m, welcome) && m->is_read_only != heap->is_read_only)
+		unmap(m);
 	if (is_mapped(m, welcome)) {
 		r = hak_registry_validate(m->registry, m->registry_bytes, &geometry);
 	} else {
-		struct mapping fresh = {0};
+		struct mapping fresh = {.is_read_only = heap->is_read_only};
 
 		r = map_segment(&fresh, welcome, fds, elsewhere, &geometry);
 		if (r < 0)
@@ -198,13 +206,14 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	}
 	if (r < 0)
 		return r;
-	if (welcome->holder < HAK_HOLDER_FIRST || welcome->holder >= HAK_HOLDER_COUNT)
+	if (!heap->is_read_only &&
+	    (welcome->holder < HAK_HOLDER_FIRST || welcome->holder >= HAK_HOLDER_COUNT))
 		return -EPROTO;
 	hak_segment_init(&heap->segment, &geometry, m->registry, m->heap);
 	heap->is_at_base = heap->segment.base == ((struct hak_registry *)m->registry)->base;
 	heap->holder = welcome->holder;
 	heap->area = &heap->segment.areas[heap->holder];
-	return hakc_heap_init(heap);
+	return heap->is_read_only ? 0 : hakc_heap_init(heap);
 }
 
 /*
@@ -285,7 +294,7 @@ static unsigned timeout_of(const struct hakmem_options *options)
 }
 
 /* Connects and says hello, again if the daemon dies meanwhile; as hakc_conn_hello. */
-static int greet(struct hakc_conn *conn, const struct hakmem_options *options,
+static int greet(struct hakc_conn *conn, const struct hakmem_options *options, Hak__PeerKind kind,
 		 char path[HAK_SOCKET_PATH_MAX], Hak__Reply **ret_reply, int *fds, unsigned *n_fds)
 {
 	const char *pool = options && options->pool ? options->pool : getenv("HAKMEM_POOL");
@@ -298,14 +307,38 @@ static int greet(struct hakc_conn *conn, const struct hakmem_options *options,
 
 		*n_fds = r < 0 ? 0 : HAK_WIRE_FDS_MAX;
 		if (r == 0)
-			r = hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, pool, ret_reply, fds,
-					    n_fds);
+			r = hakc_conn_hello(conn, kind, pool, ret_reply, fds, n_fds);
 		if (r != -ENOTCONN)
 			return r;
 		if (hakc_link_now() >= deadline)
 			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
 	}
+}
+
+/* Says why the daemon refused; a negative errno. */
+static int refusal(int r, const Hak__Reply *reply)
+{
+	/* Another version is nothing that waiting, or another pool, helps against. */
+	hakc_log(r == HAK_E_VERSION ? HAKC_LOG_ERROR : HAKC_LOG_WARN, "the daemon refused: %s",
+		 reply->reason ? reply->reason : hak_error_text((unsigned)r));
+	return -hak_error_errno((unsigned)r);
+}
+
+/* With what a welcome brought; its descriptors stay the caller's. */
+static int enter(struct hakc_heap *heap, const Hak__Welcome *welcome, const int *fds,
+		 unsigned n_fds, bool elsewhere)
+{
+	int r;
+
+	if (n_fds != (heap->is_read_only ? 2 : HAK_WIRE_FDS_MAX))
+		return -EPROTO;
+	r = heap->is_read_only ? 0 : map_lease(fds[2], &heap->lease);
+	if (r == 0)
+		r = enter_segment(heap, welcome, fds, elsewhere);
+	if (r < 0)
+		unmap_lease(heap);
+	return r;
 }
 
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
@@ -319,35 +352,27 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 
 	if (heap->is_attached)
 		return -EISCONN;
+	heap->is_read_only = options ? options->read_only : mappings[hakc_thread_at()].is_read_only;
 	if (!options) /* a child of a fork, which comes to another than the first heap */
 		options = hakc_pool_options(hakc_thread_at());
 	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
 	hakc_link_close_inherited();
-	r = greet(&conn, options, path, &reply, fds, &n_fds);
-	if (r > 0) {
-		/* Another version is nothing that waiting, or another pool, helps against. */
-		hakc_log(r == HAK_E_VERSION ? HAKC_LOG_ERROR : HAKC_LOG_WARN,
-			 "the daemon refused: %s",
-			 reply->reason ? reply->reason : hak_error_text((unsigned)r));
-		r = -hak_error_errno((unsigned)r);
-	} else if (r == 0 && n_fds != HAK_WIRE_FDS_MAX) {
-		r = -EPROTO;
-	}
+	r = greet(&conn, options,
+		  heap->is_read_only ? HAK__PEER_KIND__PEER_READER : HAK__PEER_KIND__PEER_CLIENT,
+		  path, &reply, fds, &n_fds);
+	r = r > 0 ? refusal(r, reply) : r;
 	if (r == 0)
-		r = map_lease(fds[2], &heap->lease);
-	if (r == 0)
-		r = enter_segment(heap, reply->welcome, fds, options && options->offsets_only);
-	if (r == 0)
+		r = enter(heap, reply->welcome, fds, n_fds, options && options->offsets_only);
+	if (r == 0 && !heap->is_read_only) /* who only reads needs the daemon no more */
 		hakc_link_init(&heap->link, &conn, path, heap->segment.header, reply->welcome);
+	else
+		hakc_conn_deinit(&conn);
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);
 	for (unsigned i = 0; i < n_fds; i++)
 		close(fds[i]);
-	if (r < 0) {
-		unmap_lease(heap);
-		hakc_conn_deinit(&conn);
+	if (r < 0)
 		return r;
-	}
 	heap->is_attached = true;
 	heap->n_threads_max = HAK_CROSSINGS;
 	return 0;
@@ -371,9 +396,11 @@ int hakc_session_detach(struct hakc_heap *heap)
 {
 	if (!heap->is_attached)
 		return -ENOTCONN;
-	hakc_session_bye(heap);
-	hakc_link_deinit(&heap->link);
-	hakc_heap_deinit(heap);
+	if (!heap->is_read_only) {
+		hakc_session_bye(heap);
+		hakc_link_deinit(&heap->link);
+		hakc_heap_deinit(heap);
+	}
 	unmap(&mappings[hakc_thread_at()]);
 	unmap_lease(heap);
 	heap->is_attached = false;

@@ -191,6 +191,8 @@ struct hakc_thread *hakc_thread_get(int *ret_error)
 	pthread_mutex_lock(&heap->lock);
 	if (!heap->is_attached)
 		r = hakc_session_attach(heap, NULL);
+	if (r == 0 && heap->is_read_only)
+		r = -EACCES;
 	if (r == 0 && t->number == 0) { /* new here, or a child of a fork */
 		t = new_state(heap);
 		if (!t)
@@ -408,6 +410,22 @@ void hakc_thread_forget(struct hakc_heap *heap, struct hakc_thread *t)
 {
 	leave(t);
 	put_idle(heap, t);
+}
+
+struct hakc_heap *hakc_thread_reads(int *ret_error)
+{
+	struct hakc_heap *heap = hakc_self->heap;
+	int r = 0;
+
+	if (heap)
+		return heap;
+	heap = hakc_heap();
+	pthread_mutex_lock(&heap->lock);
+	if (!heap->is_attached)
+		r = hakc_session_attach(heap, NULL);
+	pthread_mutex_unlock(&heap->lock);
+	*ret_error = r;
+	return r == 0 ? heap : NULL;
 }
 
 int hakc_thread_attach_process(const struct hakmem_options *options)

@@ -217,6 +217,12 @@ static inline void hakc_thread_locate(const struct hakc_thread *t, uint64_t offs
  */
 struct hakc_thread *hakc_thread_get(int *ret_error);
 
+/*
+ * The heap, attached; attaches the process if it isn't. For calls that only read: also where it is
+ * attached for reading, where no thread has a state. NULL and *ret_error.
+ */
+struct hakc_heap *hakc_thread_reads(int *ret_error);
+
 /* Counts on a slow path; published now and then. */
 static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, uint64_t n)
 {

@@ -8,7 +8,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <ini.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +41,20 @@ static const char help[] =
 	"                        it, half by the daemon (10)\n"
 	"  --retain SIZE         of that the daemon keeps no more than this, and the reserve "
 	"(128M)\n"
+	"  --client-limit SIZE, --user-limit SIZE, --user-clients N\n"
+	"                        memory that a client may have, and all clients of a user, and "
+	"how\n"
+	"                        many clients (0: no limit of its own)\n"
+	"  --owner USER, --group GROUP, --mode MODE\n"
+	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
+	"is\n"
+	"                        to read, 2 to attach for writing, 1 to administer (the daemon's, "
+	"766)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
+	"  --hello-timeout SECONDS, --requests-per-second N\n"
+	"                        a connection says hello in that time (10), and is paused when it\n"
+	"                        asks more often (50000); 0: no such limit\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
 	"  --config FILE         settings ([daemon] and [pool NAME]; default " DEFAULT_FILE ")\n"
 	"  --foreground          don't go into the background\n"
@@ -67,8 +81,16 @@ enum setting {
 	SUPERSLAB_LG,
 	KEEP,
 	RETAIN,
+	CLIENT_LIMIT,
+	USER_LIMIT,
+	USER_CLIENTS,
+	OWNER,
+	GROUP,
+	MODE,
 	SOCKET_MODE,
 	IDLE_EXIT,
+	HELLO_TIMEOUT,
+	REQUESTS_PER_SECOND,
 	LOG_LEVEL,
 	N_SETTINGS
 };
@@ -85,8 +107,19 @@ static const struct {
 	[SUPERSLAB_LG] = {"superslab-lg", POOL_SECTION, "superslab_lg", "20 or 21"},
 	[KEEP] = {"keep", POOL_SECTION, "keep", "seconds, 0 to 86400"},
 	[RETAIN] = {"retain", POOL_SECTION, "retain", "0 to 128M"},
+	[CLIENT_LIMIT] = {"client-limit", POOL_SECTION, "client_limit", "a size, 0: none"},
+	[USER_LIMIT] = {"user-limit", POOL_SECTION, "user_limit", "a size, 0: none"},
+	[USER_CLIENTS] = {"user-clients", POOL_SECTION, "user_clients", "0 to 4096"},
+	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
+	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
+	[MODE] = {"mode", POOL_SECTION, "mode",
+		  "three octal digits, of owner, group and others: 4 read, 2 "
+		  "write, 1 administer"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
+	[HELLO_TIMEOUT] = {"hello-timeout", "daemon", "hello_timeout", "seconds, 0 to 3600"},
+	[REQUESTS_PER_SECOND] = {"requests-per-second", "daemon", "requests_per_second",
+				 "0 to 1000000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
 };
 
@@ -99,6 +132,28 @@ static int number(const char *text, int base, unsigned long least, unsigned long
 	if (*text < '0' || *text > '9' || *end || value < least || value > most)
 		return -EINVAL;
 	*ret_value = (unsigned)value;
+	return 0;
+}
+
+static int user(const char *text, uid_t *ret_uid)
+{
+	const struct passwd *entry = getpwnam(text);
+	unsigned id;
+
+	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
+		return -EINVAL;
+	*ret_uid = entry ? entry->pw_uid : id;
+	return 0;
+}
+
+static int group(const char *text, gid_t *ret_gid)
+{
+	const struct group *entry = getgrnam(text);
+	unsigned id;
+
+	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
+		return -EINVAL;
+	*ret_gid = entry ? entry->gr_gid : id;
 	return 0;
 }
 
@@ -126,10 +181,26 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
 			return -EINVAL;
 		return 0;
+	case CLIENT_LIMIT:
+		return hak_size_parse(text, &pool->client_limit);
+	case USER_LIMIT:
+		return hak_size_parse(text, &pool->user_limit);
+	case USER_CLIENTS:
+		return number(text, 10, 0, HAK_HOLDER_COUNT, &pool->user_clients);
+	case OWNER:
+		return user(text, &pool->owner);
+	case GROUP:
+		return group(text, &pool->group);
+	case MODE:
+		return number(text, 8, 0, 0777, &pool->mode);
 	case SOCKET_MODE:
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
 		return number(text, 10, 0, 31536000, &config->idle_exit);
+	case HELLO_TIMEOUT:
+		return number(text, 10, 0, 3600, &config->hello_timeout);
+	case REQUESTS_PER_SECOND:
+		return number(text, 10, 0, 1000000, &config->requests_per_second);
 	case LOG_LEVEL:
 		config->log_level = hakd_log_level_of(text);
 		return config->log_level < 0 ? -EINVAL : 0;
@@ -165,11 +236,14 @@ const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config
 static const struct hakd_pool_config usual = {.capacity = UINT64_C(64) << 30,
 					      .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 					      .keep = 10,
+					      .mode = 0766,
 					      .retain = RETAIN_MAX};
 
 void hakd_config_usual_pool(struct hakd_pool_config *ret_pool)
 {
 	*ret_pool = usual;
+	ret_pool->owner = geteuid();
+	ret_pool->group = getegid();
 }
 
 /* That of a section [pool NAME], which may be new; NULL: it is none, or there are too many. */
@@ -181,7 +255,7 @@ static struct hakd_pool_config *pool_of(struct hakd_config *config, const char *
 	if (pool || !hakd_config_is_pool_name(name) || config->n_pools == HAKD_POOLS_MAX)
 		return pool;
 	pool = &config->pools[config->n_pools++];
-	*pool = usual;
+	hakd_config_usual_pool(pool);
 	strcpy(pool->name, name);
 	return pool;
 }
@@ -258,7 +332,8 @@ int hakd_config_check_pool(struct hakd_pool_config *pool)
 			(unsigned long long)pool->limit, settings[LIMIT].allowed);
 		return -EINVAL;
 	}
-	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX ? 0 : -EINVAL;
+	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX && pool->mode <= 0777 ? 0
+											  : -EINVAL;
 }
 
 static int check(struct hakd_config *config)
@@ -285,8 +360,16 @@ static const struct option flags[] = {
 	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
 	{"keep", required_argument, NULL, KEEP + 256},
 	{"retain", required_argument, NULL, RETAIN + 256},
+	{"client-limit", required_argument, NULL, CLIENT_LIMIT + 256},
+	{"user-limit", required_argument, NULL, USER_LIMIT + 256},
+	{"user-clients", required_argument, NULL, USER_CLIENTS + 256},
+	{"owner", required_argument, NULL, OWNER + 256},
+	{"group", required_argument, NULL, GROUP + 256},
+	{"mode", required_argument, NULL, MODE + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
+	{"hello-timeout", required_argument, NULL, HELLO_TIMEOUT + 256},
+	{"requests-per-second", required_argument, NULL, REQUESTS_PER_SECOND + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
@@ -343,9 +426,11 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	*config = (struct hakd_config){.socket_mode = 0660,
 				       .log_level = HAKD_LOG_INFO,
 				       .n_pools = 1,
+				       .hello_timeout = 10,
+				       .requests_per_second = 50000,
 				       .argc = argc,
 				       .argv = argv};
-	config->pools[0] = usual;
+	hakd_config_usual_pool(&config->pools[0]);
 	strcpy(config->pools[0].name, "default");
 	if (level && hakd_log_level_of(level) >= 0)
 		config->log_level = hakd_log_level_of(level);
@@ -414,6 +499,12 @@ static void take_pools(struct hakd_config *config, const struct hakd_config *now
 		then->limit = pool->limit;
 		then->keep = pool->keep;
 		then->retain = pool->retain;
+		then->client_limit = pool->client_limit;
+		then->user_limit = pool->user_limit;
+		then->user_clients = pool->user_clients;
+		then->owner = pool->owner;
+		then->group = pool->group;
+		then->mode = pool->mode;
 	}
 	for (unsigned i = 0; i < now->n_pools && config->n_pools < HAKD_POOLS_MAX; i++)
 		if (!hakd_config_pool(config, now->pools[i].name))
@@ -433,6 +524,8 @@ int hakd_config_reload(struct hakd_config *config)
 				 "%s is another one in the configuration: that needs a new start",
 				 settings[i].name);
 	config->log_level = now.log_level;
+	config->hello_timeout = now.hello_timeout;
+	config->requests_per_second = now.requests_per_second;
 	take_pools(config, &now);
 	return 0;
 }

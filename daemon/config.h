@@ -6,11 +6,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proto/shm/registry.h"
 #include "proto/wire/socket_path.h"
 
 #define HAKD_POOLS_MAX 64u
+
+/* What one may do with a pool. */
+#define HAKD_MAY_READ	    4u /* attach for reading, look at what is in it */
+#define HAKD_MAY_WRITE	    2u /* attach */
+#define HAKD_MAY_ADMINISTER 1u /* trim it */
 
 /* A section [pool NAME]. */
 struct hakd_pool_config {
@@ -19,14 +25,23 @@ struct hakd_pool_config {
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
 	uint64_t retain; /* bytes of free memory that the daemon keeps at most, the reserve apart */
-	unsigned keep;	 /* seconds that memory which is free is kept, see hakd_config_keep_ms */
+	uid_t owner;
+	gid_t group;
+	uint64_t client_limit; /* bytes that a client may have; 0: as many as there are */
+	uint64_t user_limit;   /* and all clients of a user together */
+	unsigned user_clients; /* clients that a user may have; 0: as many as there can be */
+	unsigned
+		mode; /* of owner, group, others: HAKD_MAY_... in three octal digits, as of a file */
+	unsigned keep; /* seconds that memory which is free is kept, see hakd_config_keep_ms */
 };
 
 struct hakd_config {
 	char socket[HAK_SOCKET_PATH_MAX];
 	unsigned n_pools;
 	struct hakd_pool_config pools[HAKD_POOLS_MAX]; /* the first one is "default" */
-	unsigned idle_exit;			       /* seconds; 0: never */
+	unsigned hello_timeout;	      /* seconds that a peer has to say hello; 0: for ever */
+	unsigned requests_per_second; /* of a connection; 0: no limit */
+	unsigned idle_exit;	      /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
 	bool foreground;

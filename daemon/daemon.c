@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/net/pace.h"
 #include "daemon/net/peer.h"
 #include "daemon/net/shortage.h"
 #include "daemon/net/upkeep.h"
@@ -242,6 +243,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
 	uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
 	mask_signals(SIG_UNBLOCK);
+	hakd_pace_init(daemon);
 	hakd_daemon_count_client(daemon, 0);
 }
 

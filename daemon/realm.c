@@ -47,10 +47,17 @@ static int make_pool(struct hakd_realm *realm)
 static void read_config(struct hakd_realm *realm)
 {
 	const struct hak_geometry *g = &realm->pool->segment.geometry;
-	uint64_t keep_ms;
+	const struct hakd_hints hints = hakd_hints_get(realm->pool);
 
-	hakd_hints_get_bounds(realm->pool, &realm->config.limit, &realm->config.retain, &keep_ms);
-	realm->config.keep = (unsigned)(keep_ms / 500);
+	realm->config.limit = hints.limit;
+	realm->config.retain = hints.retain;
+	realm->config.keep = (unsigned)(hints.keep_ms / 500);
+	realm->config.client_limit = hints.client_limit;
+	realm->config.user_limit = hints.user_limit;
+	realm->config.user_clients = hints.user_clients;
+	realm->config.owner = hints.uid;
+	realm->config.group = hints.gid;
+	realm->config.mode = hints.mode;
 	realm->config.capacity = g->capacity;
 	realm->config.superslab_lg = g->superslab_lg;
 }
@@ -155,6 +162,15 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 	realm->config.limit = config->limit;
 	realm->config.keep = config->keep;
 	realm->config.retain = config->retain;
+	realm->config.client_limit = config->client_limit;
+	realm->config.user_limit = config->user_limit;
+	realm->config.user_clients = config->user_clients;
+	hakd_hints_set_quotas(realm->pool, config->client_limit, config->user_limit,
+			      config->user_clients);
+	realm->config.owner = config->owner;
+	realm->config.group = config->group;
+	realm->config.mode = config->mode;
+	hakd_hints_set_access(realm->pool, config->owner, config->group, config->mode);
 	hakd_pool_set_retain(realm->pool, config->retain);
 	hakd_hints_set_keep(realm->pool, hakd_config_keep_ms(config));
 	hakd_hints_set_bounds(realm->pool, config->limit, config->retain);

@@ -63,10 +63,12 @@ struct hakd_client {
 	struct hakd_peer *peer;	     /* NULL: disconnected */
 	struct hakd_peer *rejoining; /* who waits for the end of its job; NULL: nobody does */
 	uint64_t rejoin_id;
-	bool is_busy;	   /* a job of it is under way */
-	bool is_leaving;   /* dead or detached: to be collected */
-	bool has_detached; /* by its own word */
-	bool is_in_doubt;  /* its lease is to be looked at */
+	bool is_busy;	    /* a job of it is under way */
+	bool is_leaving;    /* dead or detached: to be collected */
+	bool has_detached;  /* by its own word */
+	uint32_t n_pending; /* SuperSlabs that it has asked for, while a job is under way */
+	uint64_t n_refused; /* requests, for want of room within its limits */
+	bool is_in_doubt;   /* its lease is to be looked at */
 };
 
 struct hakd_realm {
@@ -108,7 +110,7 @@ int hakd_realm_start(struct hakd_realm *realm);
 /* Of one that was never started. */
 void hakd_realm_free(struct hakd_realm *realm);
 
-/* Limit, keep and retain are others from now on. */
+/* Limit, keep, retain and who may do what are others from now on; nobody is thrown out. */
 void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_config *config);
 
 /* Clients are told that it has ended, and the keeper lets go of it. */

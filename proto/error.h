@@ -25,7 +25,8 @@
 	X(BAD_ARGUMENT, 15, EINVAL, "no name or no ref")                                 \
 	X(ENDED, 16, ESTALE, "the pool that you are attached to has ended")              \
 	X(BUSY, 17, EBUSY, "the pool is in use")                                         \
-	X(POOLS_FULL, 18, ENOSPC, "there are as many pools as there can be")
+	X(POOLS_FULL, 18, ENOSPC, "there are as many pools as there can be")             \
+	X(QUOTA, 19, EDQUOT, "a limit of the client, or of its user, is reached")
 
 enum hak_error {
 #define X(name, code, number, text) HAK_E_##name = (code),

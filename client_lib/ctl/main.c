@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,8 @@ static void print_help(void)
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
+	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
 	       "  --drain          pool delete: although clients are attached\n"
@@ -82,17 +86,53 @@ static int parse_ms(const char *text, unsigned long least, unsigned long most, u
 	return 0;
 }
 
+/* Who may do what with a pool. */
+static int parse_access(int option, const char *text, Hak__PoolCreate *creation)
+{
+	const struct passwd *user = option == 'O' ? getpwnam(text) : NULL;
+	const struct group *group = option == 'G' ? getgrnam(text) : NULL;
+	unsigned number = 0;
+
+	if (option == 'M') {
+		char *end;
+		unsigned long mode = strtoul(text, &end, 8);
+
+		if (*text < '0' || *text > '7' || *end || mode > 0777)
+			return -EINVAL;
+		creation->mode = (uint32_t)mode;
+		creation->sets_mode = true;
+		return 0;
+	}
+	if (!user && !group && parse_ms(text, 0, UINT32_MAX - 1, &number) < 0)
+		return -EINVAL;
+	if (option == 'O')
+		creation->owner = user ? user->pw_uid : number;
+	else
+		creation->group = group ? group->gr_gid : number;
+	creation->sets_owner |= option == 'O';
+	creation->sets_group |= option == 'G';
+	return 0;
+}
+
 /* What a pool is made with; what is possible the daemon says. */
 static int parse_setting(int option, const char *text, Hak__PoolCreate *creation)
 {
 	uint64_t number;
 
+	if (option == 'O' || option == 'G' || option == 'M')
+		return parse_access(option, text, creation);
 	if (hak_size_parse(text, &number) < 0)
 		return -EINVAL;
 	if (option == 'C')
 		creation->capacity_bytes = number;
 	else if (option == 'L')
 		creation->limit_bytes = number;
+	else if (option == 'c')
+		creation->client_limit_bytes = number;
+	else if (option == 'u')
+		creation->user_limit_bytes = number;
+	else if (option == 'n')
+		creation->user_clients = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
 	else if (option == 'S')
 		creation->superslab_lg = (uint32_t)number;
 	else if (option == 'K')
@@ -153,6 +193,12 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"superslab-lg", required_argument, NULL, 'S'},
 		{"keep", required_argument, NULL, 'K'},
 		{"retain", required_argument, NULL, 'R'},
+		{"owner", required_argument, NULL, 'O'},
+		{"client-limit", required_argument, NULL, 'c'},
+		{"user-limit", required_argument, NULL, 'u'},
+		{"user-clients", required_argument, NULL, 'n'},
+		{"group", required_argument, NULL, 'G'},
+		{"mode", required_argument, NULL, 'M'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -190,8 +236,15 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		case 'S':
 		case 'K':
 		case 'R':
+		case 'c':
+		case 'u':
+		case 'n':
+		case 'O':
+		case 'G':
+		case 'M':
 			if (parse_setting(option, optarg, &arguments->creation) < 0)
-				return usage_error("no size, or number, of a pool: ", optarg);
+				return usage_error("no size, number, user or mode of a pool: ",
+						   optarg);
 			break;
 		case 'h':
 			print_help();

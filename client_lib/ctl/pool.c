@@ -85,3 +85,9 @@ int hakc_verb_pool_delete(struct hakc_query *query, bool as_json, bool *ret_degr
 	(void)ret_degraded;
 	return report(hakc_query_pool_delete(query), query, as_json, "deleted");
 }
+
+int hakc_verb_pool_reset(struct hakc_query *query, bool as_json, bool *ret_degraded)
+{
+	(void)ret_degraded;
+	return report(hakc_query_pool_reset(query), query, as_json, "empty");
+}

@@ -7,6 +7,7 @@
 /* See struct hakc_verb. */
 int hakc_verb_pool_list(struct hakc_query *query, bool as_json, bool *ret_degraded);
 int hakc_verb_pool_create(struct hakc_query *query, bool as_json, bool *ret_degraded);
+int hakc_verb_pool_reset(struct hakc_query *query, bool as_json, bool *ret_degraded);
 int hakc_verb_pool_delete(struct hakc_query *query, bool as_json, bool *ret_degraded);
 
 #endif

@@ -120,6 +120,17 @@ int hakc_query_pool_delete(struct hakc_query *query)
 	return order(query, &request);
 }
 
+int hakc_query_pool_reset(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__PoolReset reset = HAK__POOL_RESET__INIT;
+
+	reset.name = query->pool.name;
+	request.body_case = HAK__REQUEST__BODY_POOL_RESET;
+	request.pool_reset = &reset;
+	return order(query, &request);
+}
+
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply)
 {
 	Hak__Request request = HAK__REQUEST__INIT;

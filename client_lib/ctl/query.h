@@ -61,6 +61,7 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
 /* 0, or as above. */
 int hakc_query_pool_create(struct hakc_query *query);
 int hakc_query_pool_delete(struct hakc_query *query);
+int hakc_query_pool_reset(struct hakc_query *query);
 
 /* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);

@@ -20,6 +20,8 @@
 
 void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
 {
+	char mode[16];
+
 	hakc_json_begin_object(json, NULL);
 	hakc_json_string(json, "name", pool->name);
 	hakc_json_unsigned(json, "capacity_bytes", pool->capacity_bytes);
@@ -35,6 +37,10 @@ void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
 	hakc_json_unsigned(json, "metadata_bytes", pool->metadata_bytes);
 	hakc_json_unsigned(json, "mapped_bytes", pool->mapped_bytes);
 	hakc_json_unsigned(json, "retained_bytes", pool->retained_bytes);
+	hakc_json_unsigned(json, "owner", pool->owner);
+	hakc_json_unsigned(json, "group", pool->group);
+	snprintf(mode, sizeof(mode), "%03" PRIo32, pool->mode);
+	hakc_json_string(json, "mode", mode);
 	hakc_json_hex(json, "base", pool->base_address);
 	hakc_json_unsigned(json, "reserve_superslabs", pool->reserve_superslabs);
 	hakc_json_unsigned(json, "kept_superslabs", pool->kept_superslabs);
@@ -95,6 +101,8 @@ static void print_pool(const Hak__PoolStatus *pool)
 	print_bytes("metadata", pool->metadata_bytes);
 	print_bytes("resident", pool->resident_bytes);
 	printf("  %-20s %" PRIu64 "\n", "anomalies", pool->anomalies);
+	printf("  %-20s user %" PRIu32 ", group %" PRIu32 ", mode %03" PRIo32 "\n", "access",
+	       pool->owner, pool->group, pool->mode);
 	printf("  %-20s 0x%" PRIx64 "\n", "base", pool->base_address);
 }
 
@@ -182,6 +190,7 @@ static void client_json(struct hakc_json *json, const Hak__Client *client)
 	hakc_json_unsigned(json, "live_blocks", client->live_blocks);
 	hakc_json_unsigned(json, "allocated_bytes", client->allocated_bytes);
 	hakc_json_signed(json, "attached_at", client->attached_at);
+	hakc_json_unsigned(json, "refused", client->refused);
 	hakc_json_end_object(json);
 }
 
@@ -271,6 +280,8 @@ const struct hakc_verb hakc_verbs[] = {
 	 hakc_verb_pool_create, true},
 	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
 	 hakc_verb_pool_delete, true},
+	{"pool reset", "NAME: ends it for its clients; an empty one with its settings is there",
+	 hakc_verb_pool_reset, true},
 	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots, false},
 	{NULL, NULL, NULL, false},
 };

@@ -35,6 +35,7 @@
  * return 0 or a negative errno:
  *   ENOMEM        the pool's limit or the machine's memory is reached, or the
  *                 size is larger than the pool
+ *   EDQUOT        a limit of this process, or of its user, is reached; from an attach: of clients
  *   EINVAL        an argument is out of range
  *   ENOENT        no socket: no daemon has been started
  *   ECONNREFUSED  a socket, but nobody listens on it
@@ -42,7 +43,8 @@
  *                 has ended, or its daemon has gone and nobody listens. What the process has
  *                 it can use and free, and what others published look up; hakmem_detach and
  *                 hakmem_attach get it a new pool
- *   EACCES        the daemon refused, or the socket may not be opened
+ *   EACCES        the daemon refused, or the socket may not be opened; or this process is
+ *                 attached for reading
  *   EPROTO        the daemon is of another version
  *   ETIMEDOUT     the daemon did not answer in time; ENOMEM from calls that allocate in a
  *                 process that is attached
@@ -86,6 +88,7 @@ struct hakmem_options {
 	const char *pool;      /* name of the pool */
 	unsigned timeout_ms;   /* longest wait for an answer, milliseconds */
 	unsigned offsets_only; /* 1: don't map at the pool's address even if it is free */
+	unsigned read_only;    /* 1: attach for reading, see below */
 };
 
 /*
@@ -94,6 +97,15 @@ struct hakmem_options {
  * error from the list above, after which nothing has changed.
  */
 HAKMEM_API int hakmem_attach(const struct hakmem_options *options);
+
+/*
+ * A process that attaches with read_only reads what others have: hakmem_ptr, hakmem_root_lookup,
+ * hakmem_owner, hakmem_usable_size, hakmem_contains, hakmem_is_at_base. All that would write is refused: -EACCES,
+ * or NULL and EACCES; a free is reported. The kernel enforces it: the pool is mapped from a descriptor that was opened for
+ * reading, a write to a block is a SIGSEGV. It owns nothing and is no client: the daemon knows
+ * nothing of its life, and need not be there. So nobody waits for it either: what it reads must be
+ * kept alive by whom it has it from. Its children read too.
+ */
 
 /*
  * Leaves the pool: what this process has allocated goes back, in use or not,

@@ -76,12 +76,15 @@ static void *map_aligned(int fd, uint64_t bytes)
 	return memory;
 }
 
-/* Maps the heap beside the registry, and opens the descriptor that clients get. */
+/* Maps the heap beside the registry, and opens the descriptors that are for reading. */
 static int map_heap(struct hakd_pool *pool)
 {
 	pool->registry_reader_fd = open_for_reading(pool->registry_fd);
 	if (pool->registry_reader_fd < 0)
 		return pool->registry_reader_fd;
+	pool->heap_reader_fd = open_for_reading(pool->heap_fd);
+	if (pool->heap_reader_fd < 0)
+		return pool->heap_reader_fd;
 	pool->heap = map_aligned(pool->heap_fd, pool->segment.geometry.heap_bytes);
 	return pool->heap ? 0 : -errno;
 }
@@ -181,7 +184,8 @@ int hakd_files_take_over(struct hakd_pool *pool, int registry_fd, int heap_fd)
 void hakd_files_close(struct hakd_pool *pool)
 {
 	const struct hak_geometry *g = &pool->segment.geometry;
-	const int fds[] = {pool->registry_fd, pool->registry_reader_fd, pool->heap_fd};
+	const int fds[] = {pool->registry_fd, pool->registry_reader_fd, pool->heap_fd,
+			   pool->heap_reader_fd};
 
 	if (pool->registry)
 		munmap(pool->registry, g->registry_bytes);

@@ -15,8 +15,19 @@ void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
 
 /* For the next daemon; bytes. */
 void hakd_hints_set_bounds(struct hakd_pool *pool, uint64_t limit, uint64_t retain);
-void hakd_hints_get_bounds(const struct hakd_pool *pool, uint64_t *ret_limit, uint64_t *ret_retain,
-			   uint64_t *ret_keep_ms);
+void hakd_hints_set_quotas(struct hakd_pool *pool, uint64_t client_limit, uint64_t user_limit,
+			   unsigned user_clients);
+void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode);
+
+/* All that an earlier daemon left so. */
+struct hakd_hints {
+	uint64_t limit, retain, keep_ms;
+	uint64_t client_limit, user_limit;
+	unsigned user_clients;
+	uint32_t uid, gid;
+	unsigned mode;
+};
+struct hakd_hints hakd_hints_get(const struct hakd_pool *pool);
 
 /* Clients shall give back what they keep without need, each when it next has the time. */
 void hakd_hints_ask(struct hakd_pool *pool);

@@ -93,7 +93,8 @@ static struct hakd_pool *alloc_pool(uint64_t limit)
 
 	if (!pool)
 		return NULL;
-	pool->registry_fd = pool->registry_reader_fd = pool->heap_fd = -1;
+	pool->registry_fd = pool->registry_reader_fd = -1;
+	pool->heap_fd = pool->heap_reader_fd = -1;
 	pool->limit = limit;
 	return pool;
 }

@@ -59,6 +59,7 @@ struct hakd_pool {
 	int registry_fd;	/* for us */
 	int registry_reader_fd; /* opened for reading: for clients */
 	int heap_fd;
+	int heap_reader_fd; /* likewise: for those who only read */
 	void *registry;
 	void *heap;
 	bool has_huge_pieces; /* SuperSlabs are large enough for huge pages */

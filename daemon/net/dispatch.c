@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/access.h"
 #include "daemon/net/audit.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pace.h"
 #include "daemon/net/pools.h"
 #include "daemon/net/query.h"
+#include "daemon/net/quota.h"
 #include "daemon/net/refill.h"
 #include "daemon/net/rejoin.h"
 #include "daemon/net/roots.h"
@@ -24,21 +27,45 @@
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
+/* What a welcome says of the pool. */
+static void describe_pool(struct hakd_pool *pool, Hak__Welcome *answer)
+{
+	static char version[] = HAKMEM_VERSION;
+
+	hak__welcome__init(answer);
+	answer->daemon_version = version;
+	answer->uuid.data = pool->uuid;
+	answer->uuid.len = sizeof(pool->uuid);
+	answer->generation = pool->generation;
+	answer->registry_bytes = pool->segment.geometry.registry_bytes;
+	answer->heap_bytes = pool->segment.geometry.heap_bytes;
+}
+
+/* No holder: it owns nothing, so nobody has to know whether it lives. */
+static void welcome_reader(struct hakd_peer *peer, uint64_t id)
+{
+	struct hakd_pool *pool = peer->realm->pool;
+	const int fds[] = {pool->registry_reader_fd, pool->heap_reader_fd};
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Welcome answer;
+
+	describe_pool(pool, &answer);
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_WELCOME;
+	reply.welcome = &answer;
+	peer->daemon->counters.readers++;
+	hakd_peer_reply(peer, &reply, fds, 2);
+}
+
 void hakd_dispatch_welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client,
 			   bool is_new)
 {
 	struct hakd_pool *pool = peer->realm->pool;
 	int fds[HAK_WIRE_FDS_MAX] = {pool->registry_reader_fd, pool->heap_fd};
 	Hak__Reply reply = HAK__REPLY__INIT;
-	Hak__Welcome answer = HAK__WELCOME__INIT;
-	char version[] = HAKMEM_VERSION;
+	Hak__Welcome answer;
 
-	answer.daemon_version = version;
-	answer.uuid.data = pool->uuid;
-	answer.uuid.len = sizeof(pool->uuid);
-	answer.generation = pool->generation;
-	answer.registry_bytes = pool->segment.geometry.registry_bytes;
-	answer.heap_bytes = pool->segment.geometry.heap_bytes;
+	describe_pool(pool, &answer);
 	if (client) {
 		answer.holder = client->holder;
 		answer.holder_generation = client->generation;
@@ -79,6 +106,11 @@ static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsi
 	if (!hakd_keeper_has_room(&realm->daemon->keeper))
 		slot = HAK_HOLDER_COUNT;
 	*ret_error = slot == HAK_HOLDER_COUNT ? HAK_E_NO_SLOT : HAK_E_NO_MEMORY;
+	if (!hakd_quota_may_attach(realm, peer->uid)) {
+		realm->daemon->counters.refused_quota++;
+		*ret_error = HAK_E_QUOTA;
+		slot = HAK_HOLDER_COUNT;
+	}
 	if (!client || slot == HAK_HOLDER_COUNT ||
 	    hakd_backing_prepare_area(realm->pool, slot) < 0) {
 		free(client);
@@ -118,7 +150,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		return true;
 	}
 	if (h->protocol_version != HAK_PROTOCOL_VERSION ||
-	    (h->kind == HAK__PEER_KIND__PEER_CLIENT &&
+	    (h->kind != HAK__PEER_KIND__PEER_TOOL &&
 	     (h->layout_version != HAK_LAYOUT_VERSION ||
 	      h->layout_fingerprint != hak_layout_fingerprint()))) {
 		snprintf(reason, sizeof(reason),
@@ -138,6 +170,12 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		hakd_peer_refuse(peer, id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
 		return true;
 	}
+	if (h->kind != HAK__PEER_KIND__PEER_TOOL &&
+	    !hakd_access_check(peer, id,
+			       h->kind == HAK__PEER_KIND__PEER_READER
+				       ? HAKD_MAY_READ
+				       : HAKD_MAY_READ | HAKD_MAY_WRITE))
+		return true;
 	if (h->kind == HAK__PEER_KIND__PEER_CLIENT) {
 		client = attach(peer, h->name, &error);
 		if (!client) {
@@ -146,7 +184,11 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		}
 	}
 	peer->has_said_hello = true;
-	hakd_dispatch_welcome(peer, id, client, client != NULL);
+	hakd_pace_welcome(peer);
+	if (h->kind == HAK__PEER_KIND__PEER_READER)
+		welcome_reader(peer, id);
+	else
+		hakd_dispatch_welcome(peer, id, client, client != NULL);
 	return true;
 }
 
@@ -217,6 +259,20 @@ static bool bye(struct hakd_peer *peer, uint64_t id)
 	return true;
 }
 
+/* What a tool must be allowed to the pool that it is about; status, stats and clients are for all. */
+static unsigned rights_for(const Hak__Request *request)
+{
+	switch (request->body_case) {
+	case HAK__REQUEST__BODY_CHECK:
+	case HAK__REQUEST__BODY_ROOTS:
+		return HAKD_MAY_READ;
+	case HAK__REQUEST__BODY_TRIM:
+		return HAKD_MAY_ADMINISTER;
+	default:
+		return 0;
+	}
+}
+
 bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 {
 	if (request->body_case == HAK__REQUEST__BODY_HELLO)
@@ -227,6 +283,9 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		hakd_peer_refuse(peer, request->id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
 		return true;
 	}
+	if (!peer->client && rights_for(request) != 0 &&
+	    !hakd_access_check(peer, request->id, rights_for(request)))
+		return true;
 	switch (request->body_case) {
 	case HAK__REQUEST__BODY_REFILL:
 		return hakd_refill(peer, request->id, request->refill);
@@ -253,6 +312,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_pools_create(peer, request->id, request->pool_create);
 	case HAK__REQUEST__BODY_POOL_DELETE:
 		return hakd_pools_delete(peer, request->id, request->pool_delete);
+	case HAK__REQUEST__BODY_POOL_RESET:
+		return hakd_pools_reset(peer, request->id, request->pool_reset);
 	case HAK__REQUEST__BODY_TRIM:
 		return hakd_trim(peer, request->id, request->trim->wait_ms);
 	default:

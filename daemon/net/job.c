@@ -44,6 +44,7 @@ static void on_work(uv_work_t *work)
 void hakd_job_release_client(struct hakd_client *client)
 {
 	client->is_busy = false;
+	client->n_pending = 0;
 	hakd_rejoin_end(client);
 	if (client->is_leaving)
 		hakd_collect_client(client, NULL, 0);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/net/dispatch.h"
+#include "daemon/net/pace.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 
@@ -35,6 +36,7 @@ void hakd_peer_close(struct hakd_peer *peer, const char *reason)
 	if (uv_is_closing((uv_handle_t *)&peer->poll))
 		return;
 	hakd_log(HAKD_LOG_DEBUG, "peer pid %d: %s", (int)peer->pid, reason);
+	hakd_pace_end(peer);
 	if (peer->client) {
 		if (!peer->client->is_leaving) {
 			peer->daemon->counters.disconnects++;
@@ -65,6 +67,8 @@ static void on_packet(uv_poll_t *handle, int status, int events)
 		hakd_peer_close(peer, "poll failed");
 		return;
 	}
+	if (!hakd_pace_may_ask(peer))
+		return;
 	/* Descriptors that a peer sends are dropped by the kernel: no room for them is given. */
 	n = recv(peer->fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -92,6 +96,16 @@ static void resume(struct hakd_peer *peer)
 {
 	peer->is_busy = false;
 	uv_poll_start(&peer->poll, UV_READABLE | UV_DISCONNECT, on_packet);
+}
+
+void hakd_peer_pause(struct hakd_peer *peer)
+{
+	uv_poll_stop(&peer->poll);
+}
+
+void hakd_peer_go_on(struct hakd_peer *peer)
+{
+	resume(peer);
 }
 
 void hakd_peer_busy(struct hakd_peer *peer)
@@ -166,10 +180,14 @@ void hakd_peer_accept(struct hakd_daemon *daemon)
 		close(fd);
 		return;
 	}
-	*peer = (struct hakd_peer){
-		.daemon = daemon, .fd = fd, .pid = credentials.pid, .uid = credentials.uid};
+	*peer = (struct hakd_peer){.daemon = daemon,
+				   .fd = fd,
+				   .pid = credentials.pid,
+				   .uid = credentials.uid,
+				   .gid = credentials.gid};
 	daemon->counters.connections++;
 	uv_poll_init(&daemon->loop, &peer->poll, fd);
 	peer->poll.data = peer;
+	hakd_pace_begin(peer);
 	resume(peer);
 }

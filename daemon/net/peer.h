@@ -19,6 +19,14 @@ struct hakd_peer {
 	uv_poll_t poll;
 	pid_t pid;
 	uid_t uid;
+	gid_t gid;
+	struct {
+		struct hakd_peer **list; /* of pace.c; NULL: it is on none */
+		struct hakd_peer *prev, *next;
+		uint64_t since;	    /* ms of the loop's clock: when it connected */
+		uint64_t filled_at; /* likewise: the bucket */
+		uint64_t bucket;    /* thousandths of a request that it may make */
+	} pace;
 	bool has_said_hello;
 	bool is_busy;
 	bool is_replaced; /* its client has another connection; closed when it is no longer busy */
@@ -34,6 +42,10 @@ void hakd_peer_reply(struct hakd_peer *peer, Hak__Reply *reply, const int *fds, 
 
 /* A reply that says why not. */
 void hakd_peer_refuse(struct hakd_peer *peer, uint64_t id, unsigned error, const char *reason);
+
+/* Not read until hakd_peer_go_on; of one that isn't busy. */
+void hakd_peer_pause(struct hakd_peer *peer);
+void hakd_peer_go_on(struct hakd_peer *peer);
 
 /* Not read until the next reply. */
 void hakd_peer_busy(struct hakd_peer *peer);

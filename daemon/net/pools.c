@@ -18,8 +18,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "daemon/net/access.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
@@ -36,11 +36,6 @@ static void answer(struct hakd_peer *peer, uint64_t id)
 	hakd_peer_reply(peer, &reply, NULL, 0);
 }
 
-static bool may_administer(const struct hakd_peer *peer)
-{
-	return peer->uid == 0 || peer->uid == geteuid();
-}
-
 static unsigned error_of(int r)
 {
 	return r == -EINVAL ? HAK_E_BAD_ARGUMENT : r == -ENOMEM ? HAK_E_NO_MEMORY : HAK_E_INTERNAL;
@@ -53,7 +48,7 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	struct hakd_pool_config config;
 	int r;
 
-	if (!may_administer(peer)) {
+	if (!hakd_access_is_admin(peer)) {
 		refuse(peer, id, HAK_E_DENIED);
 		return true;
 	}
@@ -72,6 +67,12 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	config.superslab_lg = request->superslab_lg ? request->superslab_lg : config.superslab_lg;
 	config.keep = request->sets_keep ? request->keep_seconds : config.keep;
 	config.retain = request->sets_retain ? request->retain_bytes : config.retain;
+	config.client_limit = request->client_limit_bytes;
+	config.user_limit = request->user_limit_bytes;
+	config.user_clients = request->user_clients;
+	config.owner = request->sets_owner ? request->owner : config.owner;
+	config.group = request->sets_group ? request->group : config.group;
+	config.mode = request->sets_mode ? request->mode : config.mode;
 	r = hakd_config_is_pool_name(request->name) ? hakd_config_check_pool(&config) : -EINVAL;
 	if (r == 0)
 		r = hakd_realm_new(daemon, number, &config);
@@ -94,16 +95,48 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 	struct hakd_realm *realm = *request->name ? hakd_daemon_find(peer->daemon, request->name)
 						  : NULL;
 
-	if (!may_administer(peer)) {
+	if (!hakd_access_is_admin(peer)) {
 		refuse(peer, id, HAK_E_DENIED);
 	} else if (!realm) {
 		refuse(peer, id, HAK_E_NO_POOL);
 	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_DENIED, "the first pool stays");
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
 	} else if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
 	} else {
 		hakd_log(HAKD_LOG_INFO, "pool %s is deleted, with %u clients attached",
+			 realm->pool->name, realm->n_clients);
+		hakd_realm_delete(realm);
+		answer(peer, id);
+	}
+	return true;
+}
+
+/* The next one is made first: if that fails the pool is what it was. */
+bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset *request)
+{
+	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_realm *realm = *request->name ? hakd_daemon_find(daemon, request->name) : NULL;
+	unsigned number = hakd_daemon_number(daemon);
+	int r;
+
+	if (!hakd_access_is_admin(peer)) {
+		refuse(peer, id, HAK_E_DENIED);
+	} else if (!realm) {
+		refuse(peer, id, HAK_E_NO_POOL);
+	} else if (realm->number == 0) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
+	} else if (number == HAKD_POOLS_MAX) {
+		refuse(peer, id, HAK_E_POOLS_FULL);
+	} else {
+		r = hakd_realm_new(daemon, number, &realm->config);
+		if (r == 0)
+			r = hakd_realm_start(daemon->realms[number]);
+		if (r < 0) {
+			refuse(peer, id, error_of(r));
+			return true;
+		}
+		hakd_log(HAKD_LOG_INFO, "pool %s is reset, with %u clients attached",
 			 realm->pool->name, realm->n_clients);
 		hakd_realm_delete(realm);
 		answer(peer, id);

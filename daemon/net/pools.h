@@ -7,5 +7,6 @@
 /* Makes and deletes pools; for root and the daemon's user. Always true. */
 bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreate *request);
 bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelete *request);
+bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset *request);
 
 #endif

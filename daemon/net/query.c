@@ -59,6 +59,9 @@ static void fill_pool(const struct hakd_realm *realm, const struct hak_census *c
 	p->anomalies = hak_check_anomalies(census);
 	p->resident_bytes = hakd_pool_resident(pool);
 	fill_words(pool, census, p);
+	p->owner = realm->config.owner;
+	p->group = realm->config.group;
+	p->mode = realm->config.mode;
 	p->base_address = ((const struct hak_registry *)pool->registry)->base;
 }
 
@@ -197,6 +200,7 @@ static void fill_client(const struct hakd_client *client, const struct hak_censu
 	ret->live_blocks = census->live_blocks;
 	ret->allocated_bytes = census->live_bytes;
 	ret->attached_at = holder->attached_at;
+	ret->refused = client->n_refused;
 }
 
 static void run_clients(struct hakd_job *job)
@@ -206,17 +210,15 @@ static void run_clients(struct hakd_job *job)
 }
 
 /*
- * Where a page of clients begins: a slot, and its pool's number above that. What follows a slot, in
- * the next pool if that was the last; 0: nothing.
+ * Where a page of clients begins: a slot, and its pool's number above that. What follows a slot of a
+ * pool, in the next one if that was the last; 0: nothing.
  */
-static uint32_t next_place(const struct hakd_realm *realm, uint32_t slot)
+static uint32_t next_place(const struct hakd_daemon *daemon, uint32_t number, uint32_t slot)
 {
-	uint32_t number = realm->number;
-
 	if (slot < HAK_HOLDER_COUNT)
 		return number * HAK_HOLDER_COUNT + slot;
 	while (++number < HAKD_POOLS_MAX)
-		if (realm->daemon->realms[number])
+		if (daemon->realms[number])
 			return number * HAK_HOLDER_COUNT;
 	return 0;
 }
@@ -244,7 +246,8 @@ static void end_clients(struct hakd_job *job)
 	free(job->censuses);
 	clients.n_clients = n;
 	clients.clients = all;
-	clients.next_holder = next_place(job->realm, job->first_holder + i);
+	clients.next_holder = next_place(job->realm->daemon, job->realm->number,
+					 job->first_holder + i);
 	reply.id = job->request_id;
 	reply.body_case = HAK__REPLY__BODY_CLIENTS;
 	reply.clients = &clients;
@@ -262,15 +265,32 @@ static uint32_t count_holders(const struct hakd_realm *realm, uint32_t from)
 	return slot - from;
 }
 
+/* A pool that has gone since the page before. */
+static void skip_pool(struct hakd_peer *peer, uint64_t id, uint32_t number)
+{
+	Hak__Reply reply = HAK__REPLY__INIT;
+	Hak__Clients clients = HAK__CLIENTS__INIT;
+
+	clients.next_holder = next_place(peer->daemon, number, HAK_HOLDER_COUNT);
+	reply.id = id;
+	reply.body_case = HAK__REPLY__BODY_CLIENTS;
+	reply.clients = &clients;
+	hakd_peer_reply(peer, &reply, NULL, 0);
+}
+
 bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holder)
 {
 	uint32_t number = from_holder / HAK_HOLDER_COUNT;
 	struct hakd_realm *realm = number < HAKD_POOLS_MAX ? peer->daemon->realms[number] : NULL;
-	struct hakd_job *job = hakd_job_new(realm ? realm : peer->realm, peer, NULL, 0);
+	struct hakd_job *job = realm ? hakd_job_new(realm, peer, NULL, 0) : NULL;
 
+	if (!realm) {
+		skip_pool(peer, id, number);
+		return true;
+	}
 	if (job) {
-		job->first_holder = realm ? from_holder % HAK_HOLDER_COUNT : HAK_HOLDER_COUNT;
-		job->n_holders = count_holders(job->realm, job->first_holder);
+		job->first_holder = from_holder % HAK_HOLDER_COUNT;
+		job->n_holders = count_holders(realm, job->first_holder);
 		job->censuses = calloc(job->n_holders + 1, sizeof(job->censuses[0]));
 	}
 	if (!job || !job->censuses) {

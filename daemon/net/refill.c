@@ -24,6 +24,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/job.h"
 #include "daemon/net/pressure.h"
+#include "daemon/net/quota.h"
 #include "daemon/net/upkeep.h"
 #include "proto/error.h"
 
@@ -253,10 +254,26 @@ void hakd_refill_try(struct hakd_job *job)
 	}
 }
 
+/* As much of it as its limits allow; 0: nothing. A run comes whole or not at all. */
+static uint32_t allowed(const struct hakd_client *client, const Hak__Refill *request)
+{
+	const struct hakd_pool *pool = client->realm->pool;
+	uint32_t has = request->extends
+			       ? hakd_pool_granted(pool, request->extends - 1, client->holder)
+			       : 0;
+	uint32_t wanted = request->count > has ? request->count - has : 0;
+	uint32_t room = hakd_quota_room(client, wanted);
+
+	if (request->huge)
+		return room == wanted ? request->count : 0;
+	return room;
+}
+
 bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request)
 {
 	struct hakd_realm *realm = peer->realm;
 	struct hakd_job *job;
+	uint32_t count;
 
 	if (!peer->client || request->count == 0 ||
 	    (!request->huge && request->count > HAK_WIRE_REFILL_MAX) ||
@@ -271,6 +288,13 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
 		return true;
 	}
+	count = allowed(peer->client, request);
+	if (count == 0) {
+		realm->daemon->counters.refused_quota++;
+		peer->client->n_refused++;
+		hakd_peer_refuse(peer, id, HAK_E_QUOTA, hak_error_text(HAK_E_QUOTA));
+		return true;
+	}
 	job = hakd_job_new(realm, peer, peer->client, RUNS_MAX);
 	if (!job) {
 		realm->daemon->counters.refused_no_memory++;
@@ -278,7 +302,8 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 		return true;
 	}
 	job->request_id = id;
-	job->refill = (struct hakd_refill){.count = request->count,
+	peer->client->n_pending = count; /* until its job has ended */
+	job->refill = (struct hakd_refill){.count = count,
 					   .huge = request->huge,
 					   .alignment = request->alignment,
 					   .extends = request->extends,

@@ -30,6 +30,11 @@
  * | 112..119     | keep_ms            |
  * | 120..127     | limit              |
  * | 128..135     | retain             |
+ * | 136..143     | owner, group       |
+ * | 144..151     | mode               |
+ * | 152..159     | client_limit       |
+ * | 160..167     | user_limit         |
+ * | 168..175     | user_clients       |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -46,7 +51,7 @@
 
 #define HAK_REGISTRY_MAGIC UINT64_C(0x6d656d6b61680a1a) /* \x1a \n h a k m e m */
 #ifndef HAK_LAYOUT_VERSION /* a test builds a client that has another one */
-#define HAK_LAYOUT_VERSION 3u
+#define HAK_LAYOUT_VERSION 4u
 #endif
 
 #define HAK_PAGE_BYTES		   UINT64_C(4096)
@@ -71,14 +76,19 @@ struct hak_registry {
 	hak_u64 asked;	 /* + 1 when clients shall give back what they keep without need */
 	hak_u64 ended;	 /* 1: the daemon has stopped for good, nothing is granted any more */
 	hak_u64 keep_ms; /* how long memory that is free is to be kept, milliseconds */
-	hak_u64 limit; /* bytes; this and the next are for the next daemon, if no section has them */
-	hak_u64 retain; /* bytes that the daemon keeps at most */
+	hak_u64 limit; /* bytes; this and those behind it are for the next daemon, if no section has them */
+	hak_u64 retain;	      /* bytes that the daemon keeps at most */
+	hak_u64 access;	      /* uid of its owner, above bit 32 gid of its group */
+	hak_u64 mode;	      /* who may do what */
+	hak_u64 client_limit; /* bytes, 0: none */
+	hak_u64 user_limit;   /* likewise */
+	hak_u64 user_clients; /* 0: no limit */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
 		       offsetof(struct hak_registry, asked) == 96 &&
-		       sizeof(struct hak_registry) == 136,
+		       sizeof(struct hak_registry) == 176,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */

@@ -102,12 +102,12 @@ static void test_what_cannot_be_made_is_refused(void **state)
 	CTL(1, "sizes", "pool", "create", "b", "--superslab-lg", "19");
 	CTL(1, "sizes", "pool", "create", "b", "--keep", "86401");
 	CTL(2, "name of a pool is missing", "pool", "create");
-	CTL(2, "no size, or number", "pool", "create", "b", "--limit", "much");
+	CTL(2, "no size, number, user", "pool", "create", "b", "--limit", "much");
 	CTL(2, "no such verb: pool", "pool", "make", "b");
 	CTL(2, "not also c", "pool", "delete", "b", "c");
 	assert_int_equal(number_of("b", "clients"), -1);
 	CTL(1, "no pool of that name", "pool", "delete", "b");
-	CTL(4, "the first pool stays", "pool", "delete", "default");
+	CTL(1, "the first pool stays", "pool", "delete", "default");
 	CTL(1, "no pool of that name", "--pool", "b", "check");
 }
 
@@ -163,6 +163,38 @@ static void test_one_that_drains_goes_with_its_last_client(void **state)
 		CTL(0, "is made", "pool", "create", name, "--limit", "2M", "--capacity", "2M");
 	}
 	assert_true(hakt_keeper_find(&hakt_keeper, "registry.1") >= 0);
+}
+
+/* Others don't notice. */
+static void test_a_reset_ends_one_and_touches_no_other(void **state)
+{
+	struct hakmem_pool *lab, *beside, *next;
+	char *p, *q;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M", "--keep", "7", "--mode",
+	    "760");
+	CTL(0, "is made", "pool", "create", "beside", "--limit", "16M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &lab), 0);
+	assert_int_equal(hakmem_pool_open("beside", NULL, &beside), 0);
+	p = hakmem_malloc_in(lab, MIB);
+	q = hakmem_malloc_in(beside, MIB);
+	strcpy(p, "lab");
+	strcpy(q, "beside");
+	CTL(0, "pool lab is empty", "pool", "reset", "lab");
+	assert_string_equal(p, "lab");
+	assert_int_equal(grow(lab), ESTALE);
+	assert_int_equal(number_of("lab", "clients"), 0);
+	assert_int_equal(number_of("lab", "limit_bytes"), 16 * MIB);
+	assert_int_equal(hakmem_pool_close(lab), 0);
+	assert_int_equal(hakmem_pool_open("lab", NULL, &next), 0);
+	assert_non_null(hakmem_malloc_in(next, MIB));
+	assert_string_equal(q, "beside");
+	assert_int_equal(grow(beside), ENOMEM);
+	assert_int_equal(hakmem_pool_close(next), 0);
+	assert_int_equal(hakmem_pool_close(beside), 0);
+	CTL(1, "the first pool stays", "pool", "reset", "default");
+	CTL(1, "no pool of that name", "pool", "reset", "none");
 }
 
 static void test_the_next_daemon_has_it_as_it_was(void **state)
@@ -259,6 +291,7 @@ static const struct CMUnitTest tests[] = {
 					stop),
 	cmocka_unit_test_setup_teardown(test_one_that_drains_goes_with_its_last_client, start,
 					stop),
+	cmocka_unit_test_setup_teardown(test_a_reset_ends_one_and_touches_no_other, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_has_it_as_it_was, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_keeping_time_is_kept_too, start, stop),
 	cmocka_unit_test_setup_teardown(test_strangers_make_and_delete_nothing, start, stop),

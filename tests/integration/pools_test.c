@@ -302,6 +302,7 @@ static void test_opening_and_closing(void **state)
 	assert_int_equal(hakmem_pool_open("default", NULL, &none), -EISCONN);
 	assert_int_equal(hakmem_pool_close(video), 0);
 	assert_int_equal(hakmem_pool_close(video), -EINVAL);
+	assert_int_equal(hakmem_pool_close(NULL), -EINVAL);
 	assert_null(hakmem_pool_of(p));
 	assert_false(hakmem_contains(p));
 	wait_pool("video", "granted_superslabs", 0); /* what lived there went with us */
