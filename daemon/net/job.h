@@ -44,7 +44,6 @@ struct hakd_job {
 	uv_work_t work;
 	struct hakd_job *next; /* of those that wait: upkeep.h, reclaim/grace.h, reclaim/scan.h */
 	void (*passed)(struct hakd_job *job); /* of the last two: what it waits for has come */
-	struct hakd_grace grace;
 	struct hakd_daemon *daemon;
 	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
 	struct hakd_client *client; /* NULL: of nobody */

@@ -227,7 +227,6 @@ static void free_jobs(struct hakd_job *job)
 	while (job) {
 		struct hakd_job *next = job->next;
 
-		free(job->grace.crossings);
 		free(job);
 		job = next;
 	}
@@ -277,7 +276,9 @@ void hakt_host_kill(struct hakt_host *host)
 
 	HAKT_CLAIM(!daemon->scan.pass && !daemon->orphans.is_looking);
 	free_jobs(daemon->upkeep.waiting);
+	free_jobs(daemon->graces.served);
 	free_jobs(daemon->graces.waiting);
+	free(daemon->graces.grace.crossings);
 	free(daemon->orphans.list);
 	free(daemon->orphans.grace.crossings);
 	close_handles(daemon);

@@ -20,14 +20,15 @@
 
 #define FLOODERS 3u
 #define ANSWERS	 20u
+#define GIVEN	 400u
 
 static struct hakt_daemon hakd;
 
 static int start(void **state)
 {
 	(void)state;
-	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "256M", "--capacity", "512M", "--log-level",
-					   "error"));
+	hakt_daemon_start(
+		&hakd, HAKT_LIST("--limit", "256M", "--capacity", "512M", "--log-level", "error"));
 	return 0;
 }
 
@@ -90,9 +91,106 @@ static void test_others_are_served_while_leases_files_are_closed_all_the_time(vo
 	hakt_daemon_wait_empty(&hakd);
 }
 
+/* KiB of a process's own memory, without the pool's. */
+static unsigned long anonymous_kib(pid_t pid)
+{
+	char path[64], line[128];
+	unsigned long kib = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "RssAnon: %lu", &kib) == 1)
+			break;
+	fclose(file);
+	assert_true(kib > 0);
+	return kib;
+}
+
+static uint32_t refill(struct hakc_conn *conn)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Refill refill = HAK__REFILL__INIT;
+	Hak__Reply *reply;
+	uint32_t superslab;
+
+	refill.count = 1;
+	request.body_case = HAK__REQUEST__BODY_REFILL;
+	request.refill = &refill;
+	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, 0);
+	superslab = reply->grant->superslabs[0];
+	hak__reply__free_unpacked(reply, NULL);
+	return superslab;
+}
+
+static void give_back(struct hakc_conn *conn, uint32_t superslab)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
+	Hak__Reply *reply;
+
+	giveback.superslabs = &superslab;
+	giveback.n_superslabs = 1;
+	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
+	request.giveback = &giveback;
+	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(reply->error, 0);
+	hak__reply__free_unpacked(reply, NULL);
+}
+
+static int start_large(void **state)
+{
+	(void)state;
+	hakt_daemon_start(&hakd, HAKT_LIST("--limit", "512M", "--capacity", "512M",
+					   "--superslab-lg", "20", "--log-level", "error"));
+	return 0;
+}
+
+/* Each of them waits for a grace that never ends. */
+static void test_a_client_that_is_always_in_a_crossing_costs_the_daemon_no_memory(void **state)
+{
+	struct hak_geometry g;
+	struct hakc_conn conn;
+	int fds[HAK_WIRE_FDS_MAX];
+	uint32_t superslabs[GIVEN];
+	struct hak_client_area *areas;
+	unsigned long before;
+
+	(void)state;
+	attach(fds, &conn);
+	assert_int_equal(hak_geometry_init(&g, UINT64_C(512) << 20, 20), 0);
+	areas = mmap(NULL, HAK_HOLDER_COUNT * HAK_CLIENT_AREA_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_SHARED, fds[1], (off_t)g.areas_at);
+	assert_true(areas != MAP_FAILED);
+	for (unsigned i = 0; i < GIVEN; i++)
+		superslabs[i] = refill(&conn);
+	hak_store_relaxed(&areas[HAK_HOLDER_FIRST].n_crossings, HAK_CROSSINGS);
+	for (unsigned i = 0; i < HAK_CROSSINGS; i++)
+		hak_store_relaxed(&areas[HAK_HOLDER_FIRST].crossings[i], 1);
+	before = anonymous_kib(hakd.pid);
+	for (unsigned i = 0; i < GIVEN; i++)
+		give_back(&conn, superslabs[i]);
+	assert_int_equal(hakt_daemon_status(&hakd).waiting_superslabs, GIVEN);
+	assert_in_range(anonymous_kib(hakd.pid), 0, before + 16384);
+	for (unsigned i = 0; i < HAK_CROSSINGS; i++)
+		hak_store_relaxed(&areas[HAK_HOLDER_FIRST].crossings[i], 2);
+	hakt_daemon_wait_waiting(&hakd, 0);
+	hakc_conn_deinit(&conn);
+	for (unsigned i = 0; i < HAK_WIRE_FDS_MAX; i++)
+		close(fds[i]);
+	munmap(areas, HAK_HOLDER_COUNT * HAK_CLIENT_AREA_BYTES);
+	hakt_daemon_wait_empty(&hakd);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_others_are_served_while_leases_files_are_closed_all_the_time, start, stop),
+	cmocka_unit_test_setup_teardown(
+		test_a_client_that_is_always_in_a_crossing_costs_the_daemon_no_memory, start_large,
+		stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
