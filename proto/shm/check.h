@@ -72,7 +72,8 @@
 #include "proto/shm/anomaly.h"
 #include "proto/shm/segment.h"
 
-#define HAK_CHECK_LOOKS 64u
+#define HAK_CHECK_LOOKS	   64u
+#define HAK_CHECK_PATIENCE 256u /* anomalies of one walk from which on 2 looks have to do */
 
 struct hak_census {
 	uint64_t superslabs; /* granted, those of huge runs one by one */
