@@ -74,6 +74,12 @@ struct hakd_upkeep {
 	bool is_shrunk;		   /* nothing is to lie warm, until somebody asks for memory */
 };
 
+/* What job.c remembers: jobs that only look. */
+struct hakd_questions {
+	unsigned n_running;
+	struct hakd_job *first, *last; /* that wait for their turn */
+};
+
 /* What trim.c remembers. */
 struct hakd_trims {
 	uv_timer_t timer; /* runs while there is one */
@@ -118,6 +124,7 @@ struct hakd_daemon {
 	uv_timer_t watchdog; /* pings the keeper, if it wants that */
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
+	struct hakd_questions questions;
 	struct hakd_upkeep upkeep;
 	struct hakd_trims trims;
 	struct hakd_liveness liveness;

@@ -374,6 +374,7 @@ bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bo
 	audit->from = audit->next = from_superslab < total ? from_superslab : total;
 	job->audit = audit;
 	job->request_id = id;
+	job->is_question = true;
 	job->run = run_step;
 	job->end = end_step;
 	hakd_job_start(job);

@@ -21,6 +21,8 @@
 #define FLOODERS 3u
 #define ANSWERS	 20u
 #define GIVEN	 400u
+#define ASKING	 12u
+#define GRANTED	 100u
 
 static struct hakt_daemon hakd;
 
@@ -185,12 +187,81 @@ static void test_a_client_that_is_always_in_a_crossing_costs_the_daemon_no_memor
 	hakt_daemon_wait_empty(&hakd);
 }
 
+static char stall[128];
+
+static void enter_stalled(void *context)
+{
+	(void)context;
+	setenv("HAKT_STALL", stall, 1);
+	setenv("LD_PRELOAD", HAKT_HAKT_STALL, 1);
+	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+}
+
+static int start_stalled(void **state)
+{
+	(void)state;
+	hakt_daemon_prepare(&hakd);
+	snprintf(stall, sizeof(stall), "%s/stall", hakd.directory);
+	hakt_daemon_fork(&hakd, HAKT_LIST("--limit", "256M", "--log-level", "error"), enter_stalled,
+			 NULL);
+	hakt_daemon_wait_listening(&hakd);
+	return 0;
+}
+
+static void ask_for_audit(struct hakc_conn *conn)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__CheckQuery check = HAK__CHECK_QUERY__INIT;
+	Hak__Reply *reply;
+
+	assert_int_equal(hakc_conn_init(conn, hakd.socket, 20000), 0);
+	assert_int_equal(hakc_conn_hello(conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL, NULL),
+			 0);
+	hak__reply__free_unpacked(reply, NULL);
+	request.body_case = HAK__REQUEST__BODY_CHECK;
+	request.check = &check;
+	assert_int_equal(hakc_conn_send(conn, &request), 0);
+}
+
+static void test_who_asks_much_keeps_nobody_waiting_for_memory(void **state)
+{
+	struct hakc_conn conn, asking[ASKING];
+	uint32_t superslabs[GRANTED];
+	int fds[HAK_WIRE_FDS_MAX];
+
+	(void)state;
+	attach(fds, &conn);
+	close(open(stall, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	for (unsigned i = 0; i < ASKING; i++)
+		ask_for_audit(&asking[i]);
+	/* More than lie ready: workers back some, and reset them. */
+	for (unsigned i = 0; i < GRANTED; i++)
+		superslabs[i] = refill(&conn);
+	for (unsigned i = 0; i < GRANTED; i++)
+		give_back(&conn, superslabs[i]);
+	assert_int_equal(unlink(stall), 0);
+	for (unsigned i = 0; i < ASKING; i++) {
+		Hak__Reply *reply;
+
+		assert_int_equal(hakc_conn_receive(&asking[i], 20000, &reply), 0);
+		assert_int_equal(reply->body_case, HAK__REPLY__BODY_CHECK);
+		hak__reply__free_unpacked(reply, NULL);
+		hakc_conn_deinit(&asking[i]);
+	}
+	hakc_conn_deinit(&conn);
+	for (unsigned i = 0; i < HAK_WIRE_FDS_MAX; i++)
+		close(fds[i]);
+	hakt_daemon_wait_empty(&hakd);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_others_are_served_while_leases_files_are_closed_all_the_time, start, stop),
 	cmocka_unit_test_setup_teardown(
 		test_a_client_that_is_always_in_a_crossing_costs_the_daemon_no_memory, start_large,
 		stop),
+	cmocka_unit_test_setup_teardown(test_who_asks_much_keeps_nobody_waiting_for_memory,
+					start_stalled, stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
