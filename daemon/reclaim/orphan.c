@@ -211,6 +211,7 @@ uint32_t hakd_orphans_take(struct hakd_daemon *daemon, uint32_t n, unsigned hold
 			orphans->list[to++] = orphan;
 			continue;
 		}
+		hakd_pool_name_heir(daemon->pool, orphan.head, holder);
 		hak_scan_inherit(segment, orphan.head * per, (orphan.head + 1) * per, holder);
 		superslabs[got++] = orphan.head;
 	}
