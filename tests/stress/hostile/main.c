@@ -56,7 +56,7 @@ struct driver {
 	uint64_t restart_ms;
 	unsigned n_hostile, n_honest;
 	struct worker hostile[CLIENTS_MAX], honest[CLIENTS_MAX], tools[TOOLS];
-	uint64_t deaths, daemon_deaths, hangs, answers, restarts;
+	uint64_t deaths, daemon_deaths, hangs, answers, restarts, slowest_ms;
 };
 
 static uint64_t now_ms(void)
@@ -164,6 +164,8 @@ static void look_after_tools(struct driver *d)
 			bool is_late = d->now - tool->since >= PATIENCE_MS;
 
 			d->answers++;
+			if (d->now - tool->since > d->slowest_ms)
+				d->slowest_ms = d->now - tool->since;
 			if (is_late || !WIFEXITED(status) || WEXITSTATUS(status) > 6) {
 				fprintf(stderr, "hostile: hakmemctl %s: status %#x after %llu ms\n",
 					tool->verb, (unsigned)status,
@@ -300,8 +302,8 @@ static int judge(const struct driver *d, double minutes)
 		       (unsigned long long)errors);
 		wrong += errors;
 	}
-	printf("answers=%llu restarts=%llu\n", (unsigned long long)d->answers,
-	       (unsigned long long)d->restarts);
+	printf("answers=%llu slowest=%llu ms restarts=%llu\n", (unsigned long long)d->answers,
+	       (unsigned long long)d->slowest_ms, (unsigned long long)d->restarts);
 	printf("minutes=%g scribbles=%llu packets=%llu deaths=%llu daemon_deaths=%llu hangs=%llu\n",
 	       minutes, (unsigned long long)scribbles, (unsigned long long)packets,
 	       (unsigned long long)d->deaths, (unsigned long long)d->daemon_deaths,
