@@ -276,6 +276,8 @@ void hakt_host_kill(struct hakt_host *host)
 
 	HAKT_CLAIM(!daemon->scan.pass && !daemon->orphans.is_looking);
 	free_jobs(daemon->upkeep.waiting);
+	free_jobs(daemon->trims.first);
+	free_jobs(daemon->questions.first);
 	free_jobs(daemon->graces.served);
 	free_jobs(daemon->graces.waiting);
 	free(daemon->graces.grace.crossings);
