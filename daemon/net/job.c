@@ -11,18 +11,27 @@
 
 #define QUESTIONS_MAX 2u /* at once, of libuv's four threads */
 
-struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer,
+struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs)
 {
 	struct hakd_job *job = calloc(1, sizeof(*job) + n_runs * sizeof(job->runs[0]));
 
 	if (!job)
 		return NULL;
-	job->daemon = daemon;
+	hakd_realm_get(realm);
+	job->realm = realm;
 	job->peer = peer;
 	job->client = client;
 	job->work.data = job;
 	return job;
+}
+
+void hakd_job_free(struct hakd_job *job)
+{
+	if (!job)
+		return;
+	hakd_realm_put(job->realm);
+	free(job);
 }
 
 static void on_work(uv_work_t *work)
@@ -46,7 +55,7 @@ void hakd_job_finish(struct hakd_job *job)
 {
 	struct hakd_client *client = job->client;
 
-	free(job);
+	hakd_job_free(job);
 	if (client)
 		hakd_job_release_client(client);
 }
@@ -64,13 +73,14 @@ static void run_questions(struct hakd_daemon *daemon);
 static void on_end(uv_work_t *work, int status)
 {
 	struct hakd_job *job = work->data;
-	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_realm *realm = job->realm;
+	struct hakd_daemon *daemon = realm->daemon;
 
 	(void)status;
 	daemon->questions.n_running -= job->is_question;
 	hakd_job_go_on(job, job->end);
 	run_questions(daemon);
-	hakd_upkeep_job_ended(daemon);
+	hakd_upkeep_job_ended(realm);
 }
 
 static void run_questions(struct hakd_daemon *daemon)
@@ -82,14 +92,14 @@ static void run_questions(struct hakd_daemon *daemon)
 
 		questions->first = job->next;
 		questions->n_running++;
-		uv_queue_work(&daemon->loop, &job->work, on_work, on_end);
+		uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
 	}
 }
 
 /* Behind those that wait: one of many steps gives way after each. */
 static void add_question(struct hakd_job *job)
 {
-	struct hakd_questions *questions = &job->daemon->questions;
+	struct hakd_questions *questions = &job->realm->daemon->questions;
 
 	job->next = NULL;
 	if (questions->first)
@@ -97,7 +107,7 @@ static void add_question(struct hakd_job *job)
 	else
 		questions->first = job;
 	questions->last = job;
-	run_questions(job->daemon);
+	run_questions(job->realm->daemon);
 }
 
 void hakd_job_start(struct hakd_job *job)
@@ -110,5 +120,5 @@ void hakd_job_start(struct hakd_job *job)
 	if (job->is_question)
 		add_question(job);
 	else
-		uv_queue_work(&job->daemon->loop, &job->work, on_work, on_end);
+		uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
 }
