@@ -10,8 +10,8 @@
  * 0 if the last two are 0, and there was work, and no client could do what it must not
  * be able to, which is said on stderr.
  *
- * In a pool that is attacked honest clients may see anything. `pools` below lists what there is; of
- * others a line each says "pool NAME: calls=N errors=N", and errors must be 0.
+ * In a pool that is attacked honest clients may see anything. `pools` below lists what there is: a line each
+ * says "pool NAME: calls=N errors=N", and errors must be 0.
  */
 #include "tests/support/run.h"
 
@@ -40,7 +40,11 @@
 static const struct {
 	const char *name;
 	bool is_attacked;
-} pools[] = {{"default", true}};
+} pools[] = {{"default", true}, {"quiet", false}};
+
+#define CONFIG                                                      \
+	"[pool default]\ncapacity = 512M\nlimit = 128M\nkeep = 1\n" \
+	"[pool quiet]\ncapacity = 512M\nlimit = 256M\nkeep = 1\n"
 
 /* A process that is started again when it has ended. */
 struct worker {
@@ -329,15 +333,14 @@ static struct hostile_table *make_table(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const options[] = {"--limit",     "128M",   "--capacity",
-					      "512M",	     "--keep", "1",
-					      "--log-level", "error",  NULL};
+	static char config[HAKT_DIRECTORY_BYTES + 8];
+	static const char *const options[] = {"--config", config, "--log-level", "error", NULL};
 	static const struct option known[] = {
 		{"minutes", required_argument, NULL, 'm'}, {"seed", required_argument, NULL, 's'},
 		{"hostile", required_argument, NULL, 'x'}, {"honest", required_argument, NULL, 'h'},
 		{"restart", required_argument, NULL, 'r'}, {0},
 	};
-	static struct driver d = {.n_hostile = 3, .n_honest = 3, .restart_ms = 7000};
+	static struct driver d = {.n_hostile = 3, .n_honest = 4, .restart_ms = 7000};
 	double minutes = 0;
 	int c;
 
@@ -363,6 +366,8 @@ int main(int argc, char **argv)
 	d.table = make_table();
 	d.keeper.has_log = true;
 	hakt_keeper_init(&d.keeper, options);
+	hakt_directory_write(d.keeper.daemon.directory, "conf", CONFIG, sizeof(CONFIG) - 1);
+	snprintf(config, sizeof(config), "%s/conf", d.keeper.daemon.directory);
 	hakt_keeper_listen(&d.keeper);
 	hakt_keeper_start(&d.keeper);
 	setenv("HAKMEM_TIMEOUT_MS", "5000", 1);
