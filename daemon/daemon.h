@@ -76,6 +76,14 @@ struct hakd_paces {
 	struct hakd_peer *paused;
 };
 
+struct hakd_job;
+
+/* What job.c remembers: jobs that only look. */
+struct hakd_questions {
+	unsigned n_running;
+	struct hakd_job *first, *last; /* that wait for their turn */
+};
+
 /* What shortage.c remembers. */
 struct hakd_shortage {
 	struct hakd_memory_files files;
@@ -97,6 +105,7 @@ struct hakd_daemon {
 	uv_timer_t watchdog; /* pings the keeper, if it wants that */
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
+	struct hakd_questions questions;
 	struct hakd_shortage shortage;
 	struct hakd_paces paces;
 	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */

@@ -97,11 +97,14 @@ if [ $quick -eq 0 ]; then
 	stage "kill points, self-test" bash tests/crash/self-test.sh
 	stage "fuzzing" bash tests/fuzz/run.sh --seconds 45 && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
+	stage "hostile clients" bash tests/stress/hostile.sh 2 && tail -n 1 "$logs/log"
 	stage "build another hakmemd" build_other
 	stage "survive, supervised" bash tests/stress/survive.sh && tail -n 2 "$logs/log"
 	stage "survive, and all else, under systemd" bash tests/systemd/run.sh && grep = "$logs/log"
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
+	stage "hostile clients, asan" bash tests/stress/hostile.sh 1 --build build/asan &&
+		tail -n 1 "$logs/log"
 	stage "build tsan" build tsan && programs tsan
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -117,10 +117,8 @@ bool hakd_backing_reset(struct hakd_pool *pool, uint32_t head, uint32_t n, bool 
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
 	uint64_t all = 0;
 
-	for (uint32_t i = head * per; i < (head + n) * per; i++) {
-		hak_slab_collect(&pool->segment.slab_words[i]);
-		all |= hak_load_relaxed(&pool->segment.slab_words[i]); /* our own store */
-	}
+	for (uint32_t i = head * per; i < (head + n) * per; i++)
+		all |= hak_slab_collect(&pool->segment.slab_words[i]);
 	for (uint32_t i = 0; i < n; i++)
 		hak_store_relaxed(&pool->segment.pending[head + i], 0); /* nobody's by now */
 	if (!keep)

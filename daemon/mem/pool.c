@@ -493,6 +493,11 @@ void hakd_pool_orphan(struct hakd_pool *pool, uint32_t head, uint32_t n, bool ke
 	pool->n_orphans += n;
 }
 
+void hakd_pool_name_heir(struct hakd_pool *pool, uint32_t superslab, unsigned owner)
+{
+	hak_superslab_name_heir(&pool->superslabs[superslab], owner);
+}
+
 void hakd_pool_inherit(struct hakd_pool *pool, uint32_t superslab, unsigned owner)
 {
 	hak_superslab_inherit(&pool->superslabs[superslab], owner);

@@ -197,7 +197,8 @@ void hakd_pool_orphan(struct hakd_pool *pool, uint32_t head, uint32_t n, bool ke
 void hakd_pool_end_collect(struct hakd_pool *pool, uint32_t head, uint32_t n, bool keep,
 			   uint64_t now);
 
-/* An orphan, whose slab words are owner's already: granted to it. */
+/* An orphan is to be owner's, before its slab words are; then they are: granted to it. */
+void hakd_pool_name_heir(struct hakd_pool *pool, uint32_t superslab, unsigned owner);
 void hakd_pool_inherit(struct hakd_pool *pool, uint32_t superslab, unsigned owner);
 
 /* How huge pages are used: "collapse", "advise", "none: <reason>". */

@@ -125,29 +125,17 @@ static void punch(struct walk *walk, uint32_t end)
 	hakd_backing_zero_tags(walk->pool, walk->free_from, end - walk->free_from);
 }
 
-/* Whom its slab words name; NONE: nobody who could be an heir. */
-static unsigned heir_of(const struct hakd_pool *pool, uint32_t superslab)
-{
-	uint32_t per = pool->segment.geometry.slots_per_superslab;
-
-	for (uint32_t slot = superslab * per; slot < (superslab + 1) * per; slot++) {
-		unsigned owner = hak_slab_owner(hak_load_relaxed(&pool->segment.slab_words[slot]));
-
-		if (owner >= HAK_HOLDER_FIRST && owner < HAK_HOLDER_COUNT &&
-		    hak_holder_state(hak_load_relaxed(&pool->holders[owner].word)) !=
-			    HAK_HOLDER_FREE)
-			return owner;
-	}
-	return HAK_HOLDER_NONE;
-}
-
-/* An orphan; if an heir has it in part, it gets it whole. */
+/*
+ * An orphan; if it was to be an heir's, it gets it whole, wherever the daemon died. The registry alone
+ * says so: a slab word that names one says what somebody wrote, and is reset when it is looked at.
+ */
 static void settle_orphan(struct hakd_pool *pool, uint32_t at, uint64_t s)
 {
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
-	unsigned heir = hak_superslab_is_huge(s) ? HAK_HOLDER_NONE : heir_of(pool, at);
+	unsigned heir = hak_superslab_owner(s);
 
-	if (heir == HAK_HOLDER_NONE) {
+	if (hak_superslab_is_huge(s) || heir < HAK_HOLDER_FIRST ||
+	    hak_holder_state(hak_load_relaxed(&pool->holders[heir].word)) == HAK_HOLDER_FREE) {
 		pool->n_orphans += hak_superslab_length(s);
 		return;
 	}

@@ -19,7 +19,7 @@
  * | the same owner's or nobody's          |                    | job (reclaim/resume.h)    |
  * | an ORPHAN                             |                    | TAKEN, looked at again    |
  * |                                       |                    | (likewise)                |
- * | an ORPHAN, slab words name an heir    | inherit            | finished: GRANTED         |
+ * | an ORPHAN that names an heir          | inherit            | finished: GRANTED         |
  * | a root that is PENDING or LEAVING     | publish, withdraw  | as roots.h says           |
  *
  * Each step may be cut short too: what a body covers is reset before its word

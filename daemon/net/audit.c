@@ -83,7 +83,8 @@ static void run_step(struct hakd_job *job)
 
 /*
  * On the loop: neither granted nor taken for anything, or an orphan (the loop itself writes
- * the words of an heir, and GRANTED behind them); and still as it was found.
+ * the words of an heir, and GRANTED behind them); and still as it was found. Without a slot it
+ * is about the registry's word.
  */
 static bool is_certain(const struct hakd_pool *pool, const struct hak_finding *finding)
 {
@@ -92,6 +93,8 @@ static bool is_certain(const struct hakd_pool *pool, const struct hak_finding *f
 	bool is_free = hak_superslab_state(s) == HAK_SUPERSLAB_FREE &&
 		       pool->states[finding->superslab] != HAKD_TAKEN;
 
+	if (finding->slot == HAK_NO_SLOT)
+		return s == finding->word;
 	return (is_free || hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN) &&
 	       hak_slab_load(&pool->segment.slab_words[finding->slot]) == finding->word;
 }
@@ -374,6 +377,7 @@ bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bo
 	audit->from = audit->next = from_superslab < total ? from_superslab : total;
 	job->audit = audit;
 	job->request_id = id;
+	job->is_question = true;
 	job->run = run_step;
 	job->end = end_step;
 	hakd_job_start(job);

@@ -9,6 +9,8 @@
 #include "daemon/reclaim/collect.h"
 #include "daemon/util/crash.h"
 
+#define QUESTIONS_MAX 2u /* at once, of libuv's four threads */
+
 struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs)
 {
@@ -67,14 +69,46 @@ void hakd_job_go_on(struct hakd_job *job, void (*step)(struct hakd_job *job))
 		hakd_job_finish(job);
 }
 
+static void run_questions(struct hakd_daemon *daemon);
+
 static void on_end(uv_work_t *work, int status)
 {
 	struct hakd_job *job = work->data;
 	struct hakd_realm *realm = job->realm;
+	struct hakd_daemon *daemon = realm->daemon;
 
 	(void)status;
+	daemon->questions.n_running -= job->is_question;
 	hakd_job_go_on(job, job->end);
+	run_questions(daemon);
 	hakd_upkeep_job_ended(realm);
+}
+
+static void run_questions(struct hakd_daemon *daemon)
+{
+	struct hakd_questions *questions = &daemon->questions;
+
+	while (questions->first && questions->n_running < QUESTIONS_MAX) {
+		struct hakd_job *job = questions->first;
+
+		questions->first = job->next;
+		questions->n_running++;
+		uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
+	}
+}
+
+/* Behind those that wait: one of many steps gives way after each. */
+static void add_question(struct hakd_job *job)
+{
+	struct hakd_questions *questions = &job->realm->daemon->questions;
+
+	job->next = NULL;
+	if (questions->first)
+		questions->last->next = job;
+	else
+		questions->first = job;
+	questions->last = job;
+	run_questions(job->realm->daemon);
 }
 
 void hakd_job_start(struct hakd_job *job)
@@ -84,5 +118,8 @@ void hakd_job_start(struct hakd_job *job)
 		hakd_peer_busy(job->peer);
 	if (job->client)
 		job->client->is_busy = true;
-	uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
+	if (job->is_question)
+		add_question(job);
+	else
+		uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
 }

@@ -44,9 +44,9 @@ struct hakd_audit;
 
 struct hakd_job {
 	uv_work_t work;
-	struct hakd_job *next; /* of those that wait: upkeep.h, reclaim/grace.h, reclaim/scan.h */
+	/* Of those that wait: questions, upkeep.h, reclaim/grace.h, reclaim/scan.h. */
+	struct hakd_job *next;
 	void (*passed)(struct hakd_job *job); /* of the last two: what it waits for has come */
-	struct hakd_grace grace;
 	struct hakd_realm *realm;
 	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
 	struct hakd_client *client; /* NULL: of nobody */
@@ -55,6 +55,7 @@ struct hakd_job {
 	void (*end)(
 		struct hakd_job *job); /* on the loop; then the job is freed, unless it goes on */
 	bool goes_on;		       /* started again, or waiting */
+	bool is_question;	       /* set before it starts: see questions below */
 	int result;
 	struct hakd_refill refill;
 	struct hakd_trimming trim;
@@ -73,6 +74,12 @@ struct hakd_job {
 /* A job with room for so many runs; NULL: no memory. */
 struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs);
+
+/*
+ * Gives it to a worker. Questions, which anybody may ask, of which each may walk over the whole pool,
+ * take turns where many are asked at once: some workers are always left for memory and for
+ * the dead.
+ */
 void hakd_job_start(struct hakd_job *job);
 
 /* Of one that came to nothing. */

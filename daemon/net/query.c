@@ -120,6 +120,7 @@ bool hakd_query_status(struct hakd_peer *peer, uint64_t id)
 		job->realms[job->n_runs++] = peer->daemon->realms[i];
 	}
 	job->request_id = id;
+	job->is_question = true;
 	job->run = run_census;
 	job->end = end_status;
 	hakd_job_start(job);
@@ -299,6 +300,7 @@ bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holde
 		return true;
 	}
 	job->request_id = id;
+	job->is_question = true;
 	job->run = run_clients;
 	job->end = end_clients;
 	hakd_job_start(job);

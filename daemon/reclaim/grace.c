@@ -3,8 +3,12 @@
  * A grace remembers the counters that were odd, and forgets each as it moves or
  * its client goes. One that gets odd again has ended a crossing in between.
  *
- * Without memory to remember them it begins anew at the next look: later is
- * right too.
+ * Where there is no memory to remember them, or where they are more than crossings can be, it
+ * begins anew at the next look: later is right too.
+ *
+ * All jobs that wait share one grace, those that came after it had begun the next one. A client
+ * can leave all its counters odd, and give back its SuperSlabs one by one: a grace for each
+ * would be as much memory, and time, as it wants.
  */
 #include "daemon/reclaim/grace.h"
 
@@ -17,11 +21,15 @@
 #define PERIOD_FIRST_MS 1u
 #define PERIOD_MOST_MS	100u
 
+#define CROSSINGS_MAX 65536u /* that a grace remembers */
+
 static bool remember(struct hakd_grace *grace, struct hakd_crossing crossing)
 {
 	struct hakd_crossing *more;
 	uint32_t room = grace->room ? 2 * grace->room : 8;
 
+	if (grace->n == CROSSINGS_MAX)
+		return false;
 	if (grace->n == grace->room) {
 		more = realloc(grace->crossings, room * sizeof(*more));
 		if (!more)
@@ -106,26 +114,37 @@ struct hakd_crossers hakd_graces_crossers(const struct hakd_realm *realm)
 				      &realm->scan.crossing};
 }
 
+/* All whose grace is over; the next one is begun for who has come since this one began. */
+static struct hakd_job *take_passed(struct hakd_realm *realm)
+{
+	struct hakd_graces *graces = &realm->graces;
+	struct hakd_crossers crossers = hakd_graces_crossers(realm);
+	struct hakd_job *passed = NULL;
+
+	while (graces->served && hakd_grace_is_over(&graces->grace, &crossers)) {
+		while (graces->served) {
+			struct hakd_job *job = graces->served;
+
+			graces->served = job->next;
+			job->next = passed;
+			passed = job;
+		}
+		graces->served = graces->waiting;
+		graces->waiting = NULL;
+		if (graces->served)
+			hakd_grace_begin(&graces->grace, &crossers);
+	}
+	return passed;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct hakd_realm *realm = timer->data;
 	struct hakd_graces *graces = &realm->graces;
-	struct hakd_crossers crossers = hakd_graces_crossers(realm);
-	struct hakd_job **at = &graces->waiting, *passed = NULL;
+	struct hakd_job *passed = take_passed(realm);
 
-	while (*at) {
-		struct hakd_job *job = *at;
-
-		if (!hakd_grace_is_over(&job->grace, &crossers)) {
-			at = &job->next;
-			continue;
-		}
-		*at = job->next;
-		job->next = passed;
-		passed = job;
-	}
 	graces->period = graces->period * 2 < PERIOD_MOST_MS ? graces->period * 2 : PERIOD_MOST_MS;
-	if (graces->waiting)
+	if (graces->served)
 		uv_timer_start(timer, on_tick, graces->period, 0);
 	while (passed) {
 		struct hakd_job *job = passed;
@@ -141,15 +160,18 @@ bool hakd_graces_pass(struct hakd_job *job, void (*passed)(struct hakd_job *job)
 {
 	struct hakd_graces *graces = &job->realm->graces;
 	struct hakd_crossers crossers = hakd_graces_crossers(job->realm);
+	struct hakd_job **list = graces->served ? &graces->waiting : &graces->served;
 
-	hakd_grace_begin(&job->grace, &crossers);
-	if (hakd_grace_is_over(&job->grace, &crossers))
-		return true;
+	if (!graces->served) {
+		hakd_grace_begin(&graces->grace, &crossers);
+		if (hakd_grace_is_over(&graces->grace, &crossers))
+			return true;
+	}
 	job->realm->daemon->counters.graces_waited++;
 	job->passed = passed;
 	job->goes_on = true;
-	job->next = graces->waiting;
-	graces->waiting = job;
+	job->next = *list;
+	*list = job;
 	graces->period = PERIOD_FIRST_MS;
 	uv_timer_start(&graces->timer, on_tick, graces->period, 0);
 	return false;

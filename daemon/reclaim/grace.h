@@ -36,7 +36,7 @@ struct hakd_crossing {
 
 /* To be zeroed. */
 struct hakd_grace {
-	bool has_begun; /* false: there was no memory for it, it begins with a later look */
+	bool has_begun; /* false: there was no room for it, it begins with a later look */
 	uint32_t n;	/* crossings that it still waits for */
 	uint32_t room;
 	struct hakd_crossing *crossings;
@@ -55,11 +55,13 @@ void hakd_grace_begin(struct hakd_grace *grace, const struct hakd_crossers *cros
 /* Is it over? Then it holds no memory, and may be begun again. */
 bool hakd_grace_is_over(struct hakd_grace *grace, const struct hakd_crossers *crossers);
 
-/* What graces.c remembers: jobs that wait, each for a grace of its own. */
+/* What grace.c remembers. */
 struct hakd_graces {
-	uv_timer_t timer; /* runs while any job waits */
-	uint64_t period;  /* ms: grows while nothing changes */
-	struct hakd_job *waiting;
+	uv_timer_t timer;	 /* runs while any job waits */
+	uint64_t period;	 /* ms: grows while nothing changes */
+	struct hakd_grace grace; /* that `served` wait for */
+	struct hakd_job *served;
+	struct hakd_job *waiting; /* for the next one */
 };
 
 void hakd_graces_init(struct hakd_realm *realm);
@@ -67,7 +69,7 @@ void hakd_graces_init(struct hakd_realm *realm);
 struct hakd_crossers hakd_graces_crossers(const struct hakd_realm *realm);
 
 /*
- * Begins a grace for a job whose work has ended. True: it is over. False: the job goes on, and
+ * A grace for a job whose work has ended. True: it is over. False: the job goes on, and
  * `passed` is called when it is; then the job is freed, unless that goes on with it.
  */
 bool hakd_graces_pass(struct hakd_job *job, void (*passed)(struct hakd_job *job));

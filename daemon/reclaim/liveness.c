@@ -141,7 +141,7 @@ void hakd_liveness_doubt(struct hakd_client *client)
 /* Of the client with that watch, which may have left; -1: of all. */
 static void doubt_watched(struct hakd_realm *realm, int watch)
 {
-	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
+	for (unsigned i = HAK_HOLDER_FIRST; i < realm->n_holders; i++) {
 		struct hakd_client *client = realm->clients[i];
 
 		if (client && (watch < 0 || client->lease.watch == watch))
@@ -149,6 +149,10 @@ static void doubt_watched(struct hakd_realm *realm, int watch)
 	}
 }
 
+/*
+ * One buffer a turn of the loop: a client can close its lease's file again and again, as fast as we
+ * read of it.
+ */
 static void on_closed_leases(uv_poll_t *handle, int status, int events)
 {
 	struct hakd_realm *realm = handle->data;
@@ -156,20 +160,18 @@ static void on_closed_leases(uv_poll_t *handle, int status, int events)
 		struct inotify_event align;
 		char bytes[4096];
 	} buffer;
-	ssize_t n;
+	ssize_t n = read(realm->liveness.inotify_fd, &buffer, sizeof(buffer));
 
 	(void)status;
 	(void)events;
-	while ((n = read(realm->liveness.inotify_fd, &buffer, sizeof(buffer))) > 0) {
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *event = (const void *)(buffer.bytes + at);
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *event = (const void *)(buffer.bytes + at);
 
-			if (event->mask & IN_Q_OVERFLOW) /* somebody's event is lost */
-				doubt_watched(realm, -1);
-			else if (event->mask & IN_CLOSE_NOWRITE)
-				doubt_watched(realm, event->wd);
-			at += (ssize_t)(sizeof(*event) + event->len);
-		}
+		if (event->mask & IN_Q_OVERFLOW) /* somebody's event is lost */
+			doubt_watched(realm, -1);
+		else if (event->mask & IN_CLOSE_NOWRITE)
+			doubt_watched(realm, event->wd);
+		at += (ssize_t)(sizeof(*event) + event->len);
 	}
 }
 

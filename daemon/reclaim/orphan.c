@@ -211,6 +211,7 @@ uint32_t hakd_orphans_take(struct hakd_realm *realm, uint32_t n, unsigned holder
 			orphans->list[to++] = orphan;
 			continue;
 		}
+		hakd_pool_name_heir(realm->pool, orphan.head, holder);
 		hak_scan_inherit(segment, orphan.head * per, (orphan.head + 1) * per, holder);
 		superslabs[got++] = orphan.head;
 	}

@@ -50,15 +50,23 @@ static void note(const struct walk *walk, const struct hak_finding *finding)
 		walk->census->anomalies[finding->kind]++;
 }
 
+static struct hak_finding of_superslab(const struct walk *walk, enum hak_anomaly kind,
+				       uint64_t word)
+{
+	return (struct hak_finding){.kind = kind,
+				    .superslab = walk->index,
+				    .slot = HAK_NO_SLOT,
+				    .head = HAK_NO_SLOT,
+				    .block = HAK_NO_BLOCK,
+				    .owner = hak_superslab_owner(walk->s),
+				    .word = word};
+}
+
 static void note_superslab(const struct walk *walk, enum hak_anomaly kind, uint64_t word)
 {
-	note(walk, &(struct hak_finding){.kind = kind,
-					 .superslab = walk->index,
-					 .slot = HAK_NO_SLOT,
-					 .head = HAK_NO_SLOT,
-					 .block = HAK_NO_BLOCK,
-					 .owner = hak_superslab_owner(walk->s),
-					 .word = word});
+	struct hak_finding finding = of_superslab(walk, kind, word);
+
+	note(walk, &finding);
 }
 
 /* [order:registry] Whoever saw words of after a move sees that the registry's word moved. */
@@ -299,13 +307,20 @@ static void note_look(struct walk *walk, const struct look *look)
 	note(walk, &look->finding);
 }
 
+/* Where so much is wrong somebody scribbles: that the walk has an end matters more than a few. */
+static unsigned n_looks(const struct hak_census *census)
+{
+	return hak_check_anomalies(census) < HAK_CHECK_PATIENCE ? HAK_CHECK_LOOKS : 2;
+}
+
 /* One slab, span or unused slot; its length, or 0: the run is not what it was any more. */
 static uint32_t check_slot(struct walk *walk, uint32_t slot, uint32_t end)
 {
 	struct hak_census *census = walk->census;
 	struct look look = look_at(walk, slot, end);
+	unsigned most = look.has_anomaly ? n_looks(census) : 0;
 
-	for (unsigned i = 1; look.has_anomaly && i < HAK_CHECK_LOOKS; i++) {
+	for (unsigned i = 1; look.has_anomaly && i < most; i++) {
 		struct look again;
 
 		if (has_moved(walk))
@@ -508,12 +523,21 @@ static void check_free(const struct walk *walk)
 	}
 }
 
+/* An orphan with an owner: its heir, while the daemon is at it. */
+static void note_heir(struct walk *walk)
+{
+	struct hak_finding finding = of_superslab(walk, HAK_ANOMALY_RUN, walk->s);
+
+	finding.unless_taken = walk->has_doubt = true;
+	note(walk, &finding);
+}
+
 static void check_granted(struct walk *walk)
 {
 	bool is_nobodys = hak_superslab_owner(walk->s) == HAK_HOLDER_NONE;
 
 	if (is_orphan(walk) && !is_nobodys)
-		note_superslab(walk, HAK_ANOMALY_RUN, walk->s);
+		note_heir(walk);
 	/* RECLAIMING and nobody's: what lived there has gone, it waits for a grace. */
 	if (hak_superslab_state(walk->s) == HAK_SUPERSLAB_GRANTED ||
 	    (hak_superslab_state(walk->s) == HAK_SUPERSLAB_RECLAIMING && !is_nobodys))

@@ -21,8 +21,8 @@
  * | RECLAIMING, words in any state   | they are being scanned and reset           |
  * | RECLAIMING, of nobody, or some   | it waits for a grace, or is becoming an    |
  * | of its bodies                    | orphan                                     |
- * | an orphan, slab words of an heir | it is being inherited: told as             |
- * |                                  | unless_taken                               |
+ * | an orphan, an heir in slab words | it is being inherited: told as             |
+ * | or in the registry               | unless_taken                               |
  * | a free block, its tag FREEING or | who freed it; the next claim clears it     |
  * | FREED                            |                                            |
  * | FREEING, the block not free yet  | its holder is at it, or the scan for it    |
@@ -72,7 +72,8 @@
 #include "proto/shm/anomaly.h"
 #include "proto/shm/segment.h"
 
-#define HAK_CHECK_LOOKS 64u
+#define HAK_CHECK_LOOKS	   64u
+#define HAK_CHECK_PATIENCE 256u /* anomalies of one walk from which on 2 looks have to do */
 
 struct hak_census {
 	uint64_t superslabs; /* granted, those of huge runs one by one */

@@ -248,13 +248,14 @@ void hak_slab_grant(hak_u64 *word, unsigned owner, bool are_tags_zero)
 }
 
 /* [order:grant] Keeps the epoch, so refs of before stay stale after the next grant, and its tags. */
-void hak_slab_collect(hak_u64 *word)
+uint64_t hak_slab_collect(hak_u64 *word)
 {
 	uint64_t w = hak_load_relaxed(word);
 
-	hak_store_release(word,
-			  hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), HAK_HOLDER_NONE, 0) |
-				  (w & HAK_SLAB_TAGGED));
+	w = hak_slab_pack(HAK_SLAB_UNUSED, hak_slab_epoch(w), HAK_HOLDER_NONE, 0) |
+	    (w & HAK_SLAB_TAGGED);
+	hak_store_release(word, w);
+	return w;
 }
 
 static uint64_t with_owner(uint64_t w, unsigned owner)

@@ -263,7 +263,7 @@ bool hak_slab_set_tagged(hak_u64 *word, unsigned owner);
  * are_tags_zero: of a grant; then they have been zeroed after a grace, and it is untagged.
  */
 void hak_slab_grant(hak_u64 *word, unsigned owner, bool are_tags_zero);
-void hak_slab_collect(hak_u64 *word);
+uint64_t hak_slab_collect(hak_u64 *word); /* the word that it has stored */
 
 /*
  * The daemon, of a head or a body that it covers, whose owner is dead: nobody's

@@ -111,6 +111,14 @@ void hak_superslab_disown(hak_u64 *head)
 	leave(head, HAK_SUPERSLAB_RECLAIMING);
 }
 
+void hak_superslab_name_heir(hak_u64 *head, unsigned owner)
+{
+	uint64_t s = hak_load_relaxed(head);
+
+	assert(hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN && !hak_superslab_is_huge(s));
+	move(head, HAK_SUPERSLAB_ORPHAN, false, owner, 1, hak_superslab_grant(s));
+}
+
 void hak_superslab_inherit(hak_u64 *head, unsigned owner)
 {
 	uint64_t s = hak_load_relaxed(head);

@@ -25,7 +25,8 @@
  *
  * RECLAIMING with owner 0: all its slab words are reset, it is FREE after a grace.
  * ORPHAN: its owner is dead, others hold blocks in it; owner 0. One that isn't
- * huge goes to the next client that asks for memory, as it is.
+ * huge goes to the next client that asks for memory, as it is: ORPHAN with that owner, its heir,
+ * from before its slab words name it until it is GRANTED.
  *
  * A run counts from its head: bodies whose head is FREE, or that lie behind its
  * length, are free too. So what commits is always one word, the head's.
@@ -43,9 +44,9 @@
  * | orphan  | RECLAIMING: scanned again            | nobody's, blocks live on         |
  * | disown  | RECLAIMING: scanned again, which     | no scan is due any more, only a  |
  * |         | finds nothing                        | grace                            |
- * | inherit | nobody's, or the heir's already in   | all is granted                   |
- * |         | slab words, by which it may have     |                                  |
- * |         | acted: finished                      |                                  |
+ * | inherit | nobody's, or it names the heir, as   | all is granted                   |
+ * |         | slab words may, by which that may    |                                  |
+ * |         | have acted: finished                 |                                  |
  */
 
 #include <stdbool.h>
@@ -130,6 +131,9 @@ void hak_superslab_orphan(hak_u64 *head);
 
 /* RECLAIMING, and nobody's: its slab words are reset, what it waits for is a grace. */
 void hak_superslab_disown(hak_u64 *head);
+
+/* ORPHAN, one that isn't huge: it is to be owner's. Then its slab words, then inherit. */
+void hak_superslab_name_heir(hak_u64 *head, unsigned owner);
 
 /* ORPHAN -> GRANTED, one that isn't huge; the generation goes on by 1. */
 void hak_superslab_inherit(hak_u64 *head, unsigned owner);

@@ -79,12 +79,17 @@ bool hak_tag_revoke(hak_u32 *tag, unsigned owner)
 	       move(tag, &t, hak_tag_state(t), hak_tag_holder(t), hak_tag_inc(t) + 1);
 }
 
-/* The scans try again: a take or a free of somebody who lives may come between. */
+/*
+ * The scans try again: a take or a free of somebody who lives may come between, a few times. Who
+ * writes it again and again means harm: then it is left as it is, and the audit's.
+ */
+#define TRIES 1000u
+
 bool hak_tag_scan_own(hak_u32 *tag, unsigned owner)
 {
 	uint32_t t = hak_tag_load(tag);
 
-	while (is_owners(t, owner))
+	for (unsigned i = 0; i < TRIES && is_owners(t, owner); i++)
 		if (move(tag, &t, HAK_TAG_FREED, HAK_HOLDER_NONE, hak_tag_inc(t)))
 			return true;
 	/* FREEING by it: of before the slab, an orphan, became its own. */
@@ -95,7 +100,7 @@ bool hak_tag_scan_held(hak_u32 *tag, unsigned holder)
 {
 	uint32_t t = hak_tag_load(tag);
 
-	while (hak_tag_is_held(t, holder))
+	for (unsigned i = 0; i < TRIES && hak_tag_is_held(t, holder); i++)
 		if (move(tag, &t, HAK_TAG_FREEING, holder, hak_tag_inc(t)))
 			return true;
 	return is_freeing(t, holder);

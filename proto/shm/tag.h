@@ -130,13 +130,13 @@ bool hak_tag_revoke(hak_u32 *tag, unsigned owner);
 /*
  * The scan of a dead owner's slab, of a block whose bit is 0: NONE or OWNED by
  * owner -> FREED. True: it is FREED, or was FREEING by owner: its bit is to be set. False: it
- * survives.
+ * survives, as does one that somebody writes all the time.
  */
 bool hak_tag_scan_own(hak_u32 *tag, unsigned owner);
 
 /*
  * The scan for a dead holder, of a block whose bit was seen 0 before: OWNED by
- * it -> FREEING. True: it is FREEING by holder, its bit is to be set.
+ * it -> FREEING. True: it is FREEING by holder, its bit is to be set. False: likewise.
  */
 bool hak_tag_scan_held(hak_u32 *tag, unsigned holder);
 

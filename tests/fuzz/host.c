@@ -229,7 +229,6 @@ static void free_jobs(struct hakd_job *job)
 	while (job) {
 		struct hakd_job *next = job->next;
 
-		free(job->grace.crossings);
 		free(job);
 		job = next;
 	}
@@ -284,7 +283,10 @@ void hakt_host_kill(struct hakt_host *host)
 	HAKT_CLAIM(!realm->scan.pass && !realm->orphans.is_looking);
 	free_jobs(realm->upkeep.waiting);
 	free_jobs(realm->trims.first);
+	free_jobs(daemon->questions.first);
+	free_jobs(realm->graces.served);
 	free_jobs(realm->graces.waiting);
+	free(realm->graces.grace.crossings);
 	free(realm->orphans.list);
 	free(realm->orphans.grace.crossings);
 	close_handles(daemon);

@@ -39,7 +39,7 @@ static void test_an_heir_that_has_an_orphan_in_part_gets_it_whole(void **state)
 {
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
 
-	for (uint32_t k = 0; k <= per; k++) {
+	for (uint32_t k = 0; k <= per + 1; k++) { /* nothing, the registry's word, slab words */
 		uint64_t before[64];
 		uint32_t slot;
 		uint64_t w;
@@ -49,8 +49,10 @@ static void test_an_heir_that_has_an_orphan_in_part_gets_it_whole(void **state)
 		slot = make_orphaned();
 		for (uint32_t i = 0; i < per; i++)
 			before[i] = hak_slab_load(&pool->segment.slab_words[slot + i]);
+		if (k > 0)
+			hak_superslab_name_heir(word(AT), HEIR);
 		hak_scan_inherit(&pool->segment, slot, slot + per, HEIR);
-		for (uint32_t i = k; i < per; i++) /* where the daemon died */
+		for (uint32_t i = k > 0 ? k - 1 : 0; i < per; i++) /* where the daemon died */
 			hak_store_relaxed(&pool->segment.slab_words[slot + i], before[i]);
 		assert_int_equal(reopen(2 * TOTAL * MIB), 0);
 		w = hak_slab_load(&pool->segment.slab_words[slot]);
@@ -63,6 +65,19 @@ static void test_an_heir_that_has_an_orphan_in_part_gets_it_whole(void **state)
 					    OTHER));
 		expect_clean();
 	}
+}
+
+/* Who scribbles over slab words decides for nobody what is whose. */
+static void test_slab_words_that_name_somebody_make_nobody_an_heir(void **state)
+{
+	uint32_t per = pool->segment.geometry.slots_per_superslab;
+	uint32_t slot = make_orphaned();
+
+	(void)state;
+	hak_scan_inherit(&pool->segment, slot, slot + per, OTHER);
+	assert_int_equal(reopen(2 * TOTAL * MIB), 0);
+	assert_int_equal(hakd_pool_granted(pool, AT, OTHER), 0);
+	assert_int_equal(pool->n_orphans, 1);
 }
 
 static void test_tags_stay_until_a_job_has_waited_for_its_grace(void **state)
@@ -103,6 +118,8 @@ static void test_what_is_free_has_no_tags(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_an_heir_that_has_an_orphan_in_part_gets_it_whole,
+					prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_slab_words_that_name_somebody_make_nobody_an_heir,
 					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_tags_stay_until_a_job_has_waited_for_its_grace,
 					prepare, clean_up),

@@ -174,6 +174,30 @@ static void test_it_waits_for_the_daemons_own_scan(void **state)
 	assert_true(is_over());
 }
 
+/* All threads that there can be, of so many clients: more than are in a crossing at any time. */
+static void test_what_it_remembers_has_a_bound(void **state)
+{
+	unsigned n_holders = HAK_HOLDER_FIRST + 20;
+
+	(void)state;
+	for (unsigned holder = HAK_HOLDER_FIRST; holder < n_holders; holder++) {
+		hakt_pool_set_holder(&pool, holder, HAK_HOLDER_ATTACHED, 1);
+		for (uint32_t thread = 1; thread <= HAK_CROSSINGS; thread++)
+			hak_store_relaxed(counter(holder, thread), 1);
+	}
+	crossers.n_holders = n_holders;
+	begin();
+	assert_in_range(grace.room, 0, 65536);
+	assert_false(is_over());
+	for (unsigned holder = HAK_HOLDER_FIRST; holder < n_holders; holder++)
+		for (uint32_t thread = 1; thread <= HAK_CROSSINGS; thread++) {
+			if (holder + 1 == n_holders && thread == HAK_CROSSINGS)
+				assert_false(is_over());
+			hak_store_relaxed(counter(holder, thread), 2);
+		}
+	assert_true(is_over());
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_with_nobody_in_a_crossing_it_is_over_at_once, prepare,
 					clean_up),
@@ -193,6 +217,7 @@ static const struct CMUnitTest tests[] = {
 					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_the_dead_are_not_waited_for, prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_it_waits_for_the_daemons_own_scan, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_what_it_remembers_has_a_bound, prepare, clean_up),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

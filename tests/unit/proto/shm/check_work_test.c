@@ -268,8 +268,9 @@ static void *work_as_daemon(void *context)
 		must(!hak_tag_scan_own(tag_of(BLANK, 0), OWNER));
 		must(hak_tag_scan_own(tag_of(BLANK, 1), OWNER));
 		hak_slab_free(bits, 2);
-		for (uint32_t i = 0; i < PER; i++)
-			(i == 0 ? hak_slab_orphan : hak_slab_collect)(word_of(BLANK + i));
+		hak_slab_orphan(word_of(BLANK));
+		for (uint32_t i = 1; i < PER; i++)
+			hak_slab_collect(word_of(BLANK + i));
 		hak_superslab_orphan(&pool.superslabs[at]);
 		for (uint32_t i = 0; i < PER; i++)
 			if (i == 0)
