@@ -69,7 +69,7 @@ size_t hakmem_usable_size(const void *block)
 	struct hak_location l = hakc_locate(block);
 
 	errno = saved;
-	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
+	return l.place == HAK_PLACE_BLOCK ? hakc_usable(&l) : 0;
 }
 
 void *hakmem_realloc(void *block, size_t size)
@@ -244,6 +244,7 @@ static void fill_stats(struct hakc_heap *heap, struct hakmem_stats *stats)
 				 counters[HAK_STAT_INVALID_FREES] +
 				 counters[HAK_STAT_FOREIGN_FREES],
 		.out_of_memory = counters[HAK_STAT_OUT_OF_MEMORY],
+		.overflows = counters[HAK_STAT_OVERFLOWS],
 	};
 }
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client_lib/hardened.h"
 #include "client_lib/include/hakmem.h"
 #include "client_lib/log.h"
 #include "client_lib/spawn.h"
@@ -190,6 +191,7 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	heap->is_at_base = heap->segment.base == ((struct hak_registry *)mapping.registry)->base;
 	heap->holder = welcome->holder;
 	heap->area = &heap->segment.areas[heap->holder];
+	hakc_hardened_init(heap);
 	return hakc_heap_init(heap);
 }
 

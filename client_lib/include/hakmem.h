@@ -289,6 +289,7 @@ struct hakmem_stats {
 	uint64_t remote_frees;	  /* frees of blocks that another thread or process claims */
 	uint64_t refused_frees;	  /* double, invalid and foreign frees */
 	uint64_t out_of_memory;	  /* allocations answered by ENOMEM */
+	uint64_t overflows;	  /* blocks found written past their end, see HAKMEM_HARDENED */
 };
 
 /* 0; -ENOTCONN: not attached. bytes: sizeof(struct hakmem_stats), so that it may grow. */
