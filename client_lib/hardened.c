@@ -115,10 +115,9 @@ void hakc_hardened_report_overflow(struct hakc_heap *heap, const void *block, ui
 		 (unsigned long long)size, block);
 }
 
-static void fill(const struct hakc_heap *heap, const struct hak_location *l)
+/* Its guard stays. */
+static void fill(const struct hakc_heap *heap, const struct hak_location *l, uint64_t bytes)
 {
-	uint64_t bytes = hak_guard_usable(&heap->segment, l); /* the guard stays */
-
 	memset((void *)(heap->segment.base + l->start), HAKC_HARDENED_FILL,
 	       bytes < HAKC_HARDENED_FILL_BYTES ? bytes : HAKC_HARDENED_FILL_BYTES);
 }
@@ -141,7 +140,7 @@ static bool has_right(struct hakc_thread *t, const struct hak_location *l)
 }
 
 /* A block of a slab, or of a span that isn't ours; in a crossing. */
-static enum verdict free_bit(struct hakc_thread *t, const struct hak_location *l)
+static enum verdict free_bit(struct hakc_thread *t, const struct hak_location *l, uint64_t usable)
 {
 	struct hakc_heap *heap = t->heap;
 	hak_u64 *bits = &hak_segment_bits(&heap->segment, l->slot)[l->index / 64];
@@ -152,12 +151,12 @@ static enum verdict free_bit(struct hakc_thread *t, const struct hak_location *l
 	if (!has_right(t, l))
 		return NOT_OURS;
 	if (!is_claimed)
-		fill(heap, l);
+		fill(heap, l, usable);
 	if (hak_slab_free(bits, UINT64_C(1) << l->index % 64))
 		return DOUBLE;
 	hakc_thread_count(t, HAK_STAT_FREES, 1);
 	if (is_claimed) {
-		fill(heap, l);
+		fill(heap, l, usable);
 	} else {
 		hakc_thread_count(t, HAK_STAT_REMOTE_FREES, 1);
 		hak_segment_raise_pending(&heap->segment, l->slot);
@@ -180,7 +179,7 @@ static enum verdict free_own_span(struct hakc_thread *t, const struct hak_locati
 	} else if (!has_right(t, &now)) {
 		verdict = NOT_OURS;
 	} else {
-		fill(heap, &now);
+		fill(heap, &now, hak_guard_usable(&heap->segment, &now));
 		hakc_free_own_span(t, now.slot, now.word, (void *)(heap->segment.base + now.start));
 	}
 	pthread_mutex_unlock(&heap->lock);
@@ -224,7 +223,7 @@ void hakc_hardened_free(struct hakc_thread *t, void *block)
 		was_whole = hak_guard_holds(&heap->segment, &l);
 		usable = hak_guard_usable(&heap->segment, &l);
 		if (!is_own_span)
-			verdict = free_bit(t, &l);
+			verdict = free_bit(t, &l, usable);
 	}
 	hak_crossing_end(t->crossing);
 	if (is_own_span)
