@@ -115,12 +115,18 @@ static int free_each(const void *context)
 
 static void test_a_free_after_that_of_another_process_is_told_at_the_call(void **state)
 {
+	char guards[HAKT_MORTAL_SIZES];
+
 	(void)state;
 	make_blocks();
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		guards[i] = ((char *)hakt_mortal_shared->blocks[i])[hakt_mortal_sizes[i]];
 	run_child(free_each, true);
 	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
 		const unsigned char *block = hakt_mortal_shared->blocks[i];
 
+		/* As it was: had the child been killed before the block was free, we would free it. */
+		assert_int_equal((char)block[hakt_mortal_sizes[i]], guards[i]);
 		assert_int_equal(block[0], PATTERN); /* and filled */
 		assert_int_equal(block[15], PATTERN);
 		hakmem_free(hakt_mortal_shared->blocks[i]);

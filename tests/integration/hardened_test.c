@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@
 #define usable_size hakmem_usable_size
 #endif
 
-enum { N = 64, PATTERN = 0xdb };
+enum { N = 64, PATTERN = 0xdb, RACES = 5000 };
 
 /* Classes of one slot and of several, a seal right behind and one further on, spans, a run. */
 static const size_t sizes[] = {0,     1,     8,	    9,	    16,	    20,	     24,     25,
@@ -131,12 +132,53 @@ static void test_a_double_free_by_another_thread_is_told_at_the_call(void **stat
 		char *first = make(sizes[i]), *second = make(sizes[i]), *said;
 
 		check_free_says_nothing(first);
+		if (sizes[i] > 0)
+			*(volatile char *)first = 'm';
 		check_said(said_by_free_in_thread(first), said_of_second_free(sizes[i]), first);
+		if (sizes[i] > 0) /* and has changed nothing */
+			assert_int_equal(*(volatile char *)first, 'm');
 		said = said_by_free_in_thread(second);
 		assert_string_equal(said, "");
 		free(said);
 		check_said(said_by_free(second), said_of_second_free(sizes[i]), second);
 	}
+}
+
+/* Two threads that free the same blocks, each at the same time. */
+static void *raced[RACES];
+static unsigned n_at_start[RACES];
+
+static void *free_with_another(void *unused)
+{
+	for (unsigned i = 0; i < RACES; i++) {
+		__atomic_fetch_add(&n_at_start[i], 1, __ATOMIC_ACQ_REL);
+		while (__atomic_load_n(&n_at_start[i], __ATOMIC_ACQUIRE) < 2)
+			sched_yield();
+		give_back(raced[i]);
+	}
+	return unused;
+}
+
+static void test_of_two_frees_at_once_one_is_told(void **state)
+{
+	struct hakt_capture capture;
+	unsigned n_told = 0;
+	pthread_t thread;
+	char *said;
+
+	(void)state;
+	for (unsigned i = 0; i < RACES; i++)
+		raced[i] = make(20);
+	hakt_capture_begin(&capture);
+	if (pthread_create(&thread, NULL, free_with_another, NULL) == 0) {
+		free_with_another(NULL);
+		pthread_join(thread, NULL);
+	}
+	said = hakt_capture_end(&capture);
+	for (char *at = said; (at = strstr(at, "double free of")); at++)
+		n_told++;
+	assert_int_equal(n_told, RACES);
+	free(said);
 }
 
 static void test_what_begins_no_block_is_refused(void **state)
@@ -325,6 +367,7 @@ static void test_what_was_freed_last_does_not_come_next(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_double_free_is_told_at_the_call),
 	cmocka_unit_test(test_a_double_free_by_another_thread_is_told_at_the_call),
+	cmocka_unit_test(test_of_two_frees_at_once_one_is_told),
 	cmocka_unit_test(test_what_begins_no_block_is_refused),
 	cmocka_unit_test(test_what_was_asked_for_can_be_used),
 	cmocka_unit_test(test_blocks_of_zeros_are_zeros),
