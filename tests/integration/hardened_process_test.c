@@ -5,6 +5,7 @@
  */
 #include "tests/support/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,7 @@ static void check_nothing_lives(void)
 {
 	hakmem_trim();
 	assert_int_equal(stats().live_blocks, 0);
+	assert_int_equal(stats().superslabs, 0); /* what others freed has been found */
 }
 
 static int free_each_once_too_often(const void *context)
@@ -188,6 +190,77 @@ static void test_an_overflow_is_found_by_the_process_that_took_the_block(void **
 		hakmem_free(hakt_mortal_shared->blocks[i]);
 		assert_int_equal(stats().refused_frees, i + 1);
 	}
+	check_nothing_lives();
+}
+
+static int take_and_keep(const void *context)
+{
+	void *block;
+
+	(void)context;
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		HAKT_EXPECT(hakmem_take(hakt_mortal_shared->refs[i], &block) == 0);
+	hakt_child_say("taken");
+	hakt_child_wait();
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		HAKT_EXPECT(hakt_mortal_is_as_made(hakt_mortal_shared->blocks[i],
+						   hakt_mortal_sizes[i], i));
+	free_blocks();
+	HAKT_EXPECT(stats().refused_frees == 0 && stats().overflows == 0);
+	return 0;
+}
+
+static void test_what_another_has_taken_is_neither_freed_nor_filled(void **state)
+{
+	struct hakt_process child;
+
+	(void)state;
+	make_blocks();
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		hakt_mortal_shared->refs[i] = hakmem_ref(hakt_mortal_shared->blocks[i]);
+	start_child(&child, take_and_keep, true);
+	hakt_process_wait_output(&child, 1, "taken");
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++) {
+		hakmem_free(hakt_mortal_shared->blocks[i]);
+		assert_int_equal(stats().refused_frees, i + 1);
+	}
+	hakt_process_tell(&child);
+	hakt_process_wait_done(&child);
+	hakt_process_end(&child);
+	check_nothing_lives();
+}
+
+static void test_a_ref_of_what_a_borrower_has_freed_is_void(void **state)
+{
+	void *block;
+
+	(void)state;
+	make_blocks();
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		hakt_mortal_shared->refs[i] = hakmem_ref(hakt_mortal_shared->blocks[i]);
+	run_child(free_each, true);
+	for (unsigned i = 0; i < HAKT_MORTAL_SIZES; i++)
+		assert_int_equal(hakmem_take(hakt_mortal_shared->refs[i], &block), -ESTALE);
+	check_nothing_found();
+	check_nothing_lives();
+}
+
+static void test_what_was_freed_is_used_again(void **state)
+{
+	static void *blocks[20000];
+	uint64_t before = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 20000; i++)
+			assert_non_null(blocks[i] = hakmem_malloc(1000));
+		if (round > 0)
+			assert_true(stats().superslabs <= before + 2);
+		before = stats().superslabs;
+		for (unsigned i = 0; i < 20000; i++)
+			hakmem_free(blocks[i]);
+	}
+	check_nothing_found();
 	check_nothing_lives();
 }
 
@@ -420,6 +493,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_an_overflow_is_found_by_the_process_that_took_the_block, start,
 		hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_what_another_has_taken_is_neither_freed_nor_filled,
+					start, hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_ref_of_what_a_borrower_has_freed_is_void, start,
+					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_what_was_freed_is_used_again, start, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_a_block_of_a_process_without_guards_gives_no_alarm,
 					start, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(
