@@ -9,6 +9,7 @@
 #include "client_lib/decay.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
+#include "client_lib/pool.h"
 #include "client_lib/resize.h"
 #include "client_lib/root.h"
 #include "client_lib/ticket.h"
@@ -66,40 +67,50 @@ void *hakmem_aligned_alloc(size_t alignment, size_t size)
 size_t hakmem_usable_size(const void *block)
 {
 	int saved = errno;
+	unsigned from = hakc_pool_visit(block);
 	struct hak_location l = hakc_locate(block);
+	size_t usable = l.place == HAK_PLACE_BLOCK ? hakc_usable(&l) : 0;
 
+	hakc_pool_return(from);
 	errno = saved;
-	return l.place == HAK_PLACE_BLOCK ? hakc_usable(&l) : 0;
+	return usable;
 }
 
 void *hakmem_realloc(void *block, size_t size)
 {
 	struct hak_location l;
+	unsigned from;
+	void *moved = NULL;
 
 	if (!block)
 		return hakc_alloc(size);
+	from = hakc_pool_visit(block);
 	l = hakc_locate(block);
-	if (l.place != HAK_PLACE_BLOCK) {
+	if (l.place == HAK_PLACE_BLOCK)
+		moved = hakc_resize(&l, block, size);
+	else
 		errno = EINVAL;
-		return NULL;
-	}
-	return hakc_resize(&l, block, size);
+	hakc_pool_return(from);
+	return moved;
 }
 
 int hakmem_contains(const void *address)
 {
 	const struct hakc_heap *heap = hakc_self->heap ? hakc_self->heap : hakc_heap();
 
-	return heap->is_attached &&
-	       (uintptr_t)address - heap->segment.base < heap->segment.geometry.capacity;
+	return (heap->is_attached &&
+		(uintptr_t)address - heap->segment.base < heap->segment.geometry.capacity) ||
+	       hakc_pool_of(address) > 0;
 }
 
 hakmem_ref_t hakmem_ref(const void *block)
 {
 	int error = 0;
+	unsigned from = hakc_pool_visit(block);
 	struct hakc_thread *t = hakc_self->heap ? hakc_self : hakc_thread_get(&error);
 	uint64_t ref = t ? hakc_ticket_make(t, block, &error) : HAK_REF_NONE;
 
+	hakc_pool_return(from);
 	if (ref == HAK_REF_NONE)
 		errno = -error;
 	return ref;
@@ -113,7 +124,7 @@ int hakmem_take(hakmem_ref_t ref, void **ret_block)
 	return t ? hakc_ticket_take(t, ref, ret_block) : error;
 }
 
-int hakmem_owner(const void *block, int *ret_pid)
+static int find_owner(const void *block, int *ret_pid)
 {
 	int error;
 	const struct hakc_thread *t = hakc_thread_get(&error);
@@ -132,6 +143,15 @@ int hakmem_owner(const void *block, int *ret_pid)
 	if (owner == t->heap->holder)
 		return HAKMEM_OWNER_SELF;
 	return owner == HAK_HOLDER_ROOT ? HAKMEM_OWNER_ROOT : HAKMEM_OWNER_OTHER;
+}
+
+int hakmem_owner(const void *block, int *ret_pid)
+{
+	unsigned from = hakc_pool_visit(block);
+	int r = find_owner(block, ret_pid);
+
+	hakc_pool_return(from);
+	return r;
 }
 
 /* What the quick look did not find, in all its forms. */

@@ -16,24 +16,6 @@
 #include "client_lib/list.h"
 #include "client_lib/session.h"
 
-static struct hakc_heap *the_heap;
-static pthread_once_t heap_once = PTHREAD_ONCE_INIT;
-
-static void make_heap(void)
-{
-	static struct hakc_heap fallback; /* a child of a fork then shares our fate */
-
-	the_heap = hakc_private_map(sizeof(*the_heap));
-	if (!the_heap)
-		the_heap = &fallback;
-}
-
-struct hakc_heap *hakc_heap(void)
-{
-	pthread_once(&heap_once, make_heap);
-	return the_heap;
-}
-
 /*
  * Of a new slab or span. The last who wrote to it may have been another thread, ordered before us by
  * another process that freed the span meanwhile; ThreadSanitizer doesn't see such an order.

@@ -120,8 +120,16 @@ struct hakc_heap {
 	uint64_t seed;	      /* of the order of allocation, if hardened */
 };
 
-/* The process's heap; never NULL, the same for its whole life. */
+/*
+ * The heap that the calling thread's calls are about: the process's first, but in a visit
+ * to another (hakc_thread_visit). Never NULL, each the same for the process's whole life.
+ */
 struct hakc_heap *hakc_heap(void);
+
+#define HAKC_HEAPS_MAX 16u
+
+/* The heap of an index, made if it isn't there; NULL: no memory, which doesn't befall the first. */
+struct hakc_heap *hakc_heap_at(unsigned index);
 
 static inline void hakc_count(struct hakc_heap *heap, enum hak_stat stat, uint64_t n)
 {

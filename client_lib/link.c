@@ -15,13 +15,14 @@
 #include <unistd.h>
 
 #include "client_lib/log.h"
+#include "client_lib/thread.h"
 #include "proto/error.h"
 
 #define PAUSE_FIRST 1000   /* us */
 #define PAUSE_MAX   100000 /* us, before the half more or less */
 
-/* Not in wiped pages: a forked child has our connection, and has to close it. */
-static struct hakc_conn inherited = {.fd = -1};
+/* By heaps. Not in wiped pages: a forked child has our connections, and has to close them. */
+static struct hakc_conn inherited[HAKC_HEAPS_MAX] = {[0 ... HAKC_HEAPS_MAX - 1] = {.fd = -1}};
 
 int64_t hakc_link_now(void)
 {
@@ -33,7 +34,7 @@ int64_t hakc_link_now(void)
 
 void hakc_link_close_inherited(void)
 {
-	hakc_conn_deinit(&inherited);
+	hakc_conn_deinit(&inherited[hakc_thread_at()]);
 }
 
 /* Programs change their working directory. */
@@ -62,14 +63,14 @@ void hakc_link_init(struct hakc_link *link, const struct hakc_conn *conn, const 
 		.holder_generation = welcome->holder_generation,
 	};
 	copy_path(link->path, path);
-	inherited = link->conn;
+	inherited[hakc_thread_at()] = link->conn;
 }
 
 static void hang_up(struct hakc_link *link, enum hakc_link_state state)
 {
 	hakc_conn_deinit(&link->conn);
 	link->state = state;
-	inherited = link->conn;
+	inherited[hakc_thread_at()] = link->conn;
 }
 
 void hakc_link_deinit(struct hakc_link *link)
@@ -112,7 +113,7 @@ static int connect_again(struct hakc_link *link)
 
 	link->is_nobody = r == -ENOENT || r == -ECONNREFUSED;
 	link->refused = 0;
-	inherited = link->conn;
+	inherited[hakc_thread_at()] = link->conn;
 	if (r < 0)
 		return r;
 	resume.uuid.data = (uint8_t *)(uintptr_t)link->header->uuid;

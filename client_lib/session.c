@@ -20,6 +20,7 @@
 #include "client_lib/hardened.h"
 #include "client_lib/include/hakmem.h"
 #include "client_lib/log.h"
+#include "client_lib/pool.h"
 #include "client_lib/spawn.h"
 #include "proto/error.h"
 #include "proto/wire/socket_path.h"
@@ -54,13 +55,15 @@ void hakc_private_unmap(void *memory, size_t bytes)
 
 void hakc_session_free_foreign(struct hakc_thread *t, void *block)
 {
+	if (hakc_pool_free(block))
+		return;
 	if (t)
 		hakc_count(t->heap, HAK_STAT_FOREIGN_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block,
 		 t ? "not an address of the pool" : "this process is not attached");
 }
 
-/* What a forked child inherits; so not in wiped pages. */
+/* What a forked child inherits, by heaps; so not in wiped pages. */
 static struct mapping {
 	void *heap;
 	void *registry; /* NULL: nothing is mapped */
@@ -68,7 +71,7 @@ static struct mapping {
 	uint64_t registry_bytes;
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-} mapping;
+} mappings[HAKC_HEAPS_MAX];
 
 static void unmap(struct mapping *m)
 {
@@ -158,22 +161,33 @@ static int map_segment(struct mapping *m, const Hak__Welcome *welcome, const int
 	return 0;
 }
 
-static bool is_mapped(const Hak__Welcome *welcome)
+static bool is_mapped(const struct mapping *m, const Hak__Welcome *welcome)
 {
-	return mapping.registry && welcome->uuid.len == HAK_UUID_BYTES &&
-	       memcmp(mapping.uuid, welcome->uuid.data, HAK_UUID_BYTES) == 0 &&
-	       mapping.generation == welcome->generation;
+	return m->registry && welcome->uuid.len == HAK_UUID_BYTES &&
+	       memcmp(m->uuid, welcome->uuid.data, HAK_UUID_BYTES) == 0 &&
+	       m->generation == welcome->generation;
+}
+
+/* One pool, one heap: pointers of two mappings would be taken for each other's. */
+static bool is_mapped_by_another_heap(const Hak__Welcome *welcome)
+{
+	for (unsigned i = 0; i < HAKC_HEAPS_MAX; i++)
+		if (i != hakc_thread_at() && is_mapped(&mappings[i], welcome))
+			return true;
+	return false;
 }
 
 static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, const int fds[2],
 			 bool elsewhere)
 {
+	struct mapping *m = &mappings[hakc_thread_at()];
 	struct hak_geometry geometry;
-	bool inherited = is_mapped(welcome);
 	int r;
 
-	if (inherited) {
-		r = hak_registry_validate(mapping.registry, mapping.registry_bytes, &geometry);
+	if (is_mapped_by_another_heap(welcome))
+		return -EISCONN;
+	if (is_mapped(m, welcome)) {
+		r = hak_registry_validate(m->registry, m->registry_bytes, &geometry);
 	} else {
 		struct mapping fresh = {0};
 
@@ -181,14 +195,14 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 		if (r < 0)
 			unmap(&fresh);
 		else
-			mapping = fresh; /* a parent's segment stays mapped for its pointers */
+			*m = fresh; /* a parent's segment stays mapped for its pointers */
 	}
 	if (r < 0)
 		return r;
 	if (welcome->holder < HAK_HOLDER_FIRST || welcome->holder >= HAK_HOLDER_COUNT)
 		return -EPROTO;
-	hak_segment_init(&heap->segment, &geometry, mapping.registry, mapping.heap);
-	heap->is_at_base = heap->segment.base == ((struct hak_registry *)mapping.registry)->base;
+	hak_segment_init(&heap->segment, &geometry, m->registry, m->heap);
+	heap->is_at_base = heap->segment.base == ((struct hak_registry *)m->registry)->base;
 	heap->holder = welcome->holder;
 	heap->area = &heap->segment.areas[heap->holder];
 	hakc_hardened_init(heap);
@@ -307,6 +321,8 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 
 	if (heap->is_attached)
 		return -EISCONN;
+	if (!options) /* a child of a fork, which comes to another than the first heap */
+		options = hakc_pool_options(hakc_thread_at());
 	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
 	hakc_link_close_inherited();
 	r = greet(&conn, options, path, &reply, fds, &n_fds);
@@ -360,7 +376,7 @@ int hakc_session_detach(struct hakc_heap *heap)
 	hakc_session_bye(heap);
 	hakc_link_deinit(&heap->link);
 	hakc_heap_deinit(heap);
-	unmap(&mapping);
+	unmap(&mappings[hakc_thread_at()]);
 	unmap_lease(heap);
 	heap->is_attached = false;
 	heap->area = NULL;

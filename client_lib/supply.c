@@ -223,13 +223,14 @@ static void count_wait(struct hakc_heap *heap, int64_t us)
 }
 
 /* Sends a refill whose answer is taken in by take_late. */
-static int ask(struct hakc_heap *heap, uint32_t n, int64_t deadline)
+static int ask(struct hakc_heap *heap, uint32_t n, bool ahead, int64_t deadline)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill refill = HAK__REFILL__INIT;
 	int r;
 
 	refill.count = n;
+	refill.ahead = ahead;
 	request.body_case = HAK__REQUEST__BODY_REFILL;
 	request.refill = &refill;
 	hakc_count(heap, HAK_STAT_STAGE_3, 1);
@@ -255,15 +256,27 @@ static int take_reply(struct hakc_heap *heap, int64_t deadline)
 	return r;
 }
 
-/* Once, over the connection that there is; -ENOTCONN: it is gone. */
-static int refill(struct hakc_heap *heap, uint32_t n, int64_t deadline)
+static int await(struct hakc_heap *heap, int64_t deadline)
 {
-	/* What was asked ahead may have been refused when there was less to be had. */
-	int r = heap->is_asked ? 0 : ask(heap, n, deadline);
+	int r = 0;
 
 	while (heap->is_asked && r == 0)
 		r = take_reply(heap, deadline);
 	return r;
+}
+
+/*
+ * Once, over the connection that there is; -ENOTCONN: it is gone. What was asked ahead comes
+ * first, but that it was refused means nothing: nobody was asked to give something back for it.
+ */
+static int refill(struct hakc_heap *heap, uint32_t n, int64_t deadline)
+{
+	int r = heap->is_asked ? await(heap, deadline) : -ENOMEM;
+
+	if (r != -ENOMEM)
+		return r;
+	r = ask(heap, n, false, deadline);
+	return r == 0 ? await(heap, deadline) : r;
 }
 
 void hakc_session_take_ahead(struct hakc_heap *heap, bool waits)
@@ -297,7 +310,7 @@ int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 
 void hakc_session_ask_ahead(struct hakc_heap *heap, uint32_t n)
 {
-	if (!heap->is_asked && hakc_session_is_up(heap) && ask(heap, n, 0) == 0)
+	if (!heap->is_asked && hakc_session_is_up(heap) && ask(heap, n, true, 0) == 0)
 		hakc_count(heap, HAK_STAT_AHEAD, 1);
 }
 

@@ -26,6 +26,11 @@
 static struct hakc_thread nobody; /* all zero for ever: nothing cached, no pool */
 __thread struct hakc_thread *hakc_self = &nobody;
 
+/* The heap that hakc_self is of; the thread's states of the others, NULL: none. */
+static __thread unsigned at_heap __attribute__((tls_model("initial-exec")));
+static __thread struct hakc_thread *elsewhere[HAKC_HEAPS_MAX]
+	__attribute__((tls_model("initial-exec")));
+
 /* Its state was given back; what frees after that takes one for each call. */
 static __thread bool has_ended __attribute__((tls_model("initial-exec")));
 
@@ -33,6 +38,21 @@ static pthread_key_t end_key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 static void end_thread(void *state);
+
+unsigned hakc_thread_at(void)
+{
+	return at_heap;
+}
+
+unsigned hakc_thread_visit(unsigned heap)
+{
+	unsigned from = at_heap;
+
+	elsewhere[from] = hakc_self;
+	hakc_self = elsewhere[heap] ? elsewhere[heap] : &nobody;
+	at_heap = heap;
+	return from;
+}
 
 static void make_key(void)
 {
@@ -255,13 +275,14 @@ static void put_idle(struct hakc_heap *heap, struct hakc_thread *t)
 	heap->idle_thread = t->number;
 }
 
-static void end_thread(void *state)
+/* The calling thread's state of the heap that it is at becomes idle. */
+static void end_state(void)
 {
-	struct hakc_thread *t = state;
 	struct hakc_heap *heap = hakc_heap();
+	struct hakc_thread *t = hakc_self;
 
 	if (t->number == 0)
-		return; /* wiped by a fork */
+		return; /* none, or wiped by a fork */
 	if (t->heap) {
 		hakc_flush_outgoing(t); /* others wait for these */
 		hakc_thread_publish(t);
@@ -270,6 +291,21 @@ static void end_thread(void *state)
 	put_idle(heap, t);
 	pthread_mutex_unlock(&heap->lock);
 	hakc_self = &nobody;
+}
+
+static void end_thread(void *state)
+{
+	(void)state;
+	end_state();
+	for (unsigned i = 1; i < HAKC_HEAPS_MAX; i++) {
+		unsigned from;
+
+		if (!elsewhere[i])
+			continue;
+		from = hakc_thread_visit(i);
+		end_state();
+		hakc_thread_visit(from);
+	}
 	has_ended = true;
 }
 

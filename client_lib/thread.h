@@ -148,8 +148,20 @@ struct hakc_thread {
 
 #define HAKC_EMPTY_KEPT 4u
 
-/* The calling thread's state; one that is always empty before its first call. */
+/*
+ * The calling thread's state for the heap that it is at; one that is always empty before its
+ * first call there.
+ */
 extern __thread struct hakc_thread *hakc_self __attribute__((tls_model("initial-exec")));
+
+/*
+ * From now on the calling thread's calls are about another heap, which must have been made; returns
+ * the index of the one that it was at, to go back there. A thread is at heap 0 but in such visits.
+ */
+unsigned hakc_thread_visit(unsigned heap);
+
+/* The index of the heap that the calling thread is at. */
+unsigned hakc_thread_at(void);
 
 /*
  * Does a block of a slab begin at offset (bytes) of the slab's first slot, whose W is w? False:

@@ -5,6 +5,7 @@
  */
 #include "daemon/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
@@ -17,8 +18,11 @@
 #include "daemon/mem/warm.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
+#include "proto/wire/size.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
+#define LIMIT_MIN    (1u << 21)
+#define KEEP_MAX     86400u
 #define RETAIN_MAX   ((uint64_t)HAKD_WARM_MAX << HAK_SUPERSLAB_LG_MAX) /* 128M, see help */
 
 static const char help[] =
@@ -38,7 +42,7 @@ static const char help[] =
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
 	"  --log-level LEVEL     error, warn, info or debug (HAKMEM_LOG, else info)\n"
-	"  --config FILE         settings ([daemon] and [pool default]; default " DEFAULT_FILE ")\n"
+	"  --config FILE         settings ([daemon] and [pool NAME]; default " DEFAULT_FILE ")\n"
 	"  --foreground          don't go into the background\n"
 	"  --supervise           be the keeper: a parent that has the socket and the pool's\n"
 	"                        descriptors, and starts the next daemon when one has ended\n"
@@ -53,6 +57,8 @@ static const char help[] =
 	"SIGUSR1  starts the daemon anew, from the same path: an upgrade\n\n"
 	"exit codes: 0 stopped, 1 failed, 2 wrong usage, or the pool of an earlier daemon that\n"
 	"was handed over is of another version, 3 another daemon serves the socket\n";
+
+#define POOL_SECTION "pool NAME" /* in messages too */
 
 enum setting {
 	SOCKET,
@@ -74,41 +80,15 @@ static const struct {
 	const char *allowed;
 } settings[N_SETTINGS] = {
 	[SOCKET] = {"socket", "daemon", "socket", "a path of 1 to 107 bytes"},
-	[CAPACITY] = {"capacity", "pool default", "capacity", "2M to 1T, a multiple of 2M"},
-	[LIMIT] = {"limit", "pool default", "limit", "2M to the capacity"},
-	[SUPERSLAB_LG] = {"superslab-lg", "pool default", "superslab_lg", "20 or 21"},
-	[KEEP] = {"keep", "pool default", "keep", "seconds, 0 to 86400"},
-	[RETAIN] = {"retain", "pool default", "retain", "0 to 128M"},
+	[CAPACITY] = {"capacity", POOL_SECTION, "capacity", "2M to 1T, a multiple of 2M"},
+	[LIMIT] = {"limit", POOL_SECTION, "limit", "2M to the capacity"},
+	[SUPERSLAB_LG] = {"superslab-lg", POOL_SECTION, "superslab_lg", "20 or 21"},
+	[KEEP] = {"keep", POOL_SECTION, "keep", "seconds, 0 to 86400"},
+	[RETAIN] = {"retain", POOL_SECTION, "retain", "0 to 128M"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
 	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
 };
-
-int hakd_config_size(const char *text, uint64_t *ret_bytes)
-{
-	static const char units[] = "KMGT";
-	unsigned long long value;
-	unsigned shift = 0;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno)
-		return -EINVAL;
-	if (*end) {
-		const char *unit = strchr(units, *end);
-
-		if (!unit || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (value << shift >> shift != value)
-		return -EINVAL;
-	*ret_bytes = value << shift;
-	return 0;
-}
 
 static int number(const char *text, int base, unsigned long least, unsigned long most,
 		  unsigned *ret_value)
@@ -122,7 +102,8 @@ static int number(const char *text, int base, unsigned long least, unsigned long
 	return 0;
 }
 
-static int apply(struct hakd_config *config, enum setting setting, const char *text)
+static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum setting setting,
+		 const char *text)
 {
 	switch (setting) {
 	case SOCKET:
@@ -131,18 +112,18 @@ static int apply(struct hakd_config *config, enum setting setting, const char *t
 		strcpy(config->socket, text);
 		return 0;
 	case CAPACITY:
-		return hakd_config_size(text, &config->capacity);
+		return hak_size_parse(text, &pool->capacity);
 	case LIMIT:
-		if (hakd_config_size(text, &config->limit) < 0 || config->limit < 1u << 21)
+		if (hak_size_parse(text, &pool->limit) < 0 || pool->limit < LIMIT_MIN)
 			return -EINVAL;
 		return 0;
 	case SUPERSLAB_LG:
 		return number(text, 10, HAK_SUPERSLAB_LG_MIN, HAK_SUPERSLAB_LG_MAX,
-			      &config->superslab_lg);
+			      &pool->superslab_lg);
 	case KEEP:
-		return number(text, 10, 0, 86400, &config->keep);
+		return number(text, 10, 0, KEEP_MAX, &pool->keep);
 	case RETAIN:
-		if (hakd_config_size(text, &config->retain) < 0 || config->retain > RETAIN_MAX)
+		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
 			return -EINVAL;
 		return 0;
 	case SOCKET_MODE:
@@ -163,14 +144,60 @@ struct file {
 	bool failed;
 };
 
+bool hakd_config_is_pool_name(const char *name)
+{
+	static const char others[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.";
+	size_t n = strlen(name);
+
+	return n > 0 && n < HAK_POOL_NAME_BYTES && isalnum((unsigned char)name[0]) &&
+	       strspn(name, others) == n;
+}
+
+const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->n_pools; i++)
+		if (strcmp(config->pools[i].name, name) == 0)
+			return &config->pools[i];
+	return NULL;
+}
+
+static const struct hakd_pool_config usual = {.capacity = UINT64_C(64) << 30,
+					      .superslab_lg = HAK_SUPERSLAB_LG_MAX,
+					      .keep = 10,
+					      .retain = RETAIN_MAX};
+
+void hakd_config_usual_pool(struct hakd_pool_config *ret_pool)
+{
+	*ret_pool = usual;
+}
+
+/* That of a section [pool NAME], which may be new; NULL: it is none, or there are too many. */
+static struct hakd_pool_config *pool_of(struct hakd_config *config, const char *section)
+{
+	const char *name = strncmp(section, "pool ", 5) == 0 ? section + 5 : "";
+	struct hakd_pool_config *pool = (void *)(uintptr_t)hakd_config_pool(config, name);
+
+	if (pool || !hakd_config_is_pool_name(name) || config->n_pools == HAKD_POOLS_MAX)
+		return pool;
+	pool = &config->pools[config->n_pools++];
+	*pool = usual;
+	strcpy(pool->name, name);
+	return pool;
+}
+
 static int on_line(void *context, const char *section, const char *name, const char *value)
 {
 	struct file *file = context;
+	struct hakd_pool_config *pool = pool_of(file->config, section);
 
 	for (unsigned i = 0; i < N_SETTINGS; i++) {
-		if (strcmp(section, settings[i].section) || strcmp(name, settings[i].name))
+		bool is_pools = strcmp(settings[i].section, POOL_SECTION) == 0;
+
+		if ((is_pools ? !pool : strcmp(section, settings[i].section) != 0) ||
+		    strcmp(name, settings[i].name) != 0)
 			continue;
-		if (apply(file->config, (enum setting)i, value) == 0)
+		if (apply(file->config, pool, (enum setting)i, value) == 0)
 			return 1;
 		fprintf(stderr, "hakmemd: %s: [%s] %s = %s: must be %s\n", file->path, section,
 			name, value, settings[i].allowed);
@@ -210,28 +237,37 @@ static int read_file(struct hakd_config *config, const char *path, bool must_exi
 	return -EINVAL;
 }
 
-static int check(struct hakd_config *config)
+int hakd_config_check_pool(struct hakd_pool_config *pool)
 {
 	struct hak_geometry geometry;
 	struct sysinfo machine;
 
-	if (hak_geometry_init(&geometry, config->capacity, config->superslab_lg) < 0) {
-		fprintf(stderr, "hakmemd: capacity %llu: must be %s\n",
-			(unsigned long long)config->capacity, settings[CAPACITY].allowed);
+	if (hak_geometry_init(&geometry, pool->capacity, pool->superslab_lg) < 0) {
+		fprintf(stderr, "hakmemd: pool %s: capacity %llu: must be %s\n", pool->name,
+			(unsigned long long)pool->capacity, settings[CAPACITY].allowed);
 		return -EINVAL;
 	}
-	if (config->limit == 0) { /* as tmpfs does */
-		config->limit = config->capacity;
+	if (pool->limit == 0) { /* as tmpfs does */
+		pool->limit = pool->capacity;
 		if (sysinfo(&machine) == 0 &&
-		    (uint64_t)machine.totalram * machine.mem_unit / 2 < config->limit)
-			config->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
+		    (uint64_t)machine.totalram * machine.mem_unit / 2 < pool->limit)
+			pool->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
 	}
-	if (config->limit > config->capacity) {
-		fprintf(stderr, "hakmemd: limit %llu: must be %s\n",
-			(unsigned long long)config->limit, settings[LIMIT].allowed);
+	if (pool->limit > pool->capacity || pool->limit < LIMIT_MIN) {
+		fprintf(stderr, "hakmemd: pool %s: limit %llu: must be %s\n", pool->name,
+			(unsigned long long)pool->limit, settings[LIMIT].allowed);
 		return -EINVAL;
 	}
-	return 0;
+	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX ? 0 : -EINVAL;
+}
+
+static int check(struct hakd_config *config)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < config->n_pools && r == 0; i++)
+		r = hakd_config_check_pool(&config->pools[i]);
+	return r;
 }
 
 enum {
@@ -304,14 +340,13 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	const char *level = getenv("HAKMEM_LOG");
 	int r;
 
-	*config = (struct hakd_config){.capacity = UINT64_C(64) << 30,
-				       .superslab_lg = HAK_SUPERSLAB_LG_MAX,
-				       .keep = 10,
-				       .retain = RETAIN_MAX,
-				       .socket_mode = 0660,
+	*config = (struct hakd_config){.socket_mode = 0660,
 				       .log_level = HAKD_LOG_INFO,
+				       .n_pools = 1,
 				       .argc = argc,
 				       .argv = argv};
+	config->pools[0] = usual;
+	strcpy(config->pools[0].name, "default");
 	if (level && hakd_log_level_of(level) >= 0)
 		config->log_level = hakd_log_level_of(level);
 	r = read_flags(config, argc, argv, given);
@@ -322,7 +357,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < N_SETTINGS; i++) {
-		if (!given[i] || apply(config, (enum setting)i, given[i]) == 0)
+		if (!given[i] || apply(config, &config->pools[0], (enum setting)i, given[i]) == 0)
 			continue;
 		fprintf(stderr, "hakmemd: --%s %s: must be %s\n", settings[i].flag, given[i],
 			settings[i].allowed);
@@ -344,10 +379,6 @@ static bool has_changed(enum setting setting, const struct hakd_config *now,
 	switch (setting) {
 	case SOCKET:
 		return strcmp(now->socket, then->socket) != 0;
-	case CAPACITY:
-		return now->capacity != then->capacity;
-	case SUPERSLAB_LG:
-		return now->superslab_lg != then->superslab_lg;
 	case SOCKET_MODE:
 		return now->socket_mode != then->socket_mode;
 	case IDLE_EXIT:
@@ -355,6 +386,38 @@ static bool has_changed(enum setting setting, const struct hakd_config *now,
 	default:
 		return false;
 	}
+}
+
+/* What a pool that is there can't take. */
+static void warn_of_pool(const struct hakd_pool_config *now, const struct hakd_pool_config *then)
+{
+	if (!now)
+		hakd_log(HAKD_LOG_WARN, "pool %s has gone from the configuration: it stays",
+			 then->name);
+	else if (now->capacity != then->capacity || now->superslab_lg != then->superslab_lg)
+		hakd_log(
+			HAKD_LOG_WARN,
+			"%s of pool %s is another one in the configuration: that needs a new start",
+			now->capacity != then->capacity ? "capacity" : "superslab_lg", now->name);
+}
+
+/* Sections that are new, and what a pool can take; those that have gone stay as they are. */
+static void take_pools(struct hakd_config *config, const struct hakd_config *now)
+{
+	for (unsigned i = 0; i < config->n_pools; i++) {
+		struct hakd_pool_config *then = &config->pools[i];
+		const struct hakd_pool_config *pool = hakd_config_pool(now, then->name);
+
+		warn_of_pool(pool, then);
+		if (!pool)
+			continue;
+		then->limit = pool->limit;
+		then->keep = pool->keep;
+		then->retain = pool->retain;
+	}
+	for (unsigned i = 0; i < now->n_pools && config->n_pools < HAKD_POOLS_MAX; i++)
+		if (!hakd_config_pool(config, now->pools[i].name))
+			config->pools[config->n_pools++] = now->pools[i];
 }
 
 int hakd_config_reload(struct hakd_config *config)
@@ -370,8 +433,6 @@ int hakd_config_reload(struct hakd_config *config)
 				 "%s is another one in the configuration: that needs a new start",
 				 settings[i].name);
 	config->log_level = now.log_level;
-	config->limit = now.limit;
-	config->keep = now.keep;
-	config->retain = now.retain;
+	take_pools(config, &now);
 	return 0;
 }

@@ -7,16 +7,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/shm/registry.h"
 #include "proto/wire/socket_path.h"
 
-struct hakd_config {
-	char socket[HAK_SOCKET_PATH_MAX];
+#define HAKD_POOLS_MAX 64u
+
+/* A section [pool NAME]. */
+struct hakd_pool_config {
+	char name[HAK_POOL_NAME_BYTES];
 	uint64_t capacity; /* bytes */
 	uint64_t limit;	   /* bytes; 0: half of the machine's memory */
 	unsigned superslab_lg;
 	uint64_t retain; /* bytes of free memory that the daemon keeps at most, the reserve apart */
 	unsigned keep;	 /* seconds that memory which is free is kept, see hakd_config_keep_ms */
-	unsigned idle_exit; /* seconds; 0: never */
+};
+
+struct hakd_config {
+	char socket[HAK_SOCKET_PATH_MAX];
+	unsigned n_pools;
+	struct hakd_pool_config pools[HAKD_POOLS_MAX]; /* the first one is "default" */
+	unsigned idle_exit;			       /* seconds; 0: never */
 	unsigned socket_mode;
 	int log_level; /* enum hakd_log_level */
 	bool foreground;
@@ -34,8 +44,8 @@ struct hakd_config {
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
 
 /*
- * Reads the file again, with the flags over it: log_level, limit, keep and retain are taken from
- * it; what else has changed is named in the log. -EINVAL: said on stderr what is wrong, and
+ * Reads the file again, with the flags over it: log_level, and limit, keep and retain of each pool
+ * are taken from it, and pools that it didn't have; what else has changed is named in the log. -EINVAL: said on stderr what is wrong, and
  * nothing has changed.
  */
 int hakd_config_reload(struct hakd_config *config);
@@ -44,12 +54,21 @@ int hakd_config_reload(struct hakd_config *config);
  * Free memory is kept for half of `keep` by the process that had it, and for the other half by the
  * daemon. 1 at least: to clients, 0 means that there is no such time.
  */
-static inline uint64_t hakd_config_keep_ms(const struct hakd_config *config)
+static inline uint64_t hakd_config_keep_ms(const struct hakd_pool_config *pool)
 {
-	return config->keep ? config->keep * UINT64_C(500) : 1;
+	return pool->keep ? pool->keep * UINT64_C(500) : 1;
 }
 
-/* "64G", "512M", "4096": bytes. 0 or -EINVAL. */
-int hakd_config_size(const char *text, uint64_t *ret_bytes);
+/* The section of a pool; NULL: there is none. */
+const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config, const char *name);
+
+/* A section that says nothing, without a name. */
+void hakd_config_usual_pool(struct hakd_pool_config *ret_pool);
+
+/* Is it possible? Sets a limit that isn't set. 0; -EINVAL, said on stderr. */
+int hakd_config_check_pool(struct hakd_pool_config *pool);
+
+/* May a pool be called that? 1 to 31 letters, digits, '-', '_' and '.', a letter or digit first. */
+bool hakd_config_is_pool_name(const char *name);
 
 #endif

@@ -8,12 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/mem/hints.h"
 #include "daemon/net/peer.h"
-#include "daemon/net/trim.h"
+#include "daemon/net/shortage.h"
 #include "daemon/net/upkeep.h"
-#include "daemon/reclaim/liveness.h"
-#include "daemon/reclaim/resume.h"
 #include "daemon/util/crash.h"
 #include "daemon/util/log.h"
 
@@ -30,29 +27,120 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void say_ready(struct hakd_daemon *daemon)
 {
+	const struct hakd_realm *first = daemon->realms[0];
+	unsigned n_pools = 0;
 	char status[160];
 
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		n_pools += daemon->realms[i] != NULL;
 	snprintf(status, sizeof(status), "serving %s: limit %llu MiB, keep %u s",
-		 daemon->config.socket, (unsigned long long)daemon->pool->limit >> 20,
-		 daemon->config.keep);
+		 daemon->config.socket, (unsigned long long)first->pool->limit >> 20,
+		 first->config.keep);
+	if (n_pools > 1)
+		snprintf(status, sizeof(status), "serving %s: %u pools", daemon->config.socket,
+			 n_pools);
 	hakd_notify_ready(&daemon->keeper.notify, status);
 	hakd_daemon_catch_up(daemon);
 }
 
-/* What the configuration says of the pool, and may say anew at any time. */
-static void apply_config(struct hakd_daemon *daemon)
+struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool)
 {
-	const struct hakd_config *config = &daemon->config;
-	uint32_t over = hakd_pool_set_limit(daemon->pool, config->limit);
+	if (!*pool)
+		return daemon->realms[0];
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (daemon->realms[i] && strcmp(daemon->realms[i]->pool->name, pool) == 0)
+			return daemon->realms[i];
+	return NULL;
+}
 
-	hakd_pool_set_retain(daemon->pool, config->retain);
-	hakd_log_set_level((enum hakd_log_level)config->log_level);
-	hakd_hints_set_keep(daemon->pool, hakd_config_keep_ms(config));
-	if (over > 0)
-		hakd_log(HAKD_LOG_WARN,
-			 "the limit of %llu MiB is reached: nothing is granted until clients have "
-			 "given back %u SuperSlabs",
-			 (unsigned long long)daemon->pool->limit >> 20, over);
+unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
+{
+	unsigned number = 0;
+
+	while (number < HAKD_POOLS_MAX && daemon->has_number[number])
+		number++;
+	return number;
+}
+
+/* A pool for each section that has none; the first has one. */
+static int make_realms(struct hakd_daemon *daemon)
+{
+	int r = 0;
+
+	for (unsigned i = 1; i < daemon->config.n_pools && r == 0; i++) {
+		const struct hakd_pool_config *config = &daemon->config.pools[i];
+		unsigned number = hakd_daemon_number(daemon);
+
+		if (hakd_daemon_find(daemon, config->name))
+			continue;
+		r = number < HAKD_POOLS_MAX ? hakd_realm_new(daemon, number, config) : -ENOSPC;
+	}
+	return r;
+}
+
+/* The pools that the keeper handed over, then those that are missing; the first is number 0. */
+static int init_realms(struct hakd_daemon *daemon)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX && r == 0; i++) {
+		const struct hakd_kept_files *files = &daemon->keeper.pools[i];
+
+		if (i == 0 || (files->registry_fd >= 0 && files->heap_fd >= 0))
+			r = hakd_realm_new(daemon, i, &daemon->config.pools[0]);
+	}
+	if (r == 0)
+		r = make_realms(daemon);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX && r < 0; i++)
+		if (daemon->realms[i])
+			hakd_realm_free(daemon->realms[i]);
+	return r;
+}
+
+static int start_realms(struct hakd_daemon *daemon)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX && r == 0; i++) {
+		if (daemon->realms[i])
+			r = hakd_realm_start(daemon->realms[i]);
+		/* What nobody took is of clients that have left, or that never heard of it. */
+		hakd_keeper_drop_kept(&daemon->keeper, i);
+	}
+	return r;
+}
+
+/* Sections that are new. */
+static void add_realms(struct hakd_daemon *daemon)
+{
+	bool was_there[HAKD_POOLS_MAX];
+	int r;
+
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		was_there[i] = daemon->realms[i] != NULL;
+	r = make_realms(daemon);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (!was_there[i] && daemon->realms[i] && hakd_realm_start(daemon->realms[i]) < 0)
+			r = -EIO;
+	if (r < 0)
+		hakd_log(HAKD_LOG_ERROR, "not all new pools could be made: %s", strerror(-r));
+}
+
+static void reload(struct hakd_daemon *daemon)
+{
+	hakd_log_set_level((enum hakd_log_level)daemon->config.log_level);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) {
+		struct hakd_realm *realm = daemon->realms[i];
+		const struct hakd_pool_config *config = realm ? hakd_config_pool(&daemon->config,
+										 realm->pool->name)
+							      : NULL;
+
+		if (!config)
+			continue;
+		hakd_realm_configure(realm, config);
+		hakd_upkeep_reload(realm);
+	}
+	add_realms(daemon);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -62,8 +150,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 	(void)number;
 	hakd_notify_reloading(&daemon->keeper.notify);
 	if (hakd_config_reload(&daemon->config) == 0) {
-		apply_config(daemon);
-		hakd_upkeep_reload(daemon);
+		reload(daemon);
 		hakd_log(HAKD_LOG_INFO, "SIGHUP: the configuration is reloaded");
 	} else {
 		hakd_log(HAKD_LOG_ERROR, "SIGHUP: the configuration can't be used: everything "
@@ -136,63 +223,6 @@ static void mask_signals(int how)
 	pthread_sigmask(how, &signals, NULL);
 }
 
-/* A new pool, which the keeper gets before anybody can attach. */
-static int make_pool(struct hakd_daemon *daemon)
-{
-	const struct hakd_config *config = &daemon->config;
-	struct hakd_keeper *keeper = &daemon->keeper;
-	int r = hakd_pool_new("default", config->capacity, config->limit, config->superslab_lg,
-			      &daemon->pool);
-
-	if (r < 0) {
-		fprintf(stderr, "hakmemd: cannot make the pool: %s\n", strerror(-r));
-		return r;
-	}
-	/* One without the other is of a daemon that died in here: nobody attached to it. */
-	hakd_keeper_drop(keeper, "registry", &keeper->registry_fd);
-	hakd_keeper_drop(keeper, "heap", &keeper->heap_fd);
-	hakd_keeper_drop_kept(keeper); /* their generations mean nothing here */
-	(void)hakd_keeper_store(keeper, "registry", daemon->pool->registry_fd);
-	(void)hakd_keeper_store(keeper, "heap", daemon->pool->heap_fd);
-	return 0;
-}
-
-static void forget_pool(struct hakd_keeper *keeper)
-{
-	hakd_keeper_forget(keeper, "registry");
-	hakd_keeper_forget(keeper, "heap");
-}
-
-/*
- * The pool of an earlier daemon: it goes on as it is, whatever the configuration asks for.
- * 1: that daemon ended it.
- */
-static int open_pool(struct hakd_daemon *daemon)
-{
-	const struct hakd_config *config = &daemon->config;
-	struct hakd_keeper *keeper = &daemon->keeper;
-	const struct hak_geometry *g;
-	int r = hakd_pool_open(keeper->registry_fd, keeper->heap_fd, config->limit, &daemon->pool);
-
-	keeper->registry_fd = keeper->heap_fd = -1; /* the pool's, or closed */
-	if (r == 0 && hakd_hints_has_ended(daemon->pool)) {
-		hakd_pool_free(daemon->pool);
-		forget_pool(keeper);
-		return 1;
-	}
-	if (r < 0) {
-		if (r != -EPROTO)
-			fprintf(stderr, "hakmemd: cannot take over the pool: %s\n", strerror(-r));
-		return r;
-	}
-	g = &daemon->pool->segment.geometry;
-	if (g->capacity != config->capacity || g->superslab_lg != config->superslab_lg)
-		hakd_log(HAKD_LOG_WARN,
-			 "the pool stays as it was made: capacity %llu MiB, SuperSlabs of %u MiB",
-			 (unsigned long long)g->capacity >> 20, 1u << (g->superslab_lg - 20));
-	return 0;
-}
-
 static void init_loop(struct hakd_daemon *daemon)
 {
 	uv_loop_init(&daemon->loop);
@@ -213,10 +243,6 @@ static void init_loop(struct hakd_daemon *daemon)
 	uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
 	mask_signals(SIG_UNBLOCK);
 	hakd_daemon_count_client(daemon, 0);
-	hakd_liveness_init(daemon);
-	hakd_graces_init(daemon);
-	hakd_trims_init(daemon);
-	hakd_orphans_init(daemon);
 }
 
 /* Everything that the next daemon needs is kept before anybody relies on this one. */
@@ -236,51 +262,48 @@ static void report_ready(struct hakd_daemon *daemon)
 int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *config,
 		     const struct hakd_keeper *keeper)
 {
-	bool is_handed_over = keeper->registry_fd >= 0 && keeper->heap_fd >= 0;
 	int r;
 
 	memset(daemon, 0, sizeof(*daemon));
 	daemon->config = *config;
 	daemon->keeper = *keeper;
+	hakd_log_set_level((enum hakd_log_level)config->log_level);
 	mask_signals(SIG_BLOCK);
 	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode,
 			       keeper->socket_fd);
 	if (r < 0)
 		return r;
-	r = is_handed_over ? open_pool(daemon) : 1;
-	is_handed_over = r == 0;
-	if (r > 0)
-		r = make_pool(daemon);
+	r = init_realms(daemon);
 	if (r == 0) {
 		init_loop(daemon);
-		apply_config(daemon);
-		r = is_handed_over ? hakd_resume(daemon) : 0;
+		r = start_realms(daemon);
 	}
 	if (r < 0) {
 		hakd_listener_deinit(&daemon->listener);
 		return r;
 	}
-	hakd_upkeep_init(daemon);
 	report_ready(daemon);
 	return 0;
 }
 
 /* Clients are told before the socket goes: who finds nobody listening then knows why. */
-static void end_pool(struct hakd_daemon *daemon)
+static void end_pools(struct hakd_daemon *daemon)
 {
-	hakd_hints_end(daemon->pool);
-	forget_pool(&daemon->keeper);
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (daemon->realms[i])
+			hakd_realm_end(daemon->realms[i]);
 	(void)hakd_notify_barrier(&daemon->keeper.notify);
 }
 
 void hakd_daemon_run(struct hakd_daemon *daemon)
 {
+	hakd_shortage_init(daemon);
 	hakd_doing("waiting for events");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	hakd_doing("stopping");
 	hakd_notify_stopping(&daemon->keeper.notify); /* finds out whether it is heard */
 	if (daemon->ends_for_good || !hakd_notify_is_heard(&daemon->keeper.notify))
-		end_pool(daemon);
+		end_pools(daemon);
 	/* Peers see us go when the process ends; their mapping lives on. */
 	hakd_listener_deinit(&daemon->listener);
 }

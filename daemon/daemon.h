@@ -10,6 +10,7 @@
  *   liveness (a pidfd, a lease a client) -> collect -> scan, grace -> pool
  *                                                  +-> orphan (a timer) -> collect
  *   upkeep (a timer, the end of a job) -> fill the reserve, punch
+ *   shortage (the kernel's events) -> upkeep, pressure -> clients are asked
  *
  *   keeper (descriptors of a daemon before) -> reopen, resume, once at the start
  *   SIGHUP -> config (the file again) -> pool, upkeep
@@ -21,13 +22,10 @@
 #include <uv.h>
 
 #include "daemon/config.h"
-#include "daemon/mem/pool.h"
 #include "daemon/net/listener.h"
-#include "daemon/reclaim/grace.h"
-#include "daemon/reclaim/lease.h"
-#include "daemon/reclaim/orphan.h"
-#include "daemon/reclaim/scan.h"
+#include "daemon/realm.h"
 #include "daemon/util/keeper.h"
+#include "daemon/util/memory_files.h"
 #include "proto/wire/wire.h"
 
 /* X(name, description): the daemon's own counters, of stats. */
@@ -53,6 +51,10 @@
 	X(scan_survived, "blocks of the dead's slabs that others held") \
 	X(trims, "requests to give back all that is free")              \
 	X(refused_no_memory, "requests refused for want of memory")     \
+	X(pressure_asked, "times that clients were asked for memory")   \
+	X(pressure_waits, "requests that waited for its return")        \
+	X(pressure_served, "of these, granted in the end")              \
+	X(pressure_events, "times that the machine was short")          \
 	X(protocol_errors, "peers cut off for breaking the protocol")
 
 struct hakd_counters {
@@ -61,53 +63,17 @@ struct hakd_counters {
 #undef X
 };
 
-struct hakd_peer;
-struct hakd_job;
-
-/* What upkeep.c remembers. */
-struct hakd_upkeep {
-	uv_timer_t timer;
-	uint64_t decayed_at;	   /* when the reserve's size was last looked at; ms */
-	struct hakd_job *waiting;  /* requests that wait until a job ends, the first first */
-	bool is_filling;	   /* a job for the reserve is under way */
-	bool is_filling_suspended; /* the machine had no memory for it; until the next tick */
-	bool is_shrunk;		   /* nothing is to lie warm, until somebody asks for memory */
-};
-
-/* What trim.c remembers. */
-struct hakd_trims {
-	uv_timer_t timer; /* runs while there is one */
-	struct hakd_job *first;
-};
-
-/* What liveness.c remembers. */
-struct hakd_liveness {
-	int inotify_fd; /* tells that a lease's file was closed; -1: there is none */
-	uv_poll_t events;
-	uv_timer_t timer; /* runs while a client is in doubt */
-};
-
-/* A process that is attached, from its hello to the end of its collection. */
-struct hakd_client {
-	struct hakd_daemon *daemon;
-	unsigned holder;
-	uint32_t generation;
-	int pidfd;
-	uv_poll_t liveness;
-	struct hakd_lease lease;
-	struct hakd_peer *peer;	     /* NULL: disconnected */
-	struct hakd_peer *rejoining; /* who waits for the end of its job; NULL: nobody does */
-	uint64_t rejoin_id;
-	bool is_busy;	   /* a job of it is under way */
-	bool is_leaving;   /* dead or detached: to be collected */
-	bool has_detached; /* by its own word */
-	bool is_in_doubt;  /* its lease is to be looked at */
+/* What shortage.c remembers. */
+struct hakd_shortage {
+	struct hakd_memory_files files;
+	uv_poll_t stalls;
+	uv_fs_event_t events;
+	uint64_t at; /* when it was last; ms of the loop's clock */
 };
 
 struct hakd_daemon {
 	uv_loop_t loop;
 	struct hakd_config config;
-	struct hakd_pool *pool;
 	struct hakd_keeper keeper;
 	struct hakd_listener listener;
 	uv_poll_t accept;
@@ -118,17 +84,10 @@ struct hakd_daemon {
 	uv_timer_t watchdog; /* pings the keeper, if it wants that */
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
-	struct hakd_upkeep upkeep;
-	struct hakd_trims trims;
-	struct hakd_liveness liveness;
-	struct hakd_graces graces;
-	struct hakd_scan scan;
-	struct hakd_orphans orphans;
-	struct hakd_client *clients[HAK_HOLDER_COUNT];
-	uint32_t generations[HAK_HOLDER_COUNT];
-	unsigned n_holders; /* no client has ever had a slot from here on */
-	unsigned n_clients;
-	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
+	struct hakd_shortage shortage;
+	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */
+	bool has_number[HAKD_POOLS_MAX]; /* also of one that is deleted and not gone yet */
+	unsigned n_clients;		 /* of all */
 	struct hakd_counters counters;
 	uint64_t started_at; /* ms of the loop's clock */
 };
@@ -150,6 +109,12 @@ void hakd_daemon_run(struct hakd_daemon *daemon);
 
 /* Something was posted to the keeper: sends it later if it has no room now. */
 void hakd_daemon_catch_up(struct hakd_daemon *daemon);
+
+/* The pool of that name, "" is the first; NULL: there is none. */
+struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool);
+
+/* A number that no pool has; HAKD_POOLS_MAX: there is none. */
+unsigned hakd_daemon_number(const struct hakd_daemon *daemon);
 
 /* A client came or went. */
 void hakd_daemon_count_client(struct hakd_daemon *daemon, int change);

@@ -125,8 +125,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return fail(r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1);
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
-		 (unsigned long long)daemon.pool->segment.geometry.capacity >> 20,
-		 (unsigned long long)daemon.pool->limit >> 20);
+		 (unsigned long long)daemon.realms[0]->pool->segment.geometry.capacity >> 20,
+		 (unsigned long long)daemon.realms[0]->pool->limit >> 20);
 	if (ready >= 0) {
 		let_go_of_terminal();
 		if (write(ready, "r", 1) == 1)

@@ -23,7 +23,9 @@
 	X(NO_ROOT, 13, ENOENT, "there is no root of that name")                          \
 	X(ROOTS_FULL, 14, ENOSPC, "the table of roots is full")                          \
 	X(BAD_ARGUMENT, 15, EINVAL, "no name or no ref")                                 \
-	X(ENDED, 16, ESTALE, "the pool that you are attached to has ended")
+	X(ENDED, 16, ESTALE, "the pool that you are attached to has ended")              \
+	X(BUSY, 17, EBUSY, "the pool is in use")                                         \
+	X(POOLS_FULL, 18, ENOSPC, "there are as many pools as there can be")
 
 enum hak_error {
 #define X(name, code, number, text) HAK_E_##name = (code),

@@ -13,6 +13,7 @@
 #include "client_lib/ctl/query.h"
 #include "client_lib/ctl/verb.h"
 #include "proto/error.h"
+#include "proto/wire/size.h"
 #include "proto/wire/socket_path.h"
 
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -35,6 +36,9 @@ struct arguments {
 	unsigned timeout_ms;
 	unsigned wait_ms;
 	bool as_json;
+	const char *pool; /* of --pool */
+	Hak__PoolCreate creation;
+	bool drains;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };
 
@@ -49,9 +53,14 @@ static void print_help(void)
 	       "                   ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one, else\n"
 	       "                   " HAK_SOCKET_SYSTEM "\n"
 	       "  --json           print JSON\n"
+	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
+	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
+	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
+	       "said\n"
+	       "  --drain          pool delete: although clients are attached\n"
 	       "  --help           print this\n"
 	       "  --version        print the version\n"
 	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
@@ -73,10 +82,58 @@ static int parse_ms(const char *text, unsigned long least, unsigned long most, u
 	return 0;
 }
 
+/* What a pool is made with; what is possible the daemon says. */
+static int parse_setting(int option, const char *text, Hak__PoolCreate *creation)
+{
+	uint64_t number;
+
+	if (hak_size_parse(text, &number) < 0)
+		return -EINVAL;
+	if (option == 'C')
+		creation->capacity_bytes = number;
+	else if (option == 'L')
+		creation->limit_bytes = number;
+	else if (option == 'S')
+		creation->superslab_lg = (uint32_t)number;
+	else if (option == 'K')
+		creation->keep_seconds = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+	else
+		creation->retain_bytes = number;
+	creation->sets_keep |= option == 'K';
+	creation->sets_retain |= option == 'R';
+	return 0;
+}
+
 static int usage_error(const char *what, const char *which)
 {
 	fprintf(stderr, "hakmemctl: %s%s; hakmemctl --help lists verbs and options\n", what, which);
 	return -EINVAL;
+}
+
+/* The verb, of one word or two, and the name that it takes; 0 or -EINVAL, which has been reported. */
+static int parse_verb(int n, char **words, struct arguments *arguments)
+{
+	char two[64];
+	int used = 1;
+
+	if (n == 0)
+		return usage_error("a verb is missing", "");
+	arguments->verb = hakc_verb_lookup(words[0]);
+	if (!arguments->verb && n > 1) {
+		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+		arguments->verb = hakc_verb_lookup(two);
+		used = 2;
+	}
+	if (!arguments->verb)
+		return usage_error("no such verb: ", words[0]);
+	if (arguments->verb->takes_name) {
+		if (used == n)
+			return usage_error("the name of a pool is missing", "");
+		arguments->creation.name = words[used++];
+	}
+	if (used < n)
+		return usage_error("one verb only, not also ", words[used]);
+	return 0;
 }
 
 /* 0 or -EINVAL, which has been reported. */
@@ -89,12 +146,20 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{"wait", required_argument, NULL, 'w'},
+		{"pool", required_argument, NULL, 'p'},
+		{"drain", no_argument, NULL, 'd'},
+		{"capacity", required_argument, NULL, 'C'},
+		{"limit", required_argument, NULL, 'L'},
+		{"superslab-lg", required_argument, NULL, 'S'},
+		{"keep", required_argument, NULL, 'K'},
+		{"retain", required_argument, NULL, 'R'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
 
 	*arguments = (struct arguments){.timeout_ms = DEFAULT_TIMEOUT_MS,
-					.wait_ms = DEFAULT_WAIT_MS};
+					.wait_ms = DEFAULT_WAIT_MS,
+					.creation = HAK__POOL_CREATE__INIT};
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
@@ -114,6 +179,20 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 				return usage_error("--wait takes 0 to 60000 milliseconds, not ",
 						   optarg);
 			break;
+		case 'p':
+			arguments->pool = optarg;
+			break;
+		case 'd':
+			arguments->drains = true;
+			break;
+		case 'C':
+		case 'L':
+		case 'S':
+		case 'K':
+		case 'R':
+			if (parse_setting(option, optarg, &arguments->creation) < 0)
+				return usage_error("no size, or number, of a pool: ", optarg);
+			break;
 		case 'h':
 			print_help();
 			return 0;
@@ -124,14 +203,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			return usage_error("wrong option", "");
 		}
 	}
-	if (optind == argc)
-		return usage_error("a verb is missing", "");
-	if (optind + 1 < argc)
-		return usage_error("one verb only, not also ", argv[optind + 1]);
-	arguments->verb = hakc_verb_lookup(argv[optind]);
-	if (!arguments->verb)
-		return usage_error("no such verb: ", argv[optind]);
-	return 0;
+	return parse_verb(argc - optind, argv + optind, arguments);
 }
 
 /* Says what went wrong and what to do about it; r as hakc_query_* return it. */
@@ -197,8 +269,10 @@ int main(int argc, char **argv)
 		usage_error("the socket's path is longer than 107 bytes", "");
 		return EXIT_USAGE;
 	}
-	r = hakc_query_init(&query, path, arguments.timeout_ms);
+	r = hakc_query_init(&query, path, arguments.pool, arguments.timeout_ms);
 	query.wait_ms = arguments.wait_ms;
+	query.pool = arguments.creation;
+	query.drains = arguments.drains;
 	if (r == 0)
 		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);

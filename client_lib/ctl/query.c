@@ -23,7 +23,8 @@ static void note_reason(struct hakc_query *query, int r, const char *from_daemon
 	snprintf(query->reason, sizeof(query->reason), "%s", text);
 }
 
-int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms)
+int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
+		    unsigned timeout_ms)
 {
 	Hak__Reply *reply = NULL;
 	int r;
@@ -31,7 +32,7 @@ int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout
 	*query = (struct hakc_query){.conn.fd = -1};
 	r = hakc_conn_init(&query->conn, path, timeout_ms);
 	if (r == 0)
-		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, NULL, &reply, NULL,
+		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, pool, &reply, NULL,
 				    NULL);
 	if (r != 0) {
 		note_reason(query, r, reply ? reply->reason : NULL);
@@ -85,6 +86,38 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
 	request.body_case = HAK__REQUEST__BODY_STATS;
 	request.stats = &stats;
 	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
+}
+
+/* A request whose reply has nothing in it. */
+static int order(struct hakc_query *query, Hak__Request *request)
+{
+	Hak__Reply *reply;
+	int r = ask(query, request, HAK__REPLY__BODY__NOT_SET, &reply);
+
+	if (r == 0)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int hakc_query_pool_create(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_POOL_CREATE;
+	request.pool_create = &query->pool;
+	return order(query, &request);
+}
+
+int hakc_query_pool_delete(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__PoolDelete deletion = HAK__POOL_DELETE__INIT;
+
+	deletion.name = query->pool.name;
+	deletion.drain = query->drains;
+	request.body_case = HAK__REQUEST__BODY_POOL_DELETE;
+	request.pool_delete = &deletion;
+	return order(query, &request);
 }
 
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply)

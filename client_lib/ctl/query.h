@@ -7,6 +7,7 @@
  * a positive enum hak_error if the daemon refused; `reason` then says why.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "client_lib/conn.h"
@@ -14,8 +15,10 @@
 
 struct hakc_query {
 	struct hakc_conn conn;
-	char reason[256]; /* of the last call that failed, for people */
-	unsigned wait_ms; /* of hakc_query_trim: that clients get to give back what they keep */
+	char reason[256];     /* of the last call that failed, for people */
+	unsigned wait_ms;     /* of hakc_query_trim: that clients get to give back what they keep */
+	Hak__PoolCreate pool; /* of hakc_query_pool_create; its name, also of the deletion */
+	bool drains;	      /* of hakc_query_pool_delete */
 };
 
 /* All pages of the table of clients; the clients live in the pages. */
@@ -46,12 +49,18 @@ struct hakc_query_roots {
 	size_t n_roots;
 };
 
-int hakc_query_init(struct hakc_query *query, const char *path, unsigned timeout_ms);
+/* pool: what the questions are about, where that is one; NULL: the first. */
+int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
+		    unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
 
 /* *ret_reply carries a status, or stats; released by hak__reply__free_unpacked(reply, NULL). */
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply);
 int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
+
+/* 0, or as above. */
+int hakc_query_pool_create(struct hakc_query *query);
+int hakc_query_pool_delete(struct hakc_query *query);
 
 /* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);

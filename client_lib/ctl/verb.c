@@ -14,8 +14,35 @@
 
 #include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/text.h"
+
+void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
+{
+	hakc_json_begin_object(json, NULL);
+	hakc_json_string(json, "name", pool->name);
+	hakc_json_unsigned(json, "capacity_bytes", pool->capacity_bytes);
+	hakc_json_unsigned(json, "limit_bytes", pool->limit_bytes);
+	hakc_json_unsigned(json, "granted_superslabs", pool->granted_superslabs);
+	hakc_json_unsigned(json, "superslab_bytes", pool->superslab_bytes);
+	hakc_json_unsigned(json, "clients", pool->clients);
+	hakc_json_unsigned(json, "live_blocks", pool->live_blocks);
+	hakc_json_unsigned(json, "allocated_bytes", pool->allocated_bytes);
+	hakc_json_unsigned(json, "resident_bytes", pool->resident_bytes);
+	hakc_json_unsigned(json, "anomalies", pool->anomalies);
+	hakc_json_unsigned(json, "active_bytes", pool->active_bytes);
+	hakc_json_unsigned(json, "metadata_bytes", pool->metadata_bytes);
+	hakc_json_unsigned(json, "mapped_bytes", pool->mapped_bytes);
+	hakc_json_unsigned(json, "retained_bytes", pool->retained_bytes);
+	hakc_json_hex(json, "base", pool->base_address);
+	hakc_json_unsigned(json, "reserve_superslabs", pool->reserve_superslabs);
+	hakc_json_unsigned(json, "kept_superslabs", pool->kept_superslabs);
+	hakc_json_unsigned(json, "orphan_superslabs", pool->orphan_superslabs);
+	hakc_json_unsigned(json, "waiting_superslabs", pool->waiting_superslabs);
+	hakc_json_string(json, "huge_pages", pool->huge_pages);
+	hakc_json_end_object(json);
+}
 
 static void status_json(const Hak__Status *status)
 {
@@ -31,30 +58,7 @@ static void status_json(const Hak__Status *status)
 	hakc_json_unsigned(&json, "uptime_seconds", status->uptime_seconds);
 	hakc_json_begin_array(&json, "pools");
 	for (size_t i = 0; i < status->n_pools; i++) {
-		const Hak__PoolStatus *pool = status->pools[i];
-
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_string(&json, "name", pool->name);
-		hakc_json_unsigned(&json, "capacity_bytes", pool->capacity_bytes);
-		hakc_json_unsigned(&json, "limit_bytes", pool->limit_bytes);
-		hakc_json_unsigned(&json, "granted_superslabs", pool->granted_superslabs);
-		hakc_json_unsigned(&json, "superslab_bytes", pool->superslab_bytes);
-		hakc_json_unsigned(&json, "clients", pool->clients);
-		hakc_json_unsigned(&json, "live_blocks", pool->live_blocks);
-		hakc_json_unsigned(&json, "allocated_bytes", pool->allocated_bytes);
-		hakc_json_unsigned(&json, "resident_bytes", pool->resident_bytes);
-		hakc_json_unsigned(&json, "anomalies", pool->anomalies);
-		hakc_json_unsigned(&json, "active_bytes", pool->active_bytes);
-		hakc_json_unsigned(&json, "metadata_bytes", pool->metadata_bytes);
-		hakc_json_unsigned(&json, "mapped_bytes", pool->mapped_bytes);
-		hakc_json_unsigned(&json, "retained_bytes", pool->retained_bytes);
-		hakc_json_hex(&json, "base", pool->base_address);
-		hakc_json_unsigned(&json, "reserve_superslabs", pool->reserve_superslabs);
-		hakc_json_unsigned(&json, "kept_superslabs", pool->kept_superslabs);
-		hakc_json_unsigned(&json, "orphan_superslabs", pool->orphan_superslabs);
-		hakc_json_unsigned(&json, "waiting_superslabs", pool->waiting_superslabs);
-		hakc_json_string(&json, "huge_pages", pool->huge_pages);
-		hakc_json_end_object(&json);
+		hakc_verb_pool_json(&json, status->pools[i]);
 	}
 	hakc_json_end_array(&json);
 	hakc_json_end_object(&json);
@@ -254,15 +258,21 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 }
 
 const struct hakc_verb hakc_verbs[] = {
-	{"status", "the daemon and its pools", run_status},
-	{"stats", "counters of the clients and of the daemon", run_stats},
-	{"clients", "the attached processes and what is in their SuperSlabs", run_clients},
-	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check},
-	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks},
+	{"status", "the daemon and its pools", run_status, false},
+	{"stats", "counters of the clients and of the daemon", run_stats, false},
+	{"clients", "the attached processes and what is in their SuperSlabs", run_clients, false},
+	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check,
+	 false},
+	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks, false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
-	 run_trim},
-	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots},
-	{NULL, NULL, NULL},
+	 run_trim, false},
+	{"pool list", "all pools, a line each", hakc_verb_pool_list, false},
+	{"pool create", "makes one: NAME [--capacity, --limit, --superslab-lg, --keep, --retain]",
+	 hakc_verb_pool_create, true},
+	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
+	 hakc_verb_pool_delete, true},
+	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots, false},
+	{NULL, NULL, NULL, false},
 };
 
 const struct hakc_verb *hakc_verb_lookup(const char *name)

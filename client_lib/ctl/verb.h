@@ -18,10 +18,16 @@ struct hakc_verb {
 	 * if the answer is that something is wrong with the pool; else leaves it.
 	 */
 	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);
+	bool takes_name; /* of a pool, behind it */
 };
 
 /* Ends with a verb whose name is NULL. */
 extern const struct hakc_verb hakc_verbs[];
+
+struct hakc_json;
+
+/* An object with all that a status says of a pool. */
+void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool);
 
 /* NULL: there is none of that name. */
 const struct hakc_verb *hakc_verb_lookup(const char *name);

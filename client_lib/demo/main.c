@@ -136,7 +136,7 @@ static enum exit_code find_daemon(const char *given, char path[HAK_SOCKET_PATH_M
 	}
 	if (given && setenv("HAKMEM_SOCKET", path, 1) < 0)
 		return EXIT_FAILED;
-	r = hakc_query_init(&query, path, TIMEOUT_MS);
+	r = hakc_query_init(&query, path, NULL, TIMEOUT_MS);
 	hakc_query_deinit(&query);
 	if (r == 0 || (may_spawn() && (r == -ENOENT || r == -ECONNREFUSED)))
 		return EXIT_DONE;
@@ -156,7 +156,7 @@ static int ask_pool(const char *path, const char *pool, Hak__PoolStatus *ret_poo
 {
 	struct hakc_query query;
 	Hak__Reply *reply;
-	int r = hakc_query_init(&query, path, TIMEOUT_MS);
+	int r = hakc_query_init(&query, path, NULL, TIMEOUT_MS);
 
 	if (r == 0)
 		r = hakc_query_status(&query, &reply);

@@ -306,6 +306,65 @@ struct hakmem_stats {
 /* 0; -ENOTCONN: not attached. bytes: sizeof(struct hakmem_stats), so that it may grow. */
 HAKMEM_API int hakmem_stats(struct hakmem_stats *ret_stats, size_t bytes);
 
+/*
+ * More pools than one, in one process. A pool other than the process's first has a handle; NULL
+ * is the first one's: the one of hakmem_attach, and of all calls without "_in". A process has at most
+ * 15 others open. Blocks of all of them go to the same hakmem_free, hakmem_realloc (which stays in the
+ * block's pool), hakmem_usable_size, hakmem_ref and hakmem_owner: these find the pool by the address.
+ * A ref is of its pool: who gets one must know which.
+ */
+struct hakmem_pool;
+
+/*
+ * Attaches this process to a pool, as one of its clients, by its name; options as for hakmem_attach,
+ * their `pool` is not looked at. May be called again: the same handle, to be closed as often. The process may be
+ * attached to other pools or to none. After fork() the child has its parent's handles, and attaches
+ * to each pool at its first call there. 0; -EINVAL: no such name is possible; -EMFILE: 15 are
+ * open; -EISCONN: it is this process's first pool, or open by another socket's path; or as
+ * hakmem_attach.
+ */
+HAKMEM_API int hakmem_pool_open(const char *name, const struct hakmem_options *options,
+				struct hakmem_pool **ret_pool);
+
+/*
+ * As hakmem_detach, of the last opening: no other thread may be in a call about this pool meanwhile.
+ * 0; -EINVAL: it isn't open.
+ */
+HAKMEM_API int hakmem_pool_close(struct hakmem_pool *pool);
+
+/* The pool, of those that hakmem_pool_open opened, that has this address; NULL: none of them. */
+HAKMEM_API struct hakmem_pool *hakmem_pool_of(const void *address);
+
+/* As the calls of these names without "_in", in a pool. */
+HAKMEM_API void *hakmem_malloc_in(struct hakmem_pool *pool, size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_size(2), warn_unused_result))
+#endif
+	;
+HAKMEM_API void *hakmem_calloc_in(struct hakmem_pool *pool, size_t count, size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_size(2, 3), warn_unused_result))
+#endif
+	;
+HAKMEM_API void *hakmem_aligned_alloc_in(struct hakmem_pool *pool, size_t alignment, size_t size)
+#if defined(__GNUC__)
+	__attribute__((malloc, alloc_align(2), alloc_size(3), warn_unused_result))
+#endif
+	;
+HAKMEM_API void *hakmem_ptr_in(struct hakmem_pool *pool, hakmem_ref_t ref);
+HAKMEM_API int hakmem_take_in(struct hakmem_pool *pool, hakmem_ref_t ref, void **ret_block);
+HAKMEM_API int hakmem_root_publish_in(struct hakmem_pool *pool, const char *name, hakmem_ref_t ref);
+HAKMEM_API int hakmem_root_publish_list_in(struct hakmem_pool *pool, const char *name,
+					   const hakmem_ref_t *refs, size_t n);
+HAKMEM_API int hakmem_root_lookup_in(struct hakmem_pool *pool, const char *name,
+				     hakmem_ref_t *ret_ref);
+HAKMEM_API int hakmem_root_withdraw_in(struct hakmem_pool *pool, const char *name,
+				       hakmem_ref_t *ret_ref);
+HAKMEM_API int hakmem_is_at_base_in(struct hakmem_pool *pool);
+HAKMEM_API int hakmem_trim_in(struct hakmem_pool *pool);
+HAKMEM_API int hakmem_stats_in(struct hakmem_pool *pool, struct hakmem_stats *ret_stats,
+			       size_t bytes);
+
 /* The library's version, "major.minor.patch". */
 HAKMEM_API const char *hakmem_version(void);
 

@@ -13,6 +13,11 @@
 
 void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
 
+/* For the next daemon; bytes. */
+void hakd_hints_set_bounds(struct hakd_pool *pool, uint64_t limit, uint64_t retain);
+void hakd_hints_get_bounds(const struct hakd_pool *pool, uint64_t *ret_limit, uint64_t *ret_retain,
+			   uint64_t *ret_keep_ms);
+
 /* Clients shall give back what they keep without need, each when it next has the time. */
 void hakd_hints_ask(struct hakd_pool *pool);
 

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +16,47 @@
 #include "daemon/mem/reopen.h"
 
 /*
- * Where a pool is mapped in all processes: below the addresses that PIE
- * programs get, and inside what ThreadSanitizer leaves to a program. Pools too
- * large for that gap go to another that is usually free.
+ * Where pools are mapped in all processes: below the addresses that PIE programs get, and inside
+ * what ThreadSanitizer leaves to a program; what that gap has no room for goes to another that is
+ * usually free.
  */
-#define MAP_AT	     UINT64_C(0x550000000000)
-#define MAP_END	     UINT64_C(0x555500000000)
-#define MAP_AT_LARGE UINT64_C(0x100000000000)
+static const struct {
+	uint64_t from, to;
+} gaps[] = {{UINT64_C(0x550000000000), UINT64_C(0x555500000000)},
+	    {UINT64_C(0x100000000000), UINT64_C(0x550000000000)}};
+#define PLACE_ALIGNMENT (UINT64_C(1) << 30)
 
-static void write_header(struct hakd_pool *pool, const struct hak_geometry *g)
+/* Where the heap of a pool is mapped: it ends there. */
+static uint64_t end_of(const struct hakd_pool *pool)
+{
+	const struct hak_registry *header = pool->registry;
+
+	return header->base - pool->segment.geometry.data_at + pool->segment.geometry.heap_bytes;
+}
+
+uint64_t hakd_pool_place(const struct hak_geometry *g, struct hakd_pool *const *pools, unsigned n)
+{
+	for (unsigned i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
+		uint64_t at = gaps[i].from;
+
+		for (unsigned k = 0; k < n; k++) {
+			uint64_t end = end_of(pools[k]);
+			uint64_t begin = end - pools[k]->segment.geometry.heap_bytes;
+
+			if (begin >= at + g->heap_bytes || end <= at)
+				continue;
+			at = (end + PLACE_ALIGNMENT - 1) & ~(PLACE_ALIGNMENT - 1);
+			k = UINT_MAX; /* all of them again */
+		}
+		if (at + g->heap_bytes < gaps[i].to)
+			return at;
+	}
+	return gaps[1].from; /* it won't be free */
+}
+
+static void write_header(struct hakd_pool *pool, const struct hak_geometry *g, uint64_t place)
 {
 	struct hak_registry *header = pool->registry;
-	uint64_t start = MAP_AT + g->heap_bytes < MAP_END ? MAP_AT : MAP_AT_LARGE;
 
 	*header = (struct hak_registry){
 		.magic = HAK_REGISTRY_MAGIC,
@@ -35,7 +65,7 @@ static void write_header(struct hakd_pool *pool, const struct hak_geometry *g)
 		.fingerprint = hak_layout_fingerprint(),
 		.generation = pool->generation,
 		.capacity = g->capacity,
-		.base = start + g->data_at,
+		.base = place + g->data_at,
 	};
 	memcpy(header->uuid, pool->uuid, sizeof(header->uuid));
 	memcpy(header->pool_name, pool->name, sizeof(header->pool_name));
@@ -78,7 +108,7 @@ static int finish(struct hakd_pool *pool, int r, struct hakd_pool **ret_pool)
 }
 
 int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned superslab_lg,
-		  struct hakd_pool **ret_pool)
+		  struct hakd_pool *const *others, unsigned n_others, struct hakd_pool **ret_pool)
 {
 	struct hakd_pool *pool = alloc_pool(limit);
 	struct hak_geometry geometry;
@@ -94,7 +124,7 @@ int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned 
 	if (r == 0 && getrandom(pool->uuid, sizeof(pool->uuid), 0) != (ssize_t)sizeof(pool->uuid))
 		r = -EIO;
 	if (r == 0) {
-		write_header(pool, &geometry);
+		write_header(pool, &geometry, hakd_pool_place(&geometry, others, n_others));
 		r = init_view(pool);
 	}
 	return finish(pool, r, ret_pool);

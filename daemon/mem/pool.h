@@ -76,9 +76,16 @@ struct hakd_pool {
 	uint32_t hint; /* where the search for cold ones begins */
 };
 
-/* 0, -EINVAL (geometry), or the errno of memfd_create and mmap. */
+/*
+ * 0, -EINVAL (geometry), or the errno of memfd_create and mmap. Its address is none of the others',
+ * so that a process can have all of them where they belong.
+ */
 int hakd_pool_new(const char *name, uint64_t capacity, uint64_t limit, unsigned superslab_lg,
-		  struct hakd_pool **ret_pool);
+		  struct hakd_pool *const *others, unsigned n_others, struct hakd_pool **ret_pool);
+
+/* Where a pool of that geometry can be mapped beside n others. */
+uint64_t hakd_pool_place(const struct hak_geometry *geometry, struct hakd_pool *const *pools,
+			 unsigned n);
 
 /*
  * A pool whose daemon is gone, from its descriptors, which are the pool's or

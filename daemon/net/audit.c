@@ -66,7 +66,7 @@ static bool is_blank(const struct hakd_pool *pool, uint32_t superslab)
 
 static void run_step(struct hakd_job *job)
 {
-	const struct hakd_pool *pool = job->daemon->pool;
+	const struct hakd_pool *pool = job->realm->pool;
 	struct hakd_audit *audit = job->audit;
 	uint32_t total = pool->segment.geometry.n_superslabs;
 	uint32_t first = audit->next;
@@ -101,7 +101,7 @@ static void decide_doubtful(struct hakd_job *job)
 	struct hakd_audit *audit = job->audit;
 
 	for (uint32_t i = 0; i < audit->n_doubtful; i++)
-		if (is_certain(job->daemon->pool, &audit->doubtful[i]))
+		if (is_certain(job->realm->pool, &audit->doubtful[i]))
 			add(audit, &audit->doubtful[i]);
 	audit->n_doubtful = 0;
 }
@@ -305,7 +305,7 @@ static void answer(struct hakd_job *job)
 {
 	static Hak__Anomaly page[HAK_WIRE_CHECK_PAGE]; /* the loop's thread only */
 	static char texts[HAK_WIRE_CHECK_PAGE][TEXT_BYTES];
-	const struct hak_geometry *g = &job->daemon->pool->segment.geometry;
+	const struct hak_geometry *g = &job->realm->pool->segment.geometry;
 	const struct hakd_audit *audit = job->audit;
 	const struct hak_census *census = &audit->walk.census;
 	Hak__Anomaly *all[HAK_WIRE_CHECK_PAGE];
@@ -342,7 +342,7 @@ static void end_step(struct hakd_job *job)
 	struct hakd_audit *audit = job->audit;
 
 	decide_doubtful(job);
-	if (audit->next < job->daemon->pool->segment.geometry.n_superslabs &&
+	if (audit->next < job->realm->pool->segment.geometry.n_superslabs &&
 	    audit->next - audit->from < PAGE && audit->n_findings < HAK_WIRE_CHECK_PAGE) {
 		hakd_job_start(job);
 		return;
@@ -353,20 +353,20 @@ static void end_step(struct hakd_job *job)
 
 bool hakd_audit(struct hakd_peer *peer, uint64_t id, uint32_t from_superslab, bool owners)
 {
-	struct hakd_job *job = hakd_job_new(peer->daemon, peer, NULL, 0);
+	struct hakd_job *job = hakd_job_new(peer->realm, peer, NULL, 0);
 	struct hakd_audit *audit = calloc(1, sizeof(*audit));
-	uint32_t total = peer->daemon->pool->segment.geometry.n_superslabs;
+	uint32_t total = peer->realm->pool->segment.geometry.n_superslabs;
 
 	if (!job || !audit) {
-		free(job);
+		hakd_job_free(job);
 		free(audit);
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}
 	/* Of those attached; a slot that is free may have refused one since. */
 	for (unsigned slot = HAK_HOLDER_FIRST; slot < HAK_HOLDER_COUNT; slot++)
-		if (peer->daemon->clients[slot])
-			audit->generations[slot] = peer->daemon->clients[slot]->generation;
+		if (peer->realm->clients[slot])
+			audit->generations[slot] = peer->realm->clients[slot]->generation;
 	audit->walk.generations = audit->generations;
 	audit->walk.report = report;
 	audit->lists_owners = owners;

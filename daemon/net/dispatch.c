@@ -13,6 +13,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/audit.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pools.h"
 #include "daemon/net/query.h"
 #include "daemon/net/refill.h"
 #include "daemon/net/rejoin.h"
@@ -26,7 +27,7 @@
 void hakd_dispatch_welcome(struct hakd_peer *peer, uint64_t id, struct hakd_client *client,
 			   bool is_new)
 {
-	struct hakd_pool *pool = peer->daemon->pool;
+	struct hakd_pool *pool = peer->realm->pool;
 	int fds[HAK_WIRE_FDS_MAX] = {pool->registry_reader_fd, pool->heap_fd};
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Welcome answer = HAK__WELCOME__INIT;
@@ -53,7 +54,7 @@ void hakd_dispatch_welcome(struct hakd_peer *peer, uint64_t id, struct hakd_clie
 
 static void write_holder(struct hakd_client *client, const struct hakd_peer *peer, const char *name)
 {
-	struct hak_holder *holder = &client->daemon->pool->holders[client->holder];
+	struct hak_holder *holder = &client->realm->pool->holders[client->holder];
 
 	holder->pid = peer->pid;
 	holder->uid = peer->uid;
@@ -69,34 +70,36 @@ static void write_holder(struct hakd_client *client, const struct hakd_peer *pee
 /* A free slot, its area backed; NULL and *ret_error. */
 static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsigned *ret_error)
 {
-	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_realm *realm = peer->realm;
 	struct hakd_client *client = calloc(1, sizeof(*client));
 	unsigned slot = HAK_HOLDER_FIRST;
 
-	while (slot < HAK_HOLDER_COUNT && daemon->clients[slot])
+	while (slot < HAK_HOLDER_COUNT && realm->clients[slot])
 		slot++;
+	if (!hakd_keeper_has_room(&realm->daemon->keeper))
+		slot = HAK_HOLDER_COUNT;
 	*ret_error = slot == HAK_HOLDER_COUNT ? HAK_E_NO_SLOT : HAK_E_NO_MEMORY;
 	if (!client || slot == HAK_HOLDER_COUNT ||
-	    hakd_backing_prepare_area(daemon->pool, slot) < 0) {
+	    hakd_backing_prepare_area(realm->pool, slot) < 0) {
 		free(client);
 		return NULL;
 	}
-	client->daemon = daemon;
+	client->realm = realm;
 	client->holder = slot;
-	client->generation = ++daemon->generations[slot];
+	client->generation = ++realm->generations[slot];
 	client->peer = peer;
 	if (hakd_liveness_watch(client, peer) < 0) {
 		*ret_error = HAK_E_INTERNAL;
 		free(client);
 		return NULL;
 	}
-	daemon->clients[slot] = client;
-	if (daemon->n_holders <= slot)
-		daemon->n_holders = slot + 1;
+	realm->clients[slot] = client;
+	if (realm->n_holders <= slot)
+		realm->n_holders = slot + 1;
 	peer->client = client;
 	write_holder(client, peer, name);
-	daemon->counters.attached++;
-	hakd_daemon_count_client(daemon, 1);
+	realm->daemon->counters.attached++;
+	hakd_realm_count_client(realm, 1);
 	return client;
 }
 
@@ -108,7 +111,9 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 
 	if (peer->has_said_hello || (h->resume && h->kind != HAK__PEER_KIND__PEER_CLIENT))
 		return false;
-	if (h->resume && !hakd_rejoin_is_pool(peer, h->resume)) { /* whatever it speaks */
+	hakd_peer_set_realm(peer, h->resume ? hakd_rejoin_find(peer, h->resume)
+					    : hakd_daemon_find(peer->daemon, h->pool));
+	if (h->resume && !peer->realm) { /* whatever it speaks */
 		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
 		return true;
 	}
@@ -129,7 +134,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 		hakd_rejoin(peer, id, h->resume);
 		return true;
 	}
-	if (*h->pool && strcmp(h->pool, peer->daemon->pool->name) != 0) {
+	if (!peer->realm) {
 		hakd_peer_refuse(peer, id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
 		return true;
 	}
@@ -148,7 +153,7 @@ static bool hello(struct hakd_peer *peer, uint64_t id, const Hak__Hello *h)
 /* Takes the end of a run; false: it is not one of theirs. */
 static bool take_end(struct hakd_job *job, const Hak__Giveback *g)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t head = g->shortens - 1;
 	uint32_t n = hakd_pool_granted_huge(pool, head, job->client->holder);
 	uint32_t stay = g->superslabs[0] - head; /* more than n if it lies before */
@@ -165,7 +170,7 @@ static bool take_end(struct hakd_job *job, const Hak__Giveback *g)
 /* Takes all that is theirs; false: nothing is. */
 static bool take_back(struct hakd_job *job, const Hak__Giveback *g)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 
 	for (size_t i = 0; i < g->n_superslabs; i++) {
 		uint32_t head = g->superslabs[i];
@@ -185,13 +190,13 @@ static bool giveback(struct hakd_peer *peer, uint64_t id, const Hak__Giveback *g
 
 	if (!peer->client || g->n_superslabs == 0 || g->n_superslabs > HAK_WIRE_REFILL_MAX)
 		return false;
-	job = hakd_job_new(peer->daemon, peer, peer->client, (uint32_t)g->n_superslabs);
+	job = hakd_job_new(peer->realm, peer, peer->client, (uint32_t)g->n_superslabs);
 	if (!job) {
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}
 	if (g->shortens ? !take_end(job, g) : !take_back(job, g)) {
-		free(job);
+		hakd_job_free(job);
 		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
 		return true;
 	}
@@ -206,7 +211,7 @@ static bool bye(struct hakd_peer *peer, uint64_t id)
 
 	if (!client || client->is_leaving)
 		return false;
-	peer->daemon->counters.detached++;
+	peer->realm->daemon->counters.detached++;
 	client->is_leaving = client->has_detached = true;
 	hakd_collect_client(client, peer, id);
 	return true;
@@ -218,6 +223,10 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hello(peer, request->id, request->hello);
 	if (!peer->has_said_hello || (peer->client && peer->client->is_busy))
 		return false;
+	if (!peer->client && peer->realm->is_deleted) {
+		hakd_peer_refuse(peer, request->id, HAK_E_NO_POOL, hak_error_text(HAK_E_NO_POOL));
+		return true;
+	}
 	switch (request->body_case) {
 	case HAK__REQUEST__BODY_REFILL:
 		return hakd_refill(peer, request->id, request->refill);
@@ -240,6 +249,10 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_roots_withdraw(peer, request->id, request->withdraw);
 	case HAK__REQUEST__BODY_ROOTS:
 		return hakd_roots_list(peer, request->id, request->roots->from_entry);
+	case HAK__REQUEST__BODY_POOL_CREATE:
+		return hakd_pools_create(peer, request->id, request->pool_create);
+	case HAK__REQUEST__BODY_POOL_DELETE:
+		return hakd_pools_delete(peer, request->id, request->pool_delete);
 	case HAK__REQUEST__BODY_TRIM:
 		return hakd_trim(peer, request->id, request->trim->wait_ms);
 	default:

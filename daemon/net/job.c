@@ -9,18 +9,27 @@
 #include "daemon/reclaim/collect.h"
 #include "daemon/util/crash.h"
 
-struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer,
+struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs)
 {
 	struct hakd_job *job = calloc(1, sizeof(*job) + n_runs * sizeof(job->runs[0]));
 
 	if (!job)
 		return NULL;
-	job->daemon = daemon;
+	hakd_realm_get(realm);
+	job->realm = realm;
 	job->peer = peer;
 	job->client = client;
 	job->work.data = job;
 	return job;
+}
+
+void hakd_job_free(struct hakd_job *job)
+{
+	if (!job)
+		return;
+	hakd_realm_put(job->realm);
+	free(job);
 }
 
 static void on_work(uv_work_t *work)
@@ -44,7 +53,7 @@ void hakd_job_finish(struct hakd_job *job)
 {
 	struct hakd_client *client = job->client;
 
-	free(job);
+	hakd_job_free(job);
 	if (client)
 		hakd_job_release_client(client);
 }
@@ -60,11 +69,11 @@ void hakd_job_go_on(struct hakd_job *job, void (*step)(struct hakd_job *job))
 static void on_end(uv_work_t *work, int status)
 {
 	struct hakd_job *job = work->data;
-	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_realm *realm = job->realm;
 
 	(void)status;
 	hakd_job_go_on(job, job->end);
-	hakd_upkeep_job_ended(daemon);
+	hakd_upkeep_job_ended(realm);
 }
 
 void hakd_job_start(struct hakd_job *job)
@@ -74,5 +83,5 @@ void hakd_job_start(struct hakd_job *job)
 		hakd_peer_busy(job->peer);
 	if (job->client)
 		job->client->is_busy = true;
-	uv_queue_work(&job->daemon->loop, &job->work, on_work, on_end);
+	uv_queue_work(job->realm->loop, &job->work, on_work, on_end);
 }

@@ -27,9 +27,11 @@ struct hakd_refill {
 	bool huge;
 	uint64_t alignment;
 	uint32_t extends;    /* head of the run that is to be count long, + 1; 0: a new one */
+	bool is_ahead;	     /* nobody waits for it yet */
 	uint64_t since;	     /* ms of the loop's clock: when it came */
 	bool is_short;	     /* the machine had too little memory for it */
 	bool has_given_warm; /* all that was warm was punched for it */
+	bool has_waited;     /* for what other clients give back: pressure.h */
 };
 
 /* What somebody waits for who wants memory given back, see trim.h. */
@@ -45,7 +47,7 @@ struct hakd_job {
 	struct hakd_job *next; /* of those that wait: upkeep.h, reclaim/grace.h, reclaim/scan.h */
 	void (*passed)(struct hakd_job *job); /* of the last two: what it waits for has come */
 	struct hakd_grace grace;
-	struct hakd_daemon *daemon;
+	struct hakd_realm *realm;
 	struct hakd_peer *peer;	    /* who waits for the reply; NULL: nobody */
 	struct hakd_client *client; /* NULL: of nobody */
 	uint64_t request_id;
@@ -56,8 +58,8 @@ struct hakd_job {
 	int result;
 	struct hakd_refill refill;
 	struct hakd_trimming trim;
-	struct hak_census census;
-	struct hak_census *censuses; /* of a query's holders, from first_holder on */
+	struct hakd_realm **realms;  /* of a status, n_runs of them; it has a reference to each */
+	struct hak_census *censuses; /* of a query: of pools, or of holders from first_holder on */
 	struct hakd_audit *audit;    /* of a check */
 	struct hak_scan found;	     /* of a client that has left, in its own runs */
 	uint32_t next_run;	     /* likewise: which is scanned next */
@@ -69,9 +71,12 @@ struct hakd_job {
 };
 
 /* A job with room for so many runs; NULL: no memory. */
-struct hakd_job *hakd_job_new(struct hakd_daemon *daemon, struct hakd_peer *peer,
+struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs);
 void hakd_job_start(struct hakd_job *job);
+
+/* Of one that came to nothing. */
+void hakd_job_free(struct hakd_job *job);
 
 /* Frees a job that is over; its client as below. */
 void hakd_job_finish(struct hakd_job *job);

@@ -12,10 +12,20 @@
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
 
+void hakd_peer_set_realm(struct hakd_peer *peer, struct hakd_realm *realm)
+{
+	if (realm)
+		hakd_realm_get(realm);
+	if (peer->realm)
+		hakd_realm_put(peer->realm);
+	peer->realm = realm;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct hakd_peer *peer = handle->data;
 
+	hakd_peer_set_realm(peer, NULL);
 	close(peer->fd);
 	free(peer);
 }

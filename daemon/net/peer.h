@@ -13,6 +13,7 @@
 
 struct hakd_peer {
 	struct hakd_daemon *daemon;
+	struct hakd_realm *realm;   /* the pool that its hello names; NULL: none so far */
 	struct hakd_client *client; /* NULL: a tool, or before the hello */
 	int fd;
 	uv_poll_t poll;
@@ -24,6 +25,9 @@ struct hakd_peer {
 };
 
 void hakd_peer_accept(struct hakd_daemon *daemon);
+
+/* The pool that it is about, from now on; NULL: none. */
+void hakd_peer_set_realm(struct hakd_peer *peer, struct hakd_realm *realm);
 
 /* Sends a reply with n_fds descriptors; a peer that can't take it is cut off. Ends its being busy. */
 void hakd_peer_reply(struct hakd_peer *peer, Hak__Reply *reply, const int *fds, unsigned n_fds);

@@ -14,7 +14,7 @@
  * finds no room while a fill, a punch or a collection is under way waits for
  * its end (up to WAIT_MS, lest others' coming and going make it wait for ever),
  * and one that finds the machine short of memory is tried once more without
- * anything warm.
+ * anything warm. Then other clients may have something: pressure.c.
  */
 #include "daemon/net/refill.h"
 
@@ -23,6 +23,7 @@
 
 #include "daemon/mem/backing.h"
 #include "daemon/net/job.h"
+#include "daemon/net/pressure.h"
 #include "daemon/net/upkeep.h"
 #include "proto/error.h"
 
@@ -36,7 +37,7 @@ _Static_assert(HAKD_WARM_MAX >= COLD_MAX, "a reply has room for what is granted"
 static void refuse(struct hakd_job *job)
 {
 	/* Who can't have a longer run asks for a new one: that may be refused. */
-	job->daemon->counters.refused_no_memory += !job->refill.extends;
+	job->realm->daemon->counters.refused_no_memory += !job->refill.extends;
 	hakd_peer_refuse(job->peer, job->request_id, HAK_E_NO_MEMORY,
 			 hak_error_text(HAK_E_NO_MEMORY));
 }
@@ -54,7 +55,7 @@ static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, enum ki
 	answer.zeroed = kind == KIND_ZEROED;
 	answer.inherited = kind == KIND_INHERITED;
 	if (job->refill.extends)
-		answer.length = hakd_pool_granted(job->daemon->pool, superslabs[0],
+		answer.length = hakd_pool_granted(job->realm->pool, superslabs[0],
 						  job->client->holder);
 	reply.id = job->request_id;
 	reply.body_case = HAK__REPLY__BODY_GRANT;
@@ -65,7 +66,7 @@ static void tell(struct hakd_job *job, uint32_t *superslabs, uint32_t n, enum ki
 /* n runs are prepared: granted and told. */
 static void grant(struct hakd_job *job, uint32_t n, enum kind kind, uint64_t *counter)
 {
-	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_realm *realm = job->realm;
 	uint32_t extended = job->refill.extends - 1; /* if it does */
 	uint32_t superslabs[HAKD_WARM_MAX];
 
@@ -73,23 +74,24 @@ static void grant(struct hakd_job *job, uint32_t n, enum kind kind, uint64_t *co
 		const struct hakd_run *run = &job->runs[i];
 
 		if (job->refill.extends)
-			hakd_pool_extend(daemon->pool, extended, run->n);
+			hakd_pool_extend(realm->pool, extended, run->n);
 		else if (kind == KIND_INHERITED)
-			hakd_pool_inherit(daemon->pool, run->head, job->client->holder);
+			hakd_pool_inherit(realm->pool, run->head, job->client->holder);
 		else
-			hakd_pool_grant(daemon->pool, run->head, run->n, job->refill.huge,
+			hakd_pool_grant(realm->pool, run->head, run->n, job->refill.huge,
 					job->client->holder);
-		daemon->counters.granted_superslabs += run->n;
+		realm->daemon->counters.granted_superslabs += run->n;
 		*counter += run->n;
 		superslabs[i] = job->refill.extends ? extended : run->head;
 	}
+	realm->daemon->counters.pressure_served += job->refill.has_waited;
 	tell(job, superslabs, n, kind);
 }
 
 /* On a worker: makes room, then backs as many runs as there is memory for, from the first on. */
 static void run_cold(struct hakd_job *job)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	unsigned lg = pool->segment.geometry.superslab_lg;
 	uint64_t available;
 
@@ -120,7 +122,7 @@ static void add_idle(struct hakd_job *job, const uint32_t *superslabs, uint32_t 
 
 static void end_cold(struct hakd_job *job)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 	uint32_t n = (uint32_t)job->result;
 
@@ -138,15 +140,15 @@ static void end_cold(struct hakd_job *job)
 	for (uint32_t i = n; i < job->n_runs; i++)
 		hakd_pool_put_back(pool, job->runs[i].head, job->runs[i].n);
 	if (n > 0)
-		grant(job, n, KIND_ZEROED, &job->daemon->counters.fresh_grants);
+		grant(job, n, KIND_ZEROED, &job->realm->daemon->counters.fresh_grants);
 	else
 		refuse(job);
 }
 
 static bool serve_warm(struct hakd_job *job)
 {
-	struct hakd_counters *counters = &job->daemon->counters;
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_counters *counters = &job->realm->daemon->counters;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t superslabs[HAKD_WARM_MAX];
 	bool zeroed;
 	uint32_t n = job->refill.count < HAKD_WARM_MAX ? job->refill.count : HAKD_WARM_MAX;
@@ -168,11 +170,11 @@ static bool serve_inherited(struct hakd_job *job)
 	uint32_t superslabs[HAKD_WARM_MAX];
 	uint32_t n = job->refill.count < HAKD_WARM_MAX ? job->refill.count : HAKD_WARM_MAX;
 
-	n = hakd_orphans_take(job->daemon, n, job->client->holder, superslabs);
+	n = hakd_orphans_take(job->realm, n, job->client->holder, superslabs);
 	for (uint32_t i = 0; i < n; i++)
 		job->runs[i] = (struct hakd_run){.head = superslabs[i], .n = 1};
 	if (n > 0)
-		grant(job, n, KIND_INHERITED, &job->daemon->counters.inherited_superslabs);
+		grant(job, n, KIND_INHERITED, &job->realm->daemon->counters.inherited_superslabs);
 	return n > 0;
 }
 
@@ -182,7 +184,7 @@ static bool is_extended(struct hakd_job *job)
 	uint32_t head = job->refill.extends - 1;
 
 	if (!job->refill.extends ||
-	    hakd_pool_granted(job->daemon->pool, head, job->client->holder) < job->refill.count)
+	    hakd_pool_granted(job->realm->pool, head, job->client->holder) < job->refill.count)
 		return false;
 	tell(job, &head, 1, KIND_KEPT);
 	return true;
@@ -191,7 +193,7 @@ static bool is_extended(struct hakd_job *job)
 /* Takes a run, or what is missing behind one. */
 static int take_run(struct hakd_job *job, struct hakd_run *ret_run)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t head = job->refill.extends - 1, n;
 
 	*ret_run = (struct hakd_run){.n = job->refill.count};
@@ -207,7 +209,7 @@ static int take_run(struct hakd_job *job, struct hakd_run *ret_run)
 /* Takes what the job is to back; as hakd_pool_take. */
 static int take(struct hakd_job *job)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 	uint32_t n = job->refill.count < COLD_MAX ? job->refill.count : COLD_MAX;
 	int r;
@@ -229,7 +231,7 @@ static int take(struct hakd_job *job)
 
 void hakd_refill_try(struct hakd_job *job)
 {
-	bool is_late = uv_now(&job->daemon->loop) - job->refill.since > WAIT_MS;
+	bool is_late = uv_now(job->realm->loop) - job->refill.since > WAIT_MS;
 	int r = -ENOMEM;
 
 	if (!job->client->is_leaving) {
@@ -238,14 +240,14 @@ void hakd_refill_try(struct hakd_job *job)
 			return;
 		}
 		r = take(job);
-		if (r == -ENOMEM && hakd_orphans_are_unsettled(job->daemon))
+		if (r == -ENOMEM && hakd_orphans_are_unsettled(job->realm))
 			r = -EAGAIN;
 	}
 	if (r == 0) {
 		hakd_job_start(job);
 	} else if (r == -EAGAIN && !is_late) {
 		hakd_upkeep_wait(job);
-	} else {
+	} else if (r != -ENOMEM || job->client->is_leaving || !hakd_pressure_wait(job)) {
 		refuse(job);
 		hakd_job_finish(job);
 	}
@@ -253,7 +255,7 @@ void hakd_refill_try(struct hakd_job *job)
 
 bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request)
 {
-	struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_realm *realm = peer->realm;
 	struct hakd_job *job;
 
 	if (!peer->client || request->count == 0 ||
@@ -261,13 +263,17 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	    request->alignment > UINT64_C(1) << 21 || (request->extends && !request->huge))
 		return false;
 	if (request->extends &&
-	    !hakd_pool_granted_huge(daemon->pool, request->extends - 1, peer->client->holder)) {
+	    !hakd_pool_granted_huge(realm->pool, request->extends - 1, peer->client->holder)) {
 		hakd_peer_refuse(peer, id, HAK_E_NOT_YOURS, hak_error_text(HAK_E_NOT_YOURS));
 		return true;
 	}
-	job = hakd_job_new(daemon, peer, peer->client, RUNS_MAX);
+	if (realm->is_deleted) {
+		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
+		return true;
+	}
+	job = hakd_job_new(realm, peer, peer->client, RUNS_MAX);
 	if (!job) {
-		daemon->counters.refused_no_memory++;
+		realm->daemon->counters.refused_no_memory++;
 		hakd_peer_refuse(peer, id, HAK_E_NO_MEMORY, hak_error_text(HAK_E_NO_MEMORY));
 		return true;
 	}
@@ -276,10 +282,11 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 					   .huge = request->huge,
 					   .alignment = request->alignment,
 					   .extends = request->extends,
-					   .since = uv_now(&daemon->loop)};
+					   .is_ahead = request->ahead,
+					   .since = uv_now(realm->loop)};
 	job->run = run_cold;
 	job->end = end_cold;
 	hakd_refill_try(job);
-	hakd_upkeep_demand(daemon);
+	hakd_upkeep_demand(realm);
 	return true;
 }

@@ -12,13 +12,22 @@
 #include "daemon/util/log.h"
 #include "proto/error.h"
 
-bool hakd_rejoin_is_pool(const struct hakd_peer *peer, const Hak__Resume *resume)
+static bool is_pool(const struct hakd_pool *pool, const Hak__Resume *resume)
 {
-	const struct hakd_pool *pool = peer->daemon->pool;
-
 	return resume->uuid.len == HAK_UUID_BYTES &&
 	       memcmp(resume->uuid.data, pool->uuid, HAK_UUID_BYTES) == 0 &&
 	       resume->generation == pool->generation;
+}
+
+struct hakd_realm *hakd_rejoin_find(const struct hakd_peer *peer, const Hak__Resume *resume)
+{
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) {
+		struct hakd_realm *realm = peer->daemon->realms[i];
+
+		if (realm && is_pool(realm->pool, resume))
+			return realm;
+	}
+	return NULL;
 }
 
 /* Whom a resume names; NULL: nobody who is there, or not its sender. */
@@ -27,10 +36,10 @@ static struct hakd_client *find_client(const struct hakd_peer *peer, const Hak__
 	const struct hak_holder *holder;
 	struct hakd_client *client;
 
-	if (!hakd_rejoin_is_pool(peer, resume) || resume->holder >= HAK_HOLDER_COUNT)
+	if (resume->holder >= HAK_HOLDER_COUNT)
 		return NULL;
-	client = peer->daemon->clients[resume->holder]; /* of the slots that no client has: NULL */
-	holder = &peer->daemon->pool->holders[resume->holder];
+	client = peer->realm->clients[resume->holder]; /* of the slots that no client has: NULL */
+	holder = &peer->realm->pool->holders[resume->holder];
 	if (!client || client->is_leaving || client->generation != resume->holder_generation ||
 	    holder->pid != peer->pid || holder->uid != peer->uid)
 		return NULL;
@@ -65,7 +74,7 @@ static void welcome(struct hakd_client *client, struct hakd_peer *peer, uint64_t
 	client->peer = peer;
 	peer->client = client;
 	peer->has_said_hello = true;
-	peer->daemon->counters.resumed++;
+	peer->realm->daemon->counters.resumed++;
 	hakd_log(HAKD_LOG_DEBUG, "client %u is back", client->holder);
 	hakd_dispatch_welcome(peer, id, client, false);
 }

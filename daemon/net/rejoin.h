@@ -10,8 +10,8 @@
 
 #include "daemon/net/peer.h"
 
-/* Is the pool that a resume names the daemon's? */
-bool hakd_rejoin_is_pool(const struct hakd_peer *peer, const Hak__Resume *resume);
+/* The pool that a resume names; NULL: none of the daemon's. */
+struct hakd_realm *hakd_rejoin_find(const struct hakd_peer *peer, const Hak__Resume *resume);
 
 /*
  * Answers a hello that says resume: a welcome, now or when the job of the client that is under

@@ -57,7 +57,7 @@ bool hakd_roots_publish(struct hakd_peer *peer, uint64_t id, const Hak__Publish 
 {
 	Hak__Reply reply = HAK__REPLY__INIT;
 	struct hak_root_client client;
-	struct hakd_pool *pool = peer->daemon->pool;
+	struct hakd_pool *pool = peer->realm->pool;
 	char reason[160];
 	uint32_t at;
 	int r;
@@ -87,7 +87,7 @@ bool hakd_roots_withdraw(struct hakd_peer *peer, uint64_t id, const Hak__Withdra
 {
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Withdrawn answer = HAK__WITHDRAWN__INIT;
-	struct hakd_pool *pool = peer->daemon->pool;
+	struct hakd_pool *pool = peer->realm->pool;
 	struct hak_root_client client;
 	int r;
 
@@ -148,7 +148,7 @@ bool hakd_roots_list(struct hakd_peer *peer, uint64_t id, uint32_t from_entry)
 {
 	static Hak__Root page[HAK_WIRE_ROOTS_PAGE]; /* the loop's thread only */
 	static char names[HAK_WIRE_ROOTS_PAGE][HAK_ROOT_NAME_BYTES];
-	const struct hak_segment *segment = &peer->daemon->pool->segment;
+	const struct hak_segment *segment = &peer->realm->pool->segment;
 	Hak__Root *all[HAK_WIRE_ROOTS_PAGE];
 	Hak__Reply reply = HAK__REPLY__INIT;
 	Hak__Roots roots = HAK__ROOTS__INIT;

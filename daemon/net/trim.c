@@ -29,7 +29,7 @@ static void tell(struct hakd_job *job)
 	Hak__Trimmed trimmed = HAK__TRIMMED__INIT;
 
 	trimmed.resident_before = job->trim.resident;
-	trimmed.resident_after = hakd_pool_resident(job->daemon->pool);
+	trimmed.resident_after = hakd_pool_resident(job->realm->pool);
 	reply.id = job->request_id;
 	reply.body_case = HAK__REPLY__BODY_TRIMMED;
 	reply.trimmed = &trimmed;
@@ -38,7 +38,7 @@ static void tell(struct hakd_job *job)
 
 static bool is_over(const struct hakd_job *job, uint64_t now)
 {
-	const struct hakd_pool *pool = job->daemon->pool;
+	const struct hakd_pool *pool = job->realm->pool;
 
 	if (pool->n_idle + pool->n_collecting > 0 || hakd_pool_n_warm(pool) > 0)
 		return now >= job->trim.until + PAST_MS;
@@ -47,29 +47,29 @@ static bool is_over(const struct hakd_job *job, uint64_t now)
 
 static void on_tick(uv_timer_t *timer)
 {
-	struct hakd_daemon *daemon = timer->data;
-	struct hakd_job **at = &daemon->trims.first;
+	struct hakd_realm *realm = timer->data;
+	struct hakd_job **at = &realm->trims.first;
 
-	hakd_upkeep_shrink(daemon);
+	hakd_upkeep_shrink(realm);
 	while (*at) {
 		struct hakd_job *job = *at;
 
-		if (!is_over(job, uv_now(&daemon->loop))) {
+		if (!is_over(job, uv_now(realm->loop))) {
 			at = &job->next;
 			continue;
 		}
 		*at = job->next;
 		hakd_job_go_on(job, tell);
 	}
-	if (!daemon->trims.first)
+	if (!realm->trims.first)
 		uv_timer_stop(timer);
 }
 
 bool hakd_trim(struct hakd_peer *peer, uint64_t id, uint32_t wait_ms)
 {
-	struct hakd_daemon *daemon = peer->daemon;
-	struct hakd_trims *trims = &daemon->trims;
-	struct hakd_job *job = hakd_job_new(daemon, peer, NULL, 0);
+	struct hakd_realm *realm = peer->realm;
+	struct hakd_trims *trims = &realm->trims;
+	struct hakd_job *job = hakd_job_new(realm, peer, NULL, 0);
 
 	if (!job) {
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
@@ -78,20 +78,20 @@ bool hakd_trim(struct hakd_peer *peer, uint64_t id, uint32_t wait_ms)
 	if (wait_ms > WAIT_MS_MAX)
 		wait_ms = WAIT_MS_MAX;
 	job->request_id = id;
-	job->trim.resident = hakd_pool_resident(daemon->pool);
-	job->trim.until = uv_now(&daemon->loop) + wait_ms;
+	job->trim.resident = hakd_pool_resident(realm->pool);
+	job->trim.until = uv_now(realm->loop) + wait_ms;
 	job->goes_on = true;
 	job->next = trims->first;
 	trims->first = job;
 	hakd_peer_busy(peer);
-	daemon->counters.trims++;
-	hakd_hints_ask(daemon->pool);
+	realm->daemon->counters.trims++;
+	hakd_hints_ask(realm->pool);
 	uv_timer_start(&trims->timer, on_tick, 0, TICK_MS);
 	return true;
 }
 
-void hakd_trims_init(struct hakd_daemon *daemon)
+void hakd_trims_init(struct hakd_realm *realm)
 {
-	uv_timer_init(&daemon->loop, &daemon->trims.timer);
-	daemon->trims.timer.data = daemon;
+	uv_timer_init(realm->loop, &realm->trims.timer);
+	realm->trims.timer.data = realm;
 }

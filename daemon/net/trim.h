@@ -12,6 +12,6 @@
  */
 bool hakd_trim(struct hakd_peer *peer, uint64_t id, uint32_t wait_ms);
 
-void hakd_trims_init(struct hakd_daemon *daemon);
+void hakd_trims_init(struct hakd_realm *realm);
 
 #endif

@@ -23,7 +23,7 @@
 
 static void run_fill(struct hakd_job *job)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 
 	job->result = -1;
 	if (hakd_backing_available() >= FILL_SPARE)
@@ -32,30 +32,32 @@ static void run_fill(struct hakd_job *job)
 
 static void end_fill(struct hakd_job *job)
 {
-	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_realm *realm = job->realm;
 
-	daemon->upkeep.is_filling = false;
+	realm->upkeep.is_filling = false;
 	if (job->result < 0) {
-		daemon->upkeep.is_filling_suspended = true;
-		hakd_pool_end_idle(daemon->pool, job->runs[0].head);
+		realm->upkeep.is_filling_suspended = true;
+		hakd_pool_end_idle(realm->pool, job->runs[0].head);
 		return;
 	}
-	hakd_pool_end_fill(daemon->pool, job->runs[0].head, uv_now(&daemon->loop));
-	daemon->counters.reserve_filled++;
+	hakd_pool_end_fill(realm->pool, job->runs[0].head, uv_now(realm->loop));
+	realm->daemon->counters.reserve_filled++;
+	if (realm->upkeep.is_shrunk) /* since this fill began */
+		hakd_upkeep_shrink(realm);
 }
 
-static void fill(struct hakd_daemon *daemon)
+static void fill(struct hakd_realm *realm)
 {
-	struct hakd_upkeep *upkeep = &daemon->upkeep;
+	struct hakd_upkeep *upkeep = &realm->upkeep;
 	struct hakd_job *job;
 	uint32_t superslab;
 
 	if (upkeep->is_filling || upkeep->is_filling_suspended || upkeep->is_shrunk ||
-	    upkeep->waiting || !hakd_pool_take_to_fill(daemon->pool, &superslab))
+	    upkeep->waiting || !hakd_pool_take_to_fill(realm->pool, &superslab))
 		return;
-	job = hakd_job_new(daemon, NULL, NULL, 1);
+	job = hakd_job_new(realm, NULL, NULL, 1);
 	if (!job) {
-		hakd_pool_end_idle(daemon->pool, superslab);
+		hakd_pool_end_idle(realm->pool, superslab);
 		return;
 	}
 	job->n_runs = 1;
@@ -69,23 +71,23 @@ static void fill(struct hakd_daemon *daemon)
 static void run_punch(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
-		hakd_backing_punch(job->daemon->pool, job->runs[i].head, 1);
+		hakd_backing_punch(job->realm->pool, job->runs[i].head, 1);
 }
 
 static void end_punch(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
-		hakd_pool_end_idle(job->daemon->pool, job->runs[i].head);
+		hakd_pool_end_idle(job->realm->pool, job->runs[i].head);
 }
 
 /* Punches what has been taken for it. */
-static void punch(struct hakd_daemon *daemon, const uint32_t *superslabs, uint32_t n)
+static void punch(struct hakd_realm *realm, const uint32_t *superslabs, uint32_t n)
 {
-	struct hakd_job *job = n > 0 ? hakd_job_new(daemon, NULL, NULL, n) : NULL;
+	struct hakd_job *job = n > 0 ? hakd_job_new(realm, NULL, NULL, n) : NULL;
 
 	if (!job) { /* no memory: they go back unpunched, the next grant finds the pages */
 		while (n > 0)
-			hakd_pool_end_idle(daemon->pool, superslabs[--n]);
+			hakd_pool_end_idle(realm->pool, superslabs[--n]);
 		return;
 	}
 	for (; job->n_runs < n; job->n_runs++)
@@ -95,94 +97,94 @@ static void punch(struct hakd_daemon *daemon, const uint32_t *superslabs, uint32
 	hakd_job_start(job);
 }
 
-void hakd_upkeep_shrink(struct hakd_daemon *daemon)
+void hakd_upkeep_shrink(struct hakd_realm *realm)
 {
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 
-	daemon->upkeep.is_shrunk = true;
-	punch(daemon, superslabs, hakd_pool_take_all_warm(daemon->pool, superslabs));
+	realm->upkeep.is_shrunk = true;
+	punch(realm, superslabs, hakd_pool_take_all_warm(realm->pool, superslabs));
 }
 
-void hakd_upkeep_demand(struct hakd_daemon *daemon)
+void hakd_upkeep_demand(struct hakd_realm *realm)
 {
-	daemon->upkeep.is_shrunk = daemon->trims.first != NULL;
-	hakd_upkeep_check(daemon);
+	realm->upkeep.is_shrunk = realm->trims.first != NULL;
+	hakd_upkeep_check(realm);
 }
 
 /* Is there anything that a tick may change? */
-static bool is_at_rest(const struct hakd_daemon *daemon)
+static bool is_at_rest(const struct hakd_realm *realm)
 {
-	const struct hakd_pool *pool = daemon->pool;
+	const struct hakd_pool *pool = realm->pool;
 
-	return pool->kept.n == 0 && !daemon->upkeep.is_filling_suspended &&
+	return pool->kept.n == 0 && !realm->upkeep.is_filling_suspended &&
 	       pool->reserve.target == hakd_reserve_first(&pool->reserve) &&
 	       hakd_reserve_excess(&pool->reserve, 0) == 0;
 }
 
 static void on_tick(uv_timer_t *timer)
 {
-	struct hakd_daemon *daemon = timer->data;
-	struct hakd_pool *pool = daemon->pool;
-	uint64_t now = uv_now(&daemon->loop), keep = hakd_config_keep_ms(&daemon->config);
+	struct hakd_realm *realm = timer->data;
+	struct hakd_pool *pool = realm->pool;
+	uint64_t now = uv_now(realm->loop), keep = hakd_config_keep_ms(&realm->config);
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 	uint32_t n;
 
-	daemon->upkeep.is_filling_suspended = false;
-	if (now - daemon->upkeep.decayed_at >= keep) {
-		daemon->upkeep.decayed_at = now;
+	realm->upkeep.is_filling_suspended = false;
+	if (now - realm->upkeep.decayed_at >= keep) {
+		realm->upkeep.decayed_at = now;
 		hakd_reserve_decay(&pool->reserve);
 	}
 	if (hakd_backing_available() == 0)
 		n = hakd_pool_take_all_warm(pool, superslabs);
 	else
 		n = hakd_pool_take_stale(pool, now > keep ? now - keep : 0, superslabs);
-	punch(daemon, superslabs, n);
-	if (is_at_rest(daemon))
+	punch(realm, superslabs, n);
+	if (is_at_rest(realm))
 		uv_timer_stop(timer);
-	hakd_upkeep_check(daemon);
+	hakd_upkeep_check(realm);
 }
 
-void hakd_upkeep_check(struct hakd_daemon *daemon)
+void hakd_upkeep_check(struct hakd_realm *realm)
 {
-	uv_timer_t *timer = &daemon->upkeep.timer;
-	uint64_t period = hakd_config_keep_ms(&daemon->config) / TICKS;
+	uv_timer_t *timer = &realm->upkeep.timer;
+	uint64_t period = hakd_config_keep_ms(&realm->config) / TICKS;
 
-	fill(daemon);
-	if (is_at_rest(daemon) || uv_is_active((uv_handle_t *)timer))
+	fill(realm);
+	if (is_at_rest(realm) || uv_is_active((uv_handle_t *)timer))
 		return;
 	if (period < TICK_MIN_MS)
 		period = TICK_MIN_MS;
-	daemon->upkeep.decayed_at = uv_now(&daemon->loop);
+	realm->upkeep.decayed_at = uv_now(realm->loop);
 	uv_timer_start(timer, on_tick, period, period);
 }
 
 /* What was kept, or filled, under a limit that has fallen since. */
-static void punch_over_limit(struct hakd_daemon *daemon)
+static void punch_over_limit(struct hakd_realm *realm)
 {
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 
-	if (hakd_pool_is_over_limit(daemon->pool))
-		punch(daemon, superslabs, hakd_pool_take_over_limit(daemon->pool, superslabs));
+	if (hakd_pool_is_over_limit(realm->pool))
+		punch(realm, superslabs, hakd_pool_take_over_limit(realm->pool, superslabs));
 }
 
-void hakd_upkeep_job_ended(struct hakd_daemon *daemon)
+void hakd_upkeep_job_ended(struct hakd_realm *realm)
 {
-	struct hakd_job *job = daemon->upkeep.waiting;
+	struct hakd_job *job = realm->upkeep.waiting;
 
-	daemon->upkeep.waiting = NULL;
+	realm->upkeep.waiting = NULL;
 	while (job) {
 		struct hakd_job *next = job->next;
 
 		hakd_refill_try(job);
 		job = next;
 	}
-	punch_over_limit(daemon);
-	hakd_upkeep_check(daemon);
+	punch_over_limit(realm);
+	hakd_upkeep_check(realm);
 }
 
 void hakd_upkeep_wait(struct hakd_job *job)
 {
-	struct hakd_job **last = &job->daemon->upkeep.waiting;
+	struct hakd_job **last = &job->realm->upkeep.waiting;
 
 	while (*last)
 		last = &(*last)->next;
@@ -193,19 +195,19 @@ void hakd_upkeep_wait(struct hakd_job *job)
 	hakd_peer_busy(job->peer);
 }
 
-void hakd_upkeep_reload(struct hakd_daemon *daemon)
+void hakd_upkeep_reload(struct hakd_realm *realm)
 {
 	uint32_t superslabs[2 * HAKD_WARM_MAX];
 
-	punch_over_limit(daemon);
-	punch(daemon, superslabs, hakd_pool_take_over_retain(daemon->pool, superslabs));
-	uv_timer_stop(&daemon->upkeep.timer); /* its period is of the old keeping time */
-	hakd_upkeep_check(daemon);
+	punch_over_limit(realm);
+	punch(realm, superslabs, hakd_pool_take_over_retain(realm->pool, superslabs));
+	uv_timer_stop(&realm->upkeep.timer); /* its period is of the old keeping time */
+	hakd_upkeep_check(realm);
 }
 
-void hakd_upkeep_init(struct hakd_daemon *daemon)
+void hakd_upkeep_init(struct hakd_realm *realm)
 {
-	uv_timer_init(&daemon->loop, &daemon->upkeep.timer);
-	daemon->upkeep.timer.data = daemon;
-	hakd_upkeep_check(daemon);
+	uv_timer_init(realm->loop, &realm->upkeep.timer);
+	realm->upkeep.timer.data = realm;
+	hakd_upkeep_check(realm);
 }

@@ -11,23 +11,23 @@
 #include "daemon/daemon.h"
 
 /* Starts the first fill. The pool must be there. */
-void hakd_upkeep_init(struct hakd_daemon *daemon);
+void hakd_upkeep_init(struct hakd_realm *realm);
 
 /* The limit or the keeping time is another one. */
-void hakd_upkeep_reload(struct hakd_daemon *daemon);
+void hakd_upkeep_reload(struct hakd_realm *realm);
 
 /* Something was taken: fill up, if that is due. */
-void hakd_upkeep_check(struct hakd_daemon *daemon);
+void hakd_upkeep_check(struct hakd_realm *realm);
 
 /* A job has ended: who waits is tried again, then as above. */
-void hakd_upkeep_job_ended(struct hakd_daemon *daemon);
+void hakd_upkeep_job_ended(struct hakd_realm *realm);
 
 /*
  * What lies warm is punched. Until somebody asks for memory (hakd_upkeep_demand) the reserve
  * is not filled again.
  */
-void hakd_upkeep_shrink(struct hakd_daemon *daemon);
-void hakd_upkeep_demand(struct hakd_daemon *daemon);
+void hakd_upkeep_shrink(struct hakd_realm *realm);
+void hakd_upkeep_demand(struct hakd_realm *realm);
 
 /* A refill that can't be served before some job has ended; its peer and client are busy. */
 void hakd_upkeep_wait(struct hakd_job *job);

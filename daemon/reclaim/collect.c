@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/pressure.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/orphan.h"
@@ -28,12 +29,12 @@ static void reply_done(struct hakd_job *job)
 
 static void end_runs(struct hakd_job *job)
 {
-	struct hakd_daemon *daemon = job->daemon;
+	struct hakd_realm *realm = job->realm;
 
 	for (uint32_t i = 0; i < job->n_runs; i++) {
-		hakd_pool_end_collect(daemon->pool, job->runs[i].head, job->runs[i].n,
-				      job->runs[i].keep, uv_now(&daemon->loop));
-		daemon->counters.collected_superslabs += job->runs[i].n;
+		hakd_pool_end_collect(realm->pool, job->runs[i].head, job->runs[i].n,
+				      job->runs[i].keep, uv_now(realm->loop));
+		realm->daemon->counters.collected_superslabs += job->runs[i].n;
 	}
 }
 
@@ -41,8 +42,7 @@ static void run_zero_tags(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
 		if (job->runs[i].has_tags)
-			hakd_backing_zero_tags(job->daemon->pool, job->runs[i].head,
-					       job->runs[i].n);
+			hakd_backing_zero_tags(job->realm->pool, job->runs[i].head, job->runs[i].n);
 }
 
 /* A grace has passed since their words were reset. */
@@ -65,7 +65,7 @@ static void free_runs(struct hakd_job *job)
 static void pass_runs(struct hakd_job *job)
 {
 	for (uint32_t i = 0; i < job->n_runs; i++)
-		hakd_pool_disown(job->daemon->pool, job->runs[i].head, job->runs[i].n);
+		hakd_pool_disown(job->realm->pool, job->runs[i].head, job->runs[i].n);
 	if (job->n_runs > 0 && hakd_graces_pass(job, free_runs))
 		free_runs(job);
 	reply_done(job);
@@ -86,12 +86,12 @@ static void run_reset(struct hakd_job *job)
 	struct hakd_run *run = job->runs;
 
 	for (uint32_t i = 0; i < job->n_runs; i++, run++)
-		run->has_tags |= hakd_backing_reset(job->daemon->pool, run->head, run->n,
-						    run->keep);
+		run->has_tags |= hakd_backing_reset(job->realm->pool, run->head, run->n, run->keep);
 }
 
 void hakd_collect_runs(struct hakd_job *job)
 {
+	hakd_pressure_note(job->realm, job->client);
 	job->run = run_reset;
 	job->end = end_reset;
 	hakd_job_start(job);
@@ -100,7 +100,7 @@ void hakd_collect_runs(struct hakd_job *job)
 /* A run of the dead: what nobody else holds goes, and its memory if that is all. */
 static void scan_own(struct hakd_job *job, struct hakd_run *run)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	uint32_t per = pool->segment.geometry.slots_per_superslab;
 
 	run->survives = hak_scan_own(&pool->segment, run->head * per, (run->head + run->n) * per,
@@ -133,8 +133,8 @@ static void part_runs(struct hakd_job *job)
 			job->runs[n++] = run;
 			continue;
 		}
-		hakd_pool_orphan(job->daemon->pool, run.head, run.n, run.keep);
-		hakd_orphans_add(job->daemon, run.head);
+		hakd_pool_orphan(job->realm->pool, run.head, run.n, run.keep);
+		hakd_orphans_add(job->realm, run.head);
 	}
 	job->n_runs = n;
 }
@@ -142,17 +142,17 @@ static void part_runs(struct hakd_job *job)
 /* Nothing is the client's any more. */
 static void free_client(struct hakd_client *client)
 {
-	struct hakd_daemon *daemon = client->daemon;
-	struct hak_client_area *area = &daemon->pool->segment.areas[client->holder];
+	struct hakd_realm *realm = client->realm;
+	struct hak_client_area *area = &realm->pool->segment.areas[client->holder];
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
-		daemon->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
-	hakd_backing_drop_area(daemon->pool, client->holder);
+		realm->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
+	hakd_backing_drop_area(realm->pool, client->holder);
 	/* [order:registry] The slot is free when nothing is its any more. */
-	hak_store_release(&daemon->pool->holders[client->holder].word,
+	hak_store_release(&realm->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_FREE, client->generation));
-	daemon->clients[client->holder] = NULL;
-	hakd_daemon_count_client(daemon, -1);
+	realm->clients[client->holder] = NULL;
+	hakd_realm_count_client(realm, -1);
 	if (client->peer)
 		client->peer->client = NULL;
 	hakd_liveness_free_client(client);
@@ -164,8 +164,8 @@ static void end_scans(struct hakd_job *job)
 	struct hakd_client *client = job->client;
 
 	job->client = NULL;
-	job->daemon->counters.scan_survived += job->found.n_survived;
-	job->daemon->counters.scan_freed += job->found.n_freed;
+	job->realm->daemon->counters.scan_survived += job->found.n_survived;
+	job->realm->daemon->counters.scan_freed += job->found.n_freed;
 	part_runs(job);
 	pass_runs(job);
 	free_client(client);
@@ -182,7 +182,7 @@ static void end_own(struct hakd_job *job)
 /* All that is the client's, as runs of its job, which has room for them. */
 static void take_all(struct hakd_job *job)
 {
-	struct hakd_pool *pool = job->daemon->pool;
+	struct hakd_pool *pool = job->realm->pool;
 	unsigned holder = job->client->holder;
 
 	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs; i++) {
@@ -209,16 +209,18 @@ static uint32_t count_runs(const struct hakd_pool *pool, unsigned holder)
 
 void hakd_collect_client(struct hakd_client *client, struct hakd_peer *peer, uint64_t request_id)
 {
-	struct hakd_daemon *daemon = client->daemon;
-	struct hakd_job *job = hakd_job_new(daemon, peer, client,
-					    count_runs(daemon->pool, client->holder));
+	struct hakd_realm *realm = client->realm;
+	struct hakd_job *job = hakd_job_new(realm, peer, client,
+					    count_runs(realm->pool, client->holder));
 
 	if (!job)
 		abort(); /* a few KiB: the machine is past helping, and memory would be lost */
 	/* [order:registry] First of all: from now on it is being taken from. */
-	hak_store_release(&daemon->pool->holders[client->holder].word,
+	hak_store_release(&realm->pool->holders[client->holder].word,
 			  hak_holder_pack(HAK_HOLDER_RECLAIMING, client->generation));
 	take_all(job);
+	if (job->n_runs > 0)
+		hakd_pressure_note(realm, NULL);
 	job->request_id = request_id;
 	job->run = run_own;
 	job->end = end_own;

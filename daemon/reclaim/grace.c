@@ -100,17 +100,17 @@ bool hakd_grace_is_over(struct hakd_grace *grace, const struct hakd_crossers *cr
 	return true;
 }
 
-struct hakd_crossers hakd_graces_crossers(const struct hakd_daemon *daemon)
+struct hakd_crossers hakd_graces_crossers(const struct hakd_realm *realm)
 {
-	return (struct hakd_crossers){&daemon->pool->segment, daemon->n_holders,
-				      &daemon->scan.crossing};
+	return (struct hakd_crossers){&realm->pool->segment, realm->n_holders,
+				      &realm->scan.crossing};
 }
 
 static void on_tick(uv_timer_t *timer)
 {
-	struct hakd_daemon *daemon = timer->data;
-	struct hakd_graces *graces = &daemon->graces;
-	struct hakd_crossers crossers = hakd_graces_crossers(daemon);
+	struct hakd_realm *realm = timer->data;
+	struct hakd_graces *graces = &realm->graces;
+	struct hakd_crossers crossers = hakd_graces_crossers(realm);
 	struct hakd_job **at = &graces->waiting, *passed = NULL;
 
 	while (*at) {
@@ -134,18 +134,18 @@ static void on_tick(uv_timer_t *timer)
 		hakd_job_go_on(job, job->passed);
 	}
 	/* Who waits for this memory, and has waited long enough. */
-	hakd_upkeep_job_ended(daemon);
+	hakd_upkeep_job_ended(realm);
 }
 
 bool hakd_graces_pass(struct hakd_job *job, void (*passed)(struct hakd_job *job))
 {
-	struct hakd_graces *graces = &job->daemon->graces;
-	struct hakd_crossers crossers = hakd_graces_crossers(job->daemon);
+	struct hakd_graces *graces = &job->realm->graces;
+	struct hakd_crossers crossers = hakd_graces_crossers(job->realm);
 
 	hakd_grace_begin(&job->grace, &crossers);
 	if (hakd_grace_is_over(&job->grace, &crossers))
 		return true;
-	job->daemon->counters.graces_waited++;
+	job->realm->daemon->counters.graces_waited++;
 	job->passed = passed;
 	job->goes_on = true;
 	job->next = graces->waiting;
@@ -155,8 +155,8 @@ bool hakd_graces_pass(struct hakd_job *job, void (*passed)(struct hakd_job *job)
 	return false;
 }
 
-void hakd_graces_init(struct hakd_daemon *daemon)
+void hakd_graces_init(struct hakd_realm *realm)
 {
-	uv_timer_init(&daemon->loop, &daemon->graces.timer);
-	daemon->graces.timer.data = daemon;
+	uv_timer_init(realm->loop, &realm->graces.timer);
+	realm->graces.timer.data = realm;
 }

@@ -23,7 +23,7 @@
 #include "proto/shm/crossing.h"
 #include "proto/shm/segment.h"
 
-struct hakd_daemon;
+struct hakd_realm;
 struct hakd_job;
 
 /* A crossing that was under way. */
@@ -62,9 +62,9 @@ struct hakd_graces {
 	struct hakd_job *waiting;
 };
 
-void hakd_graces_init(struct hakd_daemon *daemon);
+void hakd_graces_init(struct hakd_realm *realm);
 
-struct hakd_crossers hakd_graces_crossers(const struct hakd_daemon *daemon);
+struct hakd_crossers hakd_graces_crossers(const struct hakd_realm *realm);
 
 /*
  * Begins a grace for a job whose work has ended. True: it is over. False: the job goes on, and

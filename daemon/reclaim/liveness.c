@@ -83,7 +83,7 @@ static void bury(struct hakd_client *client)
 {
 	if (client->is_leaving)
 		return;
-	client->daemon->counters.deaths++;
+	client->realm->daemon->counters.deaths++;
 	client->is_leaving = true;
 	if (!client->is_busy) /* else when its job ends */
 		hakd_collect_client(client, NULL, 0);
@@ -103,7 +103,7 @@ static void on_death(uv_poll_t *handle, int status, int events)
 /* Looks at the lease of a client in doubt; false: it needn't be looked at again. */
 static bool look(struct hakd_client *client)
 {
-	struct hakd_counters *counters = &client->daemon->counters;
+	struct hakd_counters *counters = &client->realm->daemon->counters;
 
 	if (!client->is_in_doubt || client->is_leaving)
 		return false;
@@ -118,18 +118,18 @@ static bool look(struct hakd_client *client)
 
 static void on_tick(uv_timer_t *timer)
 {
-	struct hakd_daemon *daemon = timer->data;
+	struct hakd_realm *realm = timer->data;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++)
-		n += daemon->clients[i] && look(daemon->clients[i]);
+		n += realm->clients[i] && look(realm->clients[i]);
 	if (n == 0)
 		uv_timer_stop(timer);
 }
 
 void hakd_liveness_doubt(struct hakd_client *client)
 {
-	uv_timer_t *timer = &client->daemon->liveness.timer;
+	uv_timer_t *timer = &client->realm->liveness.timer;
 
 	if (client->lease.fd < 0) /* of an earlier daemon's: nothing to look at */
 		return;
@@ -139,10 +139,10 @@ void hakd_liveness_doubt(struct hakd_client *client)
 }
 
 /* Of the client with that watch, which may have left; -1: of all. */
-static void doubt_watched(struct hakd_daemon *daemon, int watch)
+static void doubt_watched(struct hakd_realm *realm, int watch)
 {
 	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
-		struct hakd_client *client = daemon->clients[i];
+		struct hakd_client *client = realm->clients[i];
 
 		if (client && (watch < 0 || client->lease.watch == watch))
 			hakd_liveness_doubt(client);
@@ -151,7 +151,7 @@ static void doubt_watched(struct hakd_daemon *daemon, int watch)
 
 static void on_closed_leases(uv_poll_t *handle, int status, int events)
 {
-	struct hakd_daemon *daemon = handle->data;
+	struct hakd_realm *realm = handle->data;
 	union {
 		struct inotify_event align;
 		char bytes[4096];
@@ -160,39 +160,39 @@ static void on_closed_leases(uv_poll_t *handle, int status, int events)
 
 	(void)status;
 	(void)events;
-	while ((n = read(daemon->liveness.inotify_fd, &buffer, sizeof(buffer))) > 0) {
+	while ((n = read(realm->liveness.inotify_fd, &buffer, sizeof(buffer))) > 0) {
 		for (ssize_t at = 0; at < n;) {
 			const struct inotify_event *event = (const void *)(buffer.bytes + at);
 
 			if (event->mask & IN_Q_OVERFLOW) /* somebody's event is lost */
-				doubt_watched(daemon, -1);
+				doubt_watched(realm, -1);
 			else if (event->mask & IN_CLOSE_NOWRITE)
-				doubt_watched(daemon, event->wd);
+				doubt_watched(realm, event->wd);
 			at += (ssize_t)(sizeof(*event) + event->len);
 		}
 	}
 }
 
-void hakd_liveness_init(struct hakd_daemon *daemon)
+void hakd_liveness_init(struct hakd_realm *realm)
 {
-	struct hakd_liveness *liveness = &daemon->liveness;
+	struct hakd_liveness *liveness = &realm->liveness;
 
-	uv_timer_init(&daemon->loop, &liveness->timer);
-	liveness->timer.data = daemon;
+	uv_timer_init(realm->loop, &liveness->timer);
+	liveness->timer.data = realm;
 	liveness->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (liveness->inotify_fd < 0) {
 		hakd_log(HAKD_LOG_WARN, "no inotify (%s): all leases are looked at",
 			 strerror(errno));
 		return;
 	}
-	uv_poll_init(&daemon->loop, &liveness->events, liveness->inotify_fd);
-	liveness->events.data = daemon;
+	uv_poll_init(realm->loop, &liveness->events, liveness->inotify_fd);
+	liveness->events.data = realm;
 	uv_poll_start(&liveness->events, UV_READABLE, on_closed_leases);
 }
 
 static void watch_pidfd(struct hakd_client *client)
 {
-	uv_poll_init(&client->daemon->loop, &client->liveness, client->pidfd);
+	uv_poll_init(client->realm->loop, &client->liveness, client->pidfd);
 	client->liveness.data = client;
 	uv_poll_start(&client->liveness, UV_READABLE, on_death);
 }
@@ -200,13 +200,14 @@ static void watch_pidfd(struct hakd_client *client)
 /* Has a descriptor of it kept, or, with -1, no longer. */
 static void keep(struct hakd_client *client, enum hakd_kept_kind kind, int fd)
 {
-	const struct hakd_kept kept = {kind, client->holder, client->generation, fd};
+	const struct hakd_kept kept = {kind, client->realm->number, client->holder,
+				       client->generation, fd};
 
 	if (fd >= 0)
-		hakd_keeper_store_kept(&client->daemon->keeper, &kept);
+		hakd_keeper_store_kept(&client->realm->daemon->keeper, &kept);
 	else
-		hakd_keeper_forget_kept(&client->daemon->keeper, &kept);
-	hakd_daemon_catch_up(client->daemon);
+		hakd_keeper_forget_kept(&client->realm->daemon->keeper, &kept);
+	hakd_daemon_catch_up(client->realm->daemon);
 }
 
 int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer)
@@ -216,7 +217,7 @@ int hakd_liveness_watch(struct hakd_client *client, const struct hakd_peer *peer
 	client->pidfd = open_pidfd(peer);
 	if (client->pidfd < 0)
 		return client->pidfd;
-	r = hakd_lease_init(&client->lease, client->daemon->liveness.inotify_fd);
+	r = hakd_lease_init(&client->lease, client->realm->liveness.inotify_fd);
 	if (r < 0) {
 		close(client->pidfd);
 		return r;
@@ -261,7 +262,7 @@ static bool has_ended(int pidfd)
 int hakd_liveness_resume(struct hakd_client *client, const struct hak_holder *holder, int pidfd,
 			 int lease_fd)
 {
-	int inotify_fd = client->daemon->liveness.inotify_fd;
+	int inotify_fd = client->realm->liveness.inotify_fd;
 
 	if (pidfd >= 0) {
 		if (has_ended(pidfd))
@@ -297,13 +298,13 @@ static void on_closed(uv_handle_t *handle)
 
 void hakd_liveness_free_client(struct hakd_client *client)
 {
-	struct hakd_daemon *daemon = client->daemon;
+	struct hakd_realm *realm = client->realm;
 
 	if (client->lease.fd >= 0)
 		keep(client, HAKD_KEPT_LEASE, -1);
 	if (client->pidfd >= 0)
 		keep(client, HAKD_KEPT_CLIENT, -1);
-	hakd_lease_deinit(&client->lease, daemon->liveness.inotify_fd);
+	hakd_lease_deinit(&client->lease, realm->liveness.inotify_fd);
 	if (client->pidfd >= 0)
 		uv_close((uv_handle_t *)&client->liveness, on_closed);
 	else

@@ -15,7 +15,7 @@
 
 #include "daemon/net/peer.h"
 
-void hakd_liveness_init(struct hakd_daemon *daemon);
+void hakd_liveness_init(struct hakd_realm *realm);
 
 /*
  * Watches the process behind a peer for a client, and makes its lease; the

@@ -18,16 +18,16 @@
 #define PERIOD_MS 50u
 #define STEP	  64u /* orphans a job */
 
-void hakd_orphans_init(struct hakd_daemon *daemon)
+void hakd_orphans_init(struct hakd_realm *realm)
 {
-	uv_timer_init(&daemon->loop, &daemon->orphans.timer);
-	daemon->orphans.timer.data = daemon;
+	uv_timer_init(realm->loop, &realm->orphans.timer);
+	realm->orphans.timer.data = realm;
 }
 
 /* Relaxed: the loop's own store. */
-static uint64_t registry_word(const struct hakd_daemon *daemon, uint32_t head)
+static uint64_t registry_word(const struct hakd_realm *realm, uint32_t head)
 {
-	return hak_load_relaxed(&daemon->pool->superslabs[head]);
+	return hak_load_relaxed(&realm->pool->superslabs[head]);
 }
 
 /* The grace is over. */
@@ -40,10 +40,10 @@ static void end_grace(struct hakd_orphans *orphans)
 }
 
 /* Ends a grace that is over, begins the next one. Busy ones may change meanwhile: end_look knows. */
-static void settle(struct hakd_daemon *daemon)
+static void settle(struct hakd_realm *realm)
 {
-	struct hakd_orphans *orphans = &daemon->orphans;
-	struct hakd_crossers crossers = hakd_graces_crossers(daemon);
+	struct hakd_orphans *orphans = &realm->orphans;
+	struct hakd_crossers crossers = hakd_graces_crossers(realm);
 
 	if (orphans->is_in_grace && !hakd_grace_is_over(&orphans->grace, &crossers))
 		return;
@@ -63,7 +63,7 @@ static void settle(struct hakd_daemon *daemon)
 
 static void run_look(struct hakd_job *job)
 {
-	struct hak_segment *segment = &job->daemon->pool->segment;
+	struct hak_segment *segment = &job->realm->pool->segment;
 	uint32_t per = segment->geometry.slots_per_superslab;
 
 	for (uint32_t i = 0; i < job->n_runs; i++) {
@@ -80,8 +80,8 @@ static void run_look(struct hakd_job *job)
 /* Those without a block leave the list; the job keeps them. */
 static void end_look(struct hakd_job *job)
 {
-	struct hakd_daemon *daemon = job->daemon;
-	struct hakd_orphans *orphans = &daemon->orphans;
+	struct hakd_realm *realm = job->realm;
+	struct hakd_orphans *orphans = &realm->orphans;
 	uint32_t n = 0;
 
 	/* Busy ones are there still, and in the same order. */
@@ -96,7 +96,7 @@ static void end_look(struct hakd_job *job)
 			if (looked.has_changed)
 				orphan.state = HAKD_ORPHAN_CHANGED;
 			if (!looked.survives) {
-				looked.keep = hakd_pool_begin_collect(daemon->pool, looked.head,
+				looked.keep = hakd_pool_begin_collect(realm->pool, looked.head,
 								      looked.n);
 				job->runs[n++] = looked;
 				orphans->n--;
@@ -107,14 +107,14 @@ static void end_look(struct hakd_job *job)
 	}
 	orphans->is_looking = false;
 	job->n_runs = n;
-	settle(daemon);
+	settle(realm);
 	if (n > 0)
 		hakd_collect_runs(job);
 }
 
-static bool is_due(const struct hakd_daemon *daemon, const struct hakd_orphan *orphan, uint32_t n)
+static bool is_due(const struct hakd_realm *realm, const struct hakd_orphan *orphan, uint32_t n)
 {
-	const hak_u32 *pending = &daemon->pool->segment.pending[orphan->head];
+	const hak_u32 *pending = &realm->pool->segment.pending[orphan->head];
 
 	if (orphan->is_new)
 		return true;
@@ -124,19 +124,19 @@ static bool is_due(const struct hakd_daemon *daemon, const struct hakd_orphan *o
 	return false;
 }
 
-static void look(struct hakd_daemon *daemon)
+static void look(struct hakd_realm *realm)
 {
-	struct hakd_orphans *orphans = &daemon->orphans;
+	struct hakd_orphans *orphans = &realm->orphans;
 	struct hakd_job *job = NULL;
 
 	for (uint32_t i = 0; i < orphans->n && !orphans->is_looking; i++) {
 		struct hakd_orphan *orphan = &orphans->list[i];
-		uint32_t n = hak_superslab_length(registry_word(daemon, orphan->head));
+		uint32_t n = hak_superslab_length(registry_word(realm, orphan->head));
 
-		if (!is_due(daemon, orphan, n))
+		if (!is_due(realm, orphan, n))
 			continue;
 		if (!job)
-			job = hakd_job_new(daemon, NULL, NULL, STEP);
+			job = hakd_job_new(realm, NULL, NULL, STEP);
 		if (!job || job->n_runs == STEP) /* at the next tick */
 			break;
 		orphan->is_busy = true;
@@ -152,18 +152,18 @@ static void look(struct hakd_daemon *daemon)
 
 static void on_tick(uv_timer_t *timer)
 {
-	struct hakd_daemon *daemon = timer->data;
+	struct hakd_realm *realm = timer->data;
 
-	settle(daemon);
-	look(daemon);
-	if (daemon->orphans.n == 0)
+	settle(realm);
+	look(realm);
+	if (realm->orphans.n == 0)
 		uv_timer_stop(timer);
-	hakd_upkeep_job_ended(daemon); /* who waits for room: one may have been settled */
+	hakd_upkeep_job_ended(realm); /* who waits for room: one may have been settled */
 }
 
-void hakd_orphans_add(struct hakd_daemon *daemon, uint32_t head)
+void hakd_orphans_add(struct hakd_realm *realm, uint32_t head)
 {
-	struct hakd_orphans *orphans = &daemon->orphans;
+	struct hakd_orphans *orphans = &realm->orphans;
 
 	if (orphans->n == orphans->room) {
 		orphans->room = orphans->room ? 2 * orphans->room : 64;
@@ -176,15 +176,15 @@ void hakd_orphans_add(struct hakd_daemon *daemon, uint32_t head)
 		uv_timer_start(&orphans->timer, on_tick, 0, PERIOD_MS);
 }
 
-bool hakd_orphans_are_unsettled(const struct hakd_daemon *daemon)
+bool hakd_orphans_are_unsettled(const struct hakd_realm *realm)
 {
-	const struct hakd_orphans *orphans = &daemon->orphans;
+	const struct hakd_orphans *orphans = &realm->orphans;
 
 	for (uint32_t i = 0; i < orphans->n; i++) {
 		const struct hakd_orphan *orphan = &orphans->list[i];
-		uint64_t s = registry_word(daemon, orphan->head);
+		uint64_t s = registry_word(realm, orphan->head);
 
-		if (orphan->is_busy || is_due(daemon, orphan, hak_superslab_length(s)) ||
+		if (orphan->is_busy || is_due(realm, orphan, hak_superslab_length(s)) ||
 		    (orphan->has_room && orphan->state != HAKD_ORPHAN_SETTLED &&
 		     !hak_superslab_is_huge(s)))
 			return true;
@@ -192,22 +192,22 @@ bool hakd_orphans_are_unsettled(const struct hakd_daemon *daemon)
 	return false;
 }
 
-uint32_t hakd_orphans_take(struct hakd_daemon *daemon, uint32_t n, unsigned holder,
+uint32_t hakd_orphans_take(struct hakd_realm *realm, uint32_t n, unsigned holder,
 			   uint32_t *superslabs)
 {
-	const struct hak_segment *segment = &daemon->pool->segment;
+	const struct hak_segment *segment = &realm->pool->segment;
 	uint32_t per = segment->geometry.slots_per_superslab;
-	struct hakd_orphans *orphans = &daemon->orphans;
+	struct hakd_orphans *orphans = &realm->orphans;
 	uint32_t got = 0, to = 0, end = orphans->n;
 
 	if (end == 0)
 		return 0;
-	settle(daemon);
+	settle(realm);
 	for (uint32_t i = 0; i < end; i++) {
 		const struct hakd_orphan orphan = orphans->list[i];
 
 		if (got == n || orphan.state != HAKD_ORPHAN_SETTLED || orphan.is_busy ||
-		    !orphan.has_room || hak_superslab_is_huge(registry_word(daemon, orphan.head))) {
+		    !orphan.has_room || hak_superslab_is_huge(registry_word(realm, orphan.head))) {
 			orphans->list[to++] = orphan;
 			continue;
 		}

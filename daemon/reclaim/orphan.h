@@ -41,19 +41,19 @@ struct hakd_orphans {
 	bool is_looking;	 /* a job is under way */
 };
 
-void hakd_orphans_init(struct hakd_daemon *daemon);
+void hakd_orphans_init(struct hakd_realm *realm);
 
 /* A run that the registry says to be an orphan. */
-void hakd_orphans_add(struct hakd_daemon *daemon, uint32_t head);
+void hakd_orphans_add(struct hakd_realm *realm, uint32_t head);
 
 /*
  * Takes up to n with room off the list and makes their slab words holder's; the registry is
  * the caller's next step (hakd_pool_inherit). How many.
  */
-uint32_t hakd_orphans_take(struct hakd_daemon *daemon, uint32_t n, unsigned holder,
+uint32_t hakd_orphans_take(struct hakd_realm *realm, uint32_t n, unsigned holder,
 			   uint32_t *superslabs);
 
 /* May one that hakd_orphans_take leaves now be taken soon, or be empty by now and free soon? */
-bool hakd_orphans_are_unsettled(const struct hakd_daemon *daemon);
+bool hakd_orphans_are_unsettled(const struct hakd_realm *realm);
 
 #endif

@@ -20,10 +20,12 @@
 /* Its process is watched again, or it is leaving. */
 static int watch(struct hakd_client *client, const struct hak_holder *holder)
 {
-	struct hakd_daemon *daemon = client->daemon;
-	struct hakd_kept *pidfd = hakd_keeper_find(&daemon->keeper, HAKD_KEPT_CLIENT,
-						   client->holder, client->generation);
-	struct hakd_kept *lease = hakd_keeper_find(&daemon->keeper, HAKD_KEPT_LEASE, client->holder,
+	struct hakd_realm *realm = client->realm;
+	struct hakd_kept *pidfd = hakd_keeper_find(&realm->daemon->keeper, HAKD_KEPT_CLIENT,
+						   realm->number, client->holder,
+						   client->generation);
+	struct hakd_kept *lease = hakd_keeper_find(&realm->daemon->keeper, HAKD_KEPT_LEASE,
+						   realm->number, client->holder,
 						   client->generation);
 	int r = hakd_liveness_resume(client, holder, pidfd ? pidfd->fd : -1,
 				     lease ? lease->fd : -1);
@@ -35,26 +37,26 @@ static int watch(struct hakd_client *client, const struct hak_holder *holder)
 	if (r != -ESRCH)
 		return r;
 	hakd_log(HAKD_LOG_DEBUG, "client %u died while there was no daemon", client->holder);
-	daemon->counters.deaths++;
+	realm->daemon->counters.deaths++;
 	client->is_leaving = true;
 	return 0;
 }
 
-static int resume_holder(struct hakd_daemon *daemon, unsigned slot)
+static int resume_holder(struct hakd_realm *realm, unsigned slot)
 {
-	const struct hak_holder *holder = &daemon->pool->holders[slot];
+	const struct hak_holder *holder = &realm->pool->holders[slot];
 	uint64_t word = hak_load_relaxed(
 		&holder->word); /* its writer is dead, and we are the next */
 	struct hakd_client *client;
 	int r = 0;
 
-	daemon->generations[slot] = hak_holder_generation(word);
+	realm->generations[slot] = hak_holder_generation(word);
 	if (hak_holder_state(word) == HAK_HOLDER_FREE)
 		return 0;
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		return -ENOMEM;
-	client->daemon = daemon;
+	client->realm = realm;
 	client->holder = slot;
 	client->generation = hak_holder_generation(word);
 	client->pidfd = -1;
@@ -69,9 +71,9 @@ static int resume_holder(struct hakd_daemon *daemon, unsigned slot)
 		free(client);
 		return r;
 	}
-	daemon->clients[slot] = client;
-	daemon->n_holders = slot + 1;
-	hakd_daemon_count_client(daemon, 1);
+	realm->clients[slot] = client;
+	realm->n_holders = slot + 1;
+	hakd_realm_count_client(realm, 1);
 	return 0;
 }
 
@@ -80,15 +82,15 @@ static int resume_holder(struct hakd_daemon *daemon, unsigned slot)
  * back, or from nobody any more: they are reset again, and wait for a grace of ours. Their tags
  * are zeroed in any case: of an owner that died more of them may have memory than say something.
  */
-static int collect_begun(struct hakd_daemon *daemon, unsigned owner, uint32_t n_runs)
+static int collect_begun(struct hakd_realm *realm, unsigned owner, uint32_t n_runs)
 {
-	uint32_t total = daemon->pool->segment.geometry.n_superslabs;
-	struct hakd_job *job = hakd_job_new(daemon, NULL, daemon->clients[owner], n_runs);
+	uint32_t total = realm->pool->segment.geometry.n_superslabs;
+	struct hakd_job *job = hakd_job_new(realm, NULL, realm->clients[owner], n_runs);
 
 	if (!job)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < total; i++) {
-		uint32_t n = hakd_pool_reclaiming(daemon->pool, i, owner);
+		uint32_t n = hakd_pool_reclaiming(realm->pool, i, owner);
 
 		if (n > 0)
 			job->runs[job->n_runs++] = (struct hakd_run){
@@ -98,10 +100,10 @@ static int collect_begun(struct hakd_daemon *daemon, unsigned owner, uint32_t n_
 	return 0;
 }
 
-static int collect_all(struct hakd_daemon *daemon)
+static int collect_all(struct hakd_realm *realm)
 {
 	static uint32_t n_begun[HAK_HOLDER_COUNT]; /* runs RECLAIMING, an owner; NONE too */
-	const struct hakd_pool *pool = daemon->pool;
+	const struct hakd_pool *pool = realm->pool;
 
 	for (uint32_t i = 0; i < pool->segment.geometry.n_superslabs; i++) {
 		uint64_t s = hak_load_relaxed(&pool->superslabs[i]); /* as the holders' words */
@@ -109,31 +111,29 @@ static int collect_all(struct hakd_daemon *daemon)
 		n_begun[hak_superslab_owner(s)] += hak_superslab_state(s) ==
 						   HAK_SUPERSLAB_RECLAIMING;
 		if (hak_superslab_state(s) == HAK_SUPERSLAB_ORPHAN)
-			hakd_orphans_add(daemon, i);
+			hakd_orphans_add(realm, i);
 	}
 	for (unsigned slot = 0; slot < HAK_HOLDER_COUNT; slot++) {
-		struct hakd_client *client = daemon->clients[slot];
+		struct hakd_client *client = realm->clients[slot];
 		int r = 0;
 
 		if (client && client->is_leaving)
 			hakd_collect_client(client, NULL, 0);
 		else if (n_begun[slot] > 0)
-			r = collect_begun(daemon, slot, n_begun[slot]);
+			r = collect_begun(realm, slot, n_begun[slot]);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int hakd_resume(struct hakd_daemon *daemon)
+int hakd_resume(struct hakd_realm *realm)
 {
 	int r = 0;
 
 	for (unsigned slot = HAK_HOLDER_FIRST; slot < HAK_HOLDER_COUNT && r == 0; slot++)
-		r = resume_holder(daemon, slot);
+		r = resume_holder(realm, slot);
 	if (r < 0)
 		return r;
-	/* What nobody took is of clients that have left, or that never heard of it. */
-	hakd_keeper_drop_kept(&daemon->keeper);
-	return collect_all(daemon);
+	return collect_all(realm);
 }

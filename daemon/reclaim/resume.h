@@ -26,6 +26,6 @@
  * On the loop's thread, when liveness is there and before anybody is accepted.
  * 0 or a negative errno: a process can't be watched, said on stderr.
  */
-int hakd_resume(struct hakd_daemon *daemon);
+int hakd_resume(struct hakd_realm *realm);
 
 #endif

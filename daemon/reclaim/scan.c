@@ -16,9 +16,9 @@
 
 static void scan_superslab(struct hakd_job *job, uint32_t at)
 {
-	const struct hak_segment *segment = &job->daemon->pool->segment;
+	const struct hak_segment *segment = &job->realm->pool->segment;
 	uint32_t per = segment->geometry.slots_per_superslab;
-	struct hakd_scan *scan = &job->daemon->scan;
+	struct hakd_scan *scan = &job->realm->scan;
 	/*
 	 * [order:registry] What was prepared before it was granted is visible. One that is free
 	 * here is granted to somebody who lives, later: there is nothing in it of the dead.
@@ -34,8 +34,8 @@ static void scan_superslab(struct hakd_job *job, uint32_t at)
 
 static void run_step(struct hakd_job *job)
 {
-	struct hakd_scan *scan = &job->daemon->scan;
-	uint32_t total = job->daemon->pool->segment.geometry.n_superslabs;
+	struct hakd_scan *scan = &job->realm->scan;
+	uint32_t total = job->realm->pool->segment.geometry.n_superslabs;
 	uint32_t end = total - scan->next > STEP ? scan->next + STEP : total;
 
 	hak_crossing_begin(&scan->crossing);
@@ -62,16 +62,16 @@ static void begin(struct hakd_scan *scan)
 
 static void end_step(struct hakd_job *pass)
 {
-	struct hakd_daemon *daemon = pass->daemon;
-	struct hakd_scan *scan = &daemon->scan;
+	struct hakd_realm *realm = pass->realm;
+	struct hakd_scan *scan = &realm->scan;
 	struct hakd_job *job = scan->served;
 
-	if (scan->next < daemon->pool->segment.geometry.n_superslabs) {
+	if (scan->next < realm->pool->segment.geometry.n_superslabs) {
 		hakd_job_start(pass);
 		return;
 	}
-	daemon->counters.scan_passes++;
-	daemon->counters.scan_freed += scan->found.n_freed;
+	realm->daemon->counters.scan_passes++;
+	realm->daemon->counters.scan_freed += scan->found.n_freed;
 	if (scan->waiting)
 		begin(scan);
 	else
@@ -86,7 +86,7 @@ static void end_step(struct hakd_job *pass)
 
 void hakd_scan_for(struct hakd_job *job, void (*done)(struct hakd_job *job))
 {
-	struct hakd_scan *scan = &job->daemon->scan;
+	struct hakd_scan *scan = &job->realm->scan;
 
 	job->passed = done;
 	job->goes_on = true;
@@ -94,7 +94,7 @@ void hakd_scan_for(struct hakd_job *job, void (*done)(struct hakd_job *job))
 	scan->waiting = job;
 	if (scan->pass)
 		return;
-	scan->pass = hakd_job_new(job->daemon, NULL, NULL, 0);
+	scan->pass = hakd_job_new(job->realm, NULL, NULL, 0);
 	if (!scan->pass)
 		abort(); /* as in collect.c */
 	scan->pass->run = run_step;

@@ -12,7 +12,7 @@
 
 #include "proto/shm/scan.h"
 
-struct hakd_daemon;
+struct hakd_realm;
 struct hakd_job;
 
 /* What scan.c remembers. */

@@ -174,7 +174,7 @@ static int on_end(struct hakd_supervisor *s, const siginfo_t *info)
 	if (!s->has_been_ready && !s->is_restart)
 		return is_exit && info->si_status > 0 ? info->si_status : 1;
 	goes_on = hakd_store_has(&s->store, "registry") &&
-		  (s->config->idle_exit == 0 || hakd_store_has(&s->store, "c-"));
+		  (s->config->idle_exit == 0 || hakd_store_has(&s->store, "c"));
 	if (is_exit && info->si_status == 0 && !s->is_restart && !goes_on)
 		return 0;
 	move(s, HAKD_PAUSING, pause_ms(s));

@@ -15,13 +15,16 @@
 
 #define FIRST_FD   3
 #define NAME_BYTES 64
+#define NAMES_MAX  (124u << 10) /* the rest of 128 KiB is for the names of 64 pools */
 #define TEXT_BYTES (NAME_BYTES + 48)
 
 static const char *const kinds[] = {[HAKD_KEPT_CLIENT] = "c", [HAKD_KEPT_LEASE] = "l"};
 
 void hakd_keeper_init_none(struct hakd_keeper *keeper)
 {
-	*keeper = (struct hakd_keeper){.registry_fd = -1, .heap_fd = -1, .socket_fd = -1};
+	*keeper = (struct hakd_keeper){.socket_fd = -1};
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		keeper->pools[i] = (struct hakd_kept_files){-1, -1};
 	hakd_notify_init_none(&keeper->notify);
 }
 
@@ -30,13 +33,44 @@ static void write_store(const char *name, char text[TEXT_BYTES])
 	snprintf(text, TEXT_BYTES, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s\n", name);
 }
 
+/* Goes past a first word, and ".N" if it is there. False: it has another one, or no pool's number. */
+static bool read_pool(const char **name, const char *word, unsigned *ret_pool)
+{
+	size_t n = strlen(word);
+	const char *at = *name + n;
+	char *end;
+
+	if (strncmp(*name, word, n) != 0)
+		return false;
+	*ret_pool = 0;
+	if (*at == '.') {
+		*ret_pool = (unsigned)strtoul(at + 1, &end, 16);
+		if (end == at + 1 || *ret_pool == 0 || *ret_pool >= HAKD_POOLS_MAX)
+			return false;
+		at = end;
+	}
+	*name = at;
+	return true;
+}
+
+/* The first word of a pool's names. */
+static void write_pool(const char *word, unsigned pool, char name[NAME_BYTES])
+{
+	if (pool > 0)
+		snprintf(name, NAME_BYTES, "%s.%x", word, pool);
+	else
+		snprintf(name, NAME_BYTES, "%s", word);
+}
+
 /* Where the descriptor of a name belongs; NULL: not to those that there is one of. */
 static int *place_of(struct hakd_keeper *keeper, const char *name)
 {
-	if (strcmp(name, "registry") == 0)
-		return &keeper->registry_fd;
-	if (strcmp(name, "heap") == 0)
-		return &keeper->heap_fd;
+	unsigned pool;
+
+	if (read_pool(&name, "registry", &pool) && !*name)
+		return &keeper->pools[pool].registry_fd;
+	if (read_pool(&name, "heap", &pool) && !*name)
+		return &keeper->pools[pool].heap_fd;
 	return strcmp(name, "socket") == 0 ? &keeper->socket_fd : NULL;
 }
 
@@ -44,13 +78,12 @@ static int *place_of(struct hakd_keeper *keeper, const char *name)
 static bool read_name(const char *name, struct hakd_kept *kept)
 {
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		size_t n = strlen(kinds[i]);
+		const char *rest = name;
 		char end;
 
 		kept->kind = (enum hakd_kept_kind)i;
-		if (strncmp(name, kinds[i], n) == 0 &&
-		    sscanf(name + n, "-%x-%" SCNx32 "%c", &kept->holder, &kept->generation, &end) ==
-			    2)
+		if (read_pool(&rest, kinds[i], &kept->pool) &&
+		    sscanf(rest, "-%x-%" SCNx32 "%c", &kept->holder, &kept->generation, &end) == 2)
 			return true;
 	}
 	return false;
@@ -70,6 +103,7 @@ static int take(struct hakd_keeper *keeper, int fd, const char *name)
 		return -EPROTO;
 	} else if (read_name(name, &kept)) {
 		keeper->kept[keeper->n_kept++] = kept;
+		keeper->names_bytes += strlen(name) + 1;
 	} else {
 		hakd_log(HAKD_LOG_WARN, "descriptor %d that was handed over is closed: what is %s?",
 			 fd, name);
@@ -154,13 +188,13 @@ void hakd_keeper_drop(struct hakd_keeper *keeper, const char *name, int *fd)
 }
 
 struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_kept_kind kind,
-				   unsigned holder, uint32_t generation)
+				   unsigned pool, unsigned holder, uint32_t generation)
 {
 	for (unsigned i = 0; i < keeper->n_kept; i++) {
 		struct hakd_kept *kept = &keeper->kept[i];
 
-		if (kept->fd >= 0 && kept->kind == kind && kept->holder == holder &&
-		    kept->generation == generation)
+		if (kept->fd >= 0 && kept->kind == kind && kept->pool == pool &&
+		    kept->holder == holder && kept->generation == generation)
 			return kept;
 	}
 	return NULL;
@@ -168,16 +202,51 @@ struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_k
 
 static void write_name(const struct hakd_kept *kept, char name[NAME_BYTES])
 {
-	snprintf(name, NAME_BYTES, "%s-%x-%" PRIx32, kinds[kept->kind], kept->holder,
-		 kept->generation);
+	char word[NAME_BYTES];
+
+	write_pool(kinds[kept->kind], kept->pool, word);
+	snprintf(name, NAME_BYTES, "%.16s-%x-%" PRIx32, word, kept->holder, kept->generation);
 }
 
-void hakd_keeper_drop_kept(struct hakd_keeper *keeper)
+void hakd_keeper_store_pool(struct hakd_keeper *keeper, unsigned pool, int registry_fd, int heap_fd)
+{
+	char name[NAME_BYTES];
+
+	write_pool("registry", pool, name);
+	(void)hakd_keeper_store(keeper, name, registry_fd);
+	write_pool("heap", pool, name);
+	(void)hakd_keeper_store(keeper, name, heap_fd);
+}
+
+void hakd_keeper_forget_pool(struct hakd_keeper *keeper, unsigned pool)
+{
+	char name[NAME_BYTES];
+
+	write_pool("registry", pool, name);
+	hakd_keeper_forget(keeper, name);
+	write_pool("heap", pool, name);
+	hakd_keeper_forget(keeper, name);
+}
+
+void hakd_keeper_drop_pool(struct hakd_keeper *keeper, unsigned pool)
+{
+	char name[NAME_BYTES];
+
+	write_pool("registry", pool, name);
+	hakd_keeper_drop(keeper, name, &keeper->pools[pool].registry_fd);
+	write_pool("heap", pool, name);
+	hakd_keeper_drop(keeper, name, &keeper->pools[pool].heap_fd);
+}
+
+void hakd_keeper_drop_kept(struct hakd_keeper *keeper, unsigned pool)
 {
 	for (unsigned i = 0; i < keeper->n_kept; i++) {
 		char name[NAME_BYTES];
 
+		if (keeper->kept[i].pool != pool)
+			continue;
 		write_name(&keeper->kept[i], name);
+		keeper->names_bytes -= keeper->kept[i].fd >= 0 ? strlen(name) + 1 : 0;
 		hakd_keeper_drop(keeper, name, &keeper->kept[i].fd);
 	}
 }
@@ -187,6 +256,7 @@ void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *
 	char name[NAME_BYTES], text[TEXT_BYTES];
 
 	write_name(kept, name);
+	keeper->names_bytes += strlen(name) + 1;
 	write_store(name, text);
 	hakd_notify_post(&keeper->notify, text, kept->fd);
 }
@@ -196,5 +266,11 @@ void hakd_keeper_forget_kept(struct hakd_keeper *keeper, const struct hakd_kept 
 	char name[NAME_BYTES];
 
 	write_name(kept, name);
+	keeper->names_bytes -= strlen(name) + 1;
 	hakd_keeper_forget(keeper, name);
+}
+
+bool hakd_keeper_has_room(const struct hakd_keeper *keeper)
+{
+	return keeper->names_bytes < NAMES_MAX;
 }

@@ -19,8 +19,12 @@
  * |               | holder's generation; both hex  | until after it is FREE             |
  * | l-SLOT-G      | to try that client's lock      | likewise, after the pidfd          |
  *
+ * These are of the first pool. Of pool N, hex, the first word of each has ".N" behind it: registry.N,
+ * heap.N, c.N-SLOT-G, l.N-SLOT-G.
+ *
  * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
- * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients they fill 120.
+ * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients of the first pool they fill 120.
+ * Of other pools they are longer; hakd_keeper_has_room tells when no client more can be kept.
  *
  * The generation is in the names lest what is left of a client whose removal got
  * lost is taken for that of the slot's next one: the lock of a client that has
@@ -30,8 +34,11 @@
  * what has not come to it when the daemon dies is not kept.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/config.h"
 #include "daemon/util/notify.h"
 
 enum hakd_kept_kind { HAKD_KEPT_CLIENT, HAKD_KEPT_LEASE };
@@ -39,16 +46,24 @@ enum hakd_kept_kind { HAKD_KEPT_CLIENT, HAKD_KEPT_LEASE };
 /* A descriptor of a client. */
 struct hakd_kept {
 	enum hakd_kept_kind kind;
+	unsigned pool; /* its number */
 	unsigned holder;
 	uint32_t generation;
 	int fd;
 };
 
+/* Of a pool. */
+struct hakd_kept_files {
+	int registry_fd;
+	int heap_fd;
+};
+
 struct hakd_keeper {
 	struct hakd_notify notify;
-	int registry_fd; /* what was handed over; -1: nothing of that name */
-	int heap_fd;
+	/* What was handed over; -1: nothing of that name. */
+	struct hakd_kept_files pools[HAKD_POOLS_MAX];
 	int socket_fd;
+	size_t names_bytes; /* of all descriptors of clients */
 	unsigned n_kept;
 	struct hakd_kept *kept;
 };
@@ -73,10 +88,19 @@ void hakd_keeper_drop(struct hakd_keeper *keeper, const char *name, int *fd);
 
 /* What was handed over of a client; NULL: it was not. Who takes it sets fd to -1. */
 struct hakd_kept *hakd_keeper_find(const struct hakd_keeper *keeper, enum hakd_kept_kind kind,
-				   unsigned holder, uint32_t generation);
+				   unsigned pool, unsigned holder, uint32_t generation);
 
-/* Drops what was handed over of clients and nobody took. */
-void hakd_keeper_drop_kept(struct hakd_keeper *keeper);
+/* Drops what was handed over of a pool's clients and nobody took. */
+void hakd_keeper_drop_kept(struct hakd_keeper *keeper, unsigned pool);
+
+/* The files of a pool: as hakd_keeper_store, _forget and _drop. */
+void hakd_keeper_store_pool(struct hakd_keeper *keeper, unsigned pool, int registry_fd,
+			    int heap_fd);
+void hakd_keeper_forget_pool(struct hakd_keeper *keeper, unsigned pool);
+void hakd_keeper_drop_pool(struct hakd_keeper *keeper, unsigned pool);
+
+/* Can the names of one client more be told to the next daemon? */
+bool hakd_keeper_has_room(const struct hakd_keeper *keeper);
 
 /* A client comes or goes; neither waits. */
 void hakd_keeper_store_kept(struct hakd_keeper *keeper, const struct hakd_kept *kept);

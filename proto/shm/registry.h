@@ -28,6 +28,8 @@
  * |  96..103     | asked              |
  * | 104..111     | ended              |
  * | 112..119     | keep_ms            |
+ * | 120..127     | limit              |
+ * | 128..135     | retain             |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -69,12 +71,14 @@ struct hak_registry {
 	hak_u64 asked;	 /* + 1 when clients shall give back what they keep without need */
 	hak_u64 ended;	 /* 1: the daemon has stopped for good, nothing is granted any more */
 	hak_u64 keep_ms; /* how long memory that is free is to be kept, milliseconds */
+	hak_u64 limit; /* bytes; this and the next are for the next daemon, if no section has them */
+	hak_u64 retain; /* bytes that the daemon keeps at most */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
 		       offsetof(struct hak_registry, asked) == 96 &&
-		       sizeof(struct hak_registry) == 120,
+		       sizeof(struct hak_registry) == 136,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */

@@ -68,7 +68,7 @@ check_includes() {
 		say shm-includes "only proto/shm/ and $plain_headers: no system call, no allocation"
 	only_in stdatomic '^proto/shm/atomic\.h$' '^#include <stdatomic\.h>' \
 		'use proto/shm/atomic.h, whose names carry the order'
-	only_in uv '^daemon/(main\.c|daemon\.[ch]|net/.*|reclaim/.*)$' '^#include <uv\.h>' \
+	only_in uv '^daemon/(main\.c|(daemon|realm)\.[ch]|net/.*|reclaim/.*)$' '^#include <uv\.h>' \
 		'only main, daemon, net and reclaim know the loop'
 	only_in generated '^proto/wire/wire\.h$' '^#include ["<].*hakmem\.pb-c\.h[">]' \
 		'include proto/wire/wire.h'

@@ -85,7 +85,7 @@ while IFS=@ read -r name file scenario change; do
 		judge "$name" 0 "$(grep -m 1 error: "$copy/log")"
 	else
 		output=$(run "$scenario") code=$?
-		last=$(tail -n 1 <<<"$output")
+		last=$(grep '^points=' <<<"$output" | tail -n 1) # who ends late may say something behind it
 		[[ $last =~ ^points=[0-9]+\ leaked=([0-9]+)\ anomalies=([0-9]+)\ hangs=([0-9]+)$ ]]
 		judge "$name" $((code == 1 && BASH_REMATCH[1] + BASH_REMATCH[2] + BASH_REMATCH[3] > 0)) \
 			"$last; $(grep -m 1 '^crash: ' <<<"$output")"

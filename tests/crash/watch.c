@@ -79,7 +79,7 @@ void hakt_watch_init(struct hakt_watch *watch, const char *socket)
 	hak__reply__free_unpacked(reply, NULL);
 	while (n > 0)
 		close(fds[--n]);
-	r = hakc_query_init(&watch->query, socket, HAKT_HANG_MS);
+	r = hakc_query_init(&watch->query, socket, NULL, HAKT_HANG_MS);
 	if (r != 0)
 		give_up("hello", r);
 }

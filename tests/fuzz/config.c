@@ -22,14 +22,25 @@ enum { FLAGS = 16, FLAG_BYTES = 512 };
 static char line[FLAG_BYTES];
 static char *flags[FLAGS + 4];
 
-static void expect_sound(const struct hakd_config *config)
+static void expect_sound_pool(const struct hakd_pool_config *pool)
 {
 	struct hak_geometry geometry;
 
+	HAKT_CLAIM(memchr(pool->name, 0, sizeof(pool->name)));
+	HAKT_CLAIM(hakd_config_is_pool_name(pool->name));
+	HAKT_CLAIM(hak_geometry_init(&geometry, pool->capacity, pool->superslab_lg) == 0);
+	HAKT_CLAIM(pool->limit > 0 && pool->limit <= pool->capacity);
+	HAKT_CLAIM(pool->keep <= 86400);
+}
+
+static void expect_sound(const struct hakd_config *config)
+{
+	HAKT_CLAIM(config->n_pools >= 1 && config->n_pools <= HAKD_POOLS_MAX);
+	for (unsigned i = 0; i < config->n_pools; i++) {
+		expect_sound_pool(&config->pools[i]);
+		HAKT_CLAIM(hakd_config_pool(config, config->pools[i].name) == &config->pools[i]);
+	}
 	HAKT_CLAIM(memchr(config->socket, 0, sizeof(config->socket)) && *config->socket);
-	HAKT_CLAIM(hak_geometry_init(&geometry, config->capacity, config->superslab_lg) == 0);
-	HAKT_CLAIM(config->limit > 0 && config->limit <= config->capacity);
-	HAKT_CLAIM(config->keep <= 86400);
 	HAKT_CLAIM(config->idle_exit <= 31536000);
 	HAKT_CLAIM(config->socket_mode >= 0600 && config->socket_mode <= 0777);
 	HAKT_CLAIM(config->log_level >= HAKD_LOG_ERROR && config->log_level <= HAKD_LOG_DEBUG);
@@ -96,7 +107,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		expect_sound(&config);
 		optind = 0; /* the same words say the same again */
 		HAKT_CLAIM(hakd_config_init(&again, 3 + count, flags) == 0);
-		HAKT_CLAIM(again.capacity == config.capacity && again.keep == config.keep);
+		HAKT_CLAIM(again.n_pools == config.n_pools);
+		HAKT_CLAIM(memcmp(again.pools, config.pools,
+				  again.n_pools * sizeof(again.pools[0])) == 0);
 	}
 	close(fd);
 	return 0;

@@ -84,10 +84,12 @@ void hakt_host_pass(struct hakt_host *host, uint64_t ms)
 
 int hakt_host_start(struct hakt_host *host, const struct hakd_keeper *keeper)
 {
-	struct hakd_config config = {.capacity = HAKT_HOST_CAPACITY,
-				     .limit = HAKT_HOST_LIMIT,
-				     .superslab_lg = HAKT_HOST_LG,
-				     .keep = 1,
+	struct hakd_config config = {.n_pools = 1,
+				     .pools[0] = {.name = "default",
+						  .capacity = HAKT_HOST_CAPACITY,
+						  .limit = HAKT_HOST_LIMIT,
+						  .superslab_lg = HAKT_HOST_LG,
+						  .keep = 1},
 				     .socket_mode = 0600,
 				     .log_level = HAKD_LOG_ERROR};
 	struct hakd_keeper none;
@@ -106,11 +108,11 @@ struct count {
 	uint32_t n_orphans;
 };
 
-static void expect_owner(const struct hakd_daemon *daemon, uint64_t s)
+static void expect_owner(const struct hakd_realm *realm, uint64_t s)
 {
 	unsigned owner = hak_superslab_owner(s);
-	const struct hakd_client *client = daemon->clients[owner];
-	uint64_t word = hak_load_relaxed(&daemon->pool->holders[owner].word); /* at rest */
+	const struct hakd_client *client = realm->clients[owner];
+	uint64_t word = hak_load_relaxed(&realm->pool->holders[owner].word); /* at rest */
 
 	HAKT_CLAIM(client && client->holder == owner);
 	HAKT_CLAIM(hak_holder_state(word) != HAK_HOLDER_FREE);
@@ -118,10 +120,10 @@ static void expect_owner(const struct hakd_daemon *daemon, uint64_t s)
 }
 
 /* One SuperSlab or run; its length. Relaxed: nobody is at work. */
-static uint32_t count_run(const struct hakd_daemon *daemon, uint32_t at, bool is_its_own,
+static uint32_t count_run(const struct hakd_realm *realm, uint32_t at, bool is_its_own,
 			  struct count *count)
 {
-	const struct hakd_pool *pool = daemon->pool;
+	const struct hakd_pool *pool = realm->pool;
 	uint64_t s = hak_load_relaxed(&pool->superslabs[at]);
 	uint32_t n = hak_superslab_length(s);
 	bool is_nobodys = hak_superslab_owner(s) == HAK_HOLDER_NONE;
@@ -132,7 +134,7 @@ static uint32_t count_run(const struct hakd_daemon *daemon, uint32_t at, bool is
 		return 1;
 	case HAK_SUPERSLAB_GRANTED:
 		if (is_its_own)
-			expect_owner(daemon, s);
+			expect_owner(realm, s);
 		break;
 	case HAK_SUPERSLAB_RECLAIMING:
 		count->n_collecting += n;
@@ -151,30 +153,30 @@ static uint32_t count_run(const struct hakd_daemon *daemon, uint32_t at, bool is
 	return n;
 }
 
-static void expect_clients(const struct hakd_daemon *daemon)
+static void expect_clients(const struct hakd_realm *realm)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < daemon->n_holders; i++) {
-		uint64_t word = hak_load_relaxed(&daemon->pool->holders[i].word); /* as above */
+	for (unsigned i = 0; i < realm->n_holders; i++) {
+		uint64_t word = hak_load_relaxed(&realm->pool->holders[i].word); /* as above */
 
-		n += daemon->clients[i] != NULL;
+		n += realm->clients[i] != NULL;
 		if (i >= HAK_HOLDER_FIRST)
 			HAKT_CLAIM((hak_holder_state(word) != HAK_HOLDER_FREE) ==
-				   (daemon->clients[i] != NULL));
+				   (realm->clients[i] != NULL));
 	}
-	HAKT_CLAIM(daemon->n_clients == n);
+	HAKT_CLAIM(realm->n_clients == n);
 }
 
 void hakt_host_expect_books(const struct hakt_host *host, bool is_its_own)
 {
-	const struct hakd_daemon *daemon = &host->daemon;
-	const struct hakd_pool *pool = daemon->pool;
+	const struct hakd_realm *realm = host->daemon.realms[0];
+	const struct hakd_pool *pool = realm->pool;
 	uint32_t total = pool->segment.geometry.n_superslabs, n_warm = 0;
 	struct count count = {0};
 
 	for (uint32_t i = 0; i < total;)
-		i += count_run(daemon, i, is_its_own, &count);
+		i += count_run(realm, i, is_its_own, &count);
 	for (uint32_t i = 0; i < total; i++)
 		n_warm += pool->states[i] == HAKD_WARM;
 	HAKT_CLAIM(pool->n_idle == 0);
@@ -186,7 +188,7 @@ void hakt_host_expect_books(const struct hakt_host *host, bool is_its_own)
 	HAKT_CLAIM(hakd_pool_n_warm(pool) == n_warm);
 	if (is_its_own)
 		HAKT_CLAIM((uint64_t)(count.n_taken + n_warm) << HAKT_HOST_LG <= pool->limit);
-	expect_clients(daemon);
+	expect_clients(realm);
 }
 
 static int copy(int fd)
@@ -201,24 +203,24 @@ static void keep(struct hakd_keeper *keeper, const struct hakd_client *client,
 		 enum hakd_kept_kind kind, int fd)
 {
 	if (fd >= 0)
-		keeper->kept[keeper->n_kept++] = (struct hakd_kept){kind, client->holder,
+		keeper->kept[keeper->n_kept++] = (struct hakd_kept){kind, 0, client->holder,
 								    client->generation, copy(fd)};
 }
 
 void hakt_host_keep(const struct hakt_host *host, struct hakd_keeper *ret_keeper)
 {
-	const struct hakd_daemon *daemon = &host->daemon;
+	const struct hakd_realm *realm = host->daemon.realms[0];
 
 	hakd_keeper_init_none(ret_keeper);
-	ret_keeper->registry_fd = copy(daemon->pool->registry_fd);
-	ret_keeper->heap_fd = copy(daemon->pool->heap_fd);
-	ret_keeper->kept = calloc(2 * daemon->n_clients + 1, sizeof(ret_keeper->kept[0]));
+	ret_keeper->pools[0].registry_fd = copy(realm->pool->registry_fd);
+	ret_keeper->pools[0].heap_fd = copy(realm->pool->heap_fd);
+	ret_keeper->kept = calloc(2 * realm->n_clients + 1, sizeof(ret_keeper->kept[0]));
 	HAKT_CLAIM(ret_keeper->kept);
 	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
-		if (!daemon->clients[i])
+		if (!realm->clients[i])
 			continue;
-		keep(ret_keeper, daemon->clients[i], HAKD_KEPT_CLIENT, daemon->clients[i]->pidfd);
-		keep(ret_keeper, daemon->clients[i], HAKD_KEPT_LEASE, daemon->clients[i]->lease.fd);
+		keep(ret_keeper, realm->clients[i], HAKD_KEPT_CLIENT, realm->clients[i]->pidfd);
+		keep(ret_keeper, realm->clients[i], HAKD_KEPT_LEASE, realm->clients[i]->lease.fd);
 	}
 }
 
@@ -237,7 +239,8 @@ static void close_peer(uv_handle_t *handle, void *context)
 {
 	struct hakd_daemon *daemon = context;
 
-	if (uv_is_closing(handle) || handle->type != UV_POLL || handle->data == daemon)
+	if (uv_is_closing(handle) || handle->type != UV_POLL || handle->data == daemon ||
+	    handle->data == daemon->realms[0])
 		return;
 	hakd_peer_close(handle->data, "killed");
 }
@@ -252,41 +255,46 @@ static void close_rest(uv_handle_t *handle, void *context)
 /* Clients first, then the other polls are of peers, or the daemon's own. */
 static void close_handles(struct hakd_daemon *daemon)
 {
+	struct hakd_realm *realm = daemon->realms[0];
+
 	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
-		struct hakd_client *client = daemon->clients[i];
+		struct hakd_client *client = realm->clients[i];
 
 		if (!client)
 			continue;
 		if (client->peer)
 			client->peer->client = NULL;
 		hakd_liveness_free_client(client);
-		daemon->clients[i] = NULL;
+		realm->clients[i] = NULL;
 	}
 	uv_walk(&daemon->loop, close_peer, daemon);
 	uv_walk(&daemon->loop, close_rest, NULL);
 	for (unsigned i = 0; i < ROUNDS && uv_run(&daemon->loop, UV_RUN_NOWAIT) != 0; i++)
 		;
 	HAKT_CLAIM(uv_loop_close(&daemon->loop) == 0);
-	if (daemon->liveness.inotify_fd >= 0)
-		close(daemon->liveness.inotify_fd);
+	if (realm->liveness.inotify_fd >= 0)
+		close(realm->liveness.inotify_fd);
 }
 
 void hakt_host_kill(struct hakt_host *host)
 {
 	struct hakd_daemon *daemon = &host->daemon;
+	struct hakd_realm *realm = daemon->realms[0];
 
-	HAKT_CLAIM(!daemon->scan.pass && !daemon->orphans.is_looking);
-	free_jobs(daemon->upkeep.waiting);
-	free_jobs(daemon->graces.waiting);
-	free(daemon->orphans.list);
-	free(daemon->orphans.grace.crossings);
+	HAKT_CLAIM(!realm->scan.pass && !realm->orphans.is_looking);
+	free_jobs(realm->upkeep.waiting);
+	free_jobs(realm->trims.first);
+	free_jobs(realm->graces.waiting);
+	free(realm->orphans.list);
+	free(realm->orphans.grace.crossings);
 	close_handles(daemon);
 	for (unsigned i = 0; i < daemon->keeper.n_kept; i++)
 		if (daemon->keeper.kept[i].fd >= 0)
 			close(daemon->keeper.kept[i].fd);
 	free(daemon->keeper.kept);
 	hakd_listener_deinit(&daemon->listener);
-	hakd_pool_free(daemon->pool);
+	hakd_pool_free(realm->pool);
+	free(realm);
 }
 
 unsigned hakt_host_count_fds(void)

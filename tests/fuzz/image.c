@@ -120,8 +120,8 @@ static void make_image(struct hakt_input *input, struct hakd_keeper *ret_keeper)
 	};
 	bool has_header = hakt_input_byte(input) % 16 == 15;
 
-	HAKT_CLAIM(hakd_pool_new("image", HAKT_HOST_CAPACITY, HAKT_HOST_LIMIT, HAKT_HOST_LG,
-				 &pool) == 0);
+	HAKT_CLAIM(hakd_pool_new("image", HAKT_HOST_CAPACITY, HAKT_HOST_LIMIT, HAKT_HOST_LG, NULL,
+				 0, &pool) == 0);
 	HAKT_CLAIM(pool->segment.geometry.n_superslabs == TOTAL &&
 		   pool->segment.geometry.slots_per_superslab == PER);
 	if (has_header)
@@ -129,9 +129,9 @@ static void make_image(struct hakt_input *input, struct hakd_keeper *ret_keeper)
 	for (unsigned i = 0; i < WORDS && input->n > 0; i++)
 		writes[hakt_input_pick(input, 8)](input);
 	hakd_keeper_init_none(ret_keeper);
-	ret_keeper->registry_fd = dup(pool->registry_fd);
-	ret_keeper->heap_fd = dup(pool->heap_fd);
-	HAKT_CLAIM(ret_keeper->registry_fd >= 0 && ret_keeper->heap_fd >= 0);
+	ret_keeper->pools[0].registry_fd = dup(pool->registry_fd);
+	ret_keeper->pools[0].heap_fd = dup(pool->heap_fd);
+	HAKT_CLAIM(ret_keeper->pools[0].registry_fd >= 0 && ret_keeper->pools[0].heap_fd >= 0);
 	hakd_pool_free(pool);
 }
 

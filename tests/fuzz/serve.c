@@ -25,7 +25,7 @@ static bool is_pressed; /* the daemon does not come to rest after the next step 
 
 static const struct hak_segment *segment(void)
 {
-	return &host.daemon.pool->segment;
+	return &host.daemon.realms[0]->pool->segment;
 }
 
 static void expect_clean(void)
@@ -343,7 +343,7 @@ static void step(struct hakt_input *input)
 /* Nobody is there any more: only what roots name may be left, or what scribblers have made so. */
 static void leave(void)
 {
-	const struct hakd_pool *pool = host.daemon.pool;
+	const struct hakd_pool *pool = host.daemon.realms[0]->pool;
 	bool has_roots = false;
 
 	hakt_callers_deinit();

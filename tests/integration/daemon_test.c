@@ -300,7 +300,7 @@ static void test_a_bad_file_is_a_usage_error_that_says_what_is_allowed(void **st
 		{"[pool default]\nsuperslab_lg = 19\n", "superslab_lg = 19: must be 20 or 21"},
 		{"[daemon]\nlog_level = 3\n", "must be error, warn, info or debug"},
 		{"[daemon]\nlimit = 64M\n", "there is no setting limit in [daemon]"},
-		{"[pool other]\nlimit = 64M\n", "there is no setting limit in [pool other]"},
+		{"[pool an other]\nlimit = 64M\n", "there is no setting limit in [pool an other]"},
 		{"[daemon]\n\nnonsense\n", "d.conf:3: neither [section] nor name = value"},
 	};
 	char path[128];

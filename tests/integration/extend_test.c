@@ -13,6 +13,7 @@
 #include "client_lib/conn.h"
 #include "proto/error.h"
 #include "tests/support/daemon.h"
+#include "tests/support/plain.h"
 #include "tests/support/process.h"
 
 enum { LIMIT = 32 }; /* SuperSlabs, of 64 that the pool has addresses for */
@@ -34,57 +35,17 @@ static int stop(void **state)
 	return hakt_daemon_stop_empty(&hakd);
 }
 
-/* A client that speaks for itself; its lease stays open for as long as we live. */
-static void attach(struct hakc_conn *conn)
-{
-	Hak__Reply *reply;
-	int fds[HAK_WIRE_FDS_MAX];
-	unsigned n = HAK_WIRE_FDS_MAX;
-
-	assert_int_equal(hakc_conn_init(conn, hakd.socket, 20000), 0);
-	assert_int_equal(hakc_conn_hello(conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n),
-			 0);
-	hak__reply__free_unpacked(reply, NULL);
-	close(fds[0]);
-	close(fds[1]);
-}
-
-static void bye(struct hakc_conn *conn)
-{
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Bye body = HAK__BYE__INIT;
-	Hak__Reply *reply;
-
-	request.body_case = HAK__REQUEST__BODY_BYE;
-	request.bye = &body;
-	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
-	hak__reply__free_unpacked(reply, NULL);
-	hakc_conn_deinit(conn);
-}
-
 /* What it is answered: an error, or *ret_head and 0. */
 static unsigned refill(struct hakc_conn *conn, uint32_t n, bool huge, uint32_t extends,
 		       uint32_t *ret_head, uint32_t *ret_length)
 {
-	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill body = HAK__REFILL__INIT;
-	Hak__Reply *reply;
-	unsigned error;
 
 	body.count = n;
 	body.huge = huge;
 	body.extends = extends;
-	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = &body;
-	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
-	error = reply->error;
-	if (error == 0) {
-		assert_int_equal(reply->grant->n_superslabs, 1);
-		*ret_head = reply->grant->superslabs[0];
-		*ret_length = reply->grant->length;
-	}
-	hak__reply__free_unpacked(reply, NULL);
-	return error;
+	hakt_plain_ask(conn, &body);
+	return hakt_plain_answer(conn, ret_head, ret_length);
 }
 
 static uint32_t get(struct hakc_conn *conn, uint32_t n, bool huge)
@@ -110,21 +71,13 @@ static unsigned extend(struct hakc_conn *conn, uint32_t head, uint32_t n)
 
 static unsigned shorten(struct hakc_conn *conn, uint32_t head, uint32_t from, uint32_t n)
 {
-	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Giveback body = HAK__GIVEBACK__INIT;
 	uint32_t superslabs[] = {from, from + 1};
-	Hak__Reply *reply;
-	unsigned error;
 
 	body.n_superslabs = n;
 	body.superslabs = superslabs;
 	body.shortens = head + 1;
-	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
-	request.giveback = &body;
-	assert_int_equal(hakc_conn_call(conn, &request, &reply, NULL, NULL, NULL, NULL), 0);
-	error = reply->error;
-	hak__reply__free_unpacked(reply, NULL);
-	return error;
+	return hakt_plain_give(conn, &body);
 }
 
 static void check_pool(unsigned granted)
@@ -141,7 +94,7 @@ static void test_an_extension_that_is_asked_for_again_is_there(void **state)
 	uint32_t head;
 
 	(void)state;
-	attach(&conn);
+	hakt_plain_attach(&conn, hakd.socket);
 	head = get(&conn, 2, true);
 	assert_int_equal(extend(&conn, head, 6), 0);
 	assert_int_equal(extend(&conn, head, 6), 0);
@@ -149,7 +102,7 @@ static void test_an_extension_that_is_asked_for_again_is_there(void **state)
 	check_pool(6);
 	assert_int_equal(shorten(&conn, head, head + 1, 1), 0);
 	check_pool(1);
-	bye(&conn);
+	hakt_plain_bye(&conn);
 }
 
 static void test_a_run_that_is_not_ones_own_is_not_changed(void **state)
@@ -158,8 +111,8 @@ static void test_a_run_that_is_not_ones_own_is_not_changed(void **state)
 	uint32_t run, single, other;
 
 	(void)state;
-	attach(&mine);
-	attach(&theirs);
+	hakt_plain_attach(&mine, hakd.socket);
+	hakt_plain_attach(&theirs, hakd.socket);
 	run = get(&mine, 3, true);
 	other = get(&theirs, 3, true);
 	single = get(&mine, 1, false);
@@ -175,8 +128,8 @@ static void test_a_run_that_is_not_ones_own_is_not_changed(void **state)
 	assert_int_equal(shorten(&mine, run + 1, run + 2, 1), HAK_E_NOT_YOURS);
 	assert_int_equal(shorten(&mine, UINT32_MAX - 1, run + 1, 1), HAK_E_NOT_YOURS);
 	check_pool(7);
-	bye(&mine);
-	bye(&theirs);
+	hakt_plain_bye(&mine);
+	hakt_plain_bye(&theirs);
 }
 
 static void test_lengths_that_cannot_be_are_refused(void **state)
@@ -186,7 +139,7 @@ static void test_lengths_that_cannot_be_are_refused(void **state)
 	uint32_t run;
 
 	(void)state;
-	attach(&conn);
+	hakt_plain_attach(&conn, hakd.socket);
 	run = get(&conn, 3, true);
 	for (unsigned i = 0; i < sizeof(too_many) / sizeof(too_many[0]); i++)
 		assert_int_equal(extend(&conn, run, too_many[i]), HAK_E_NO_MEMORY);
@@ -198,7 +151,7 @@ static void test_lengths_that_cannot_be_are_refused(void **state)
 	check_pool(3);
 	assert_int_equal(extend(&conn, run, LIMIT), 0);
 	check_pool(LIMIT);
-	bye(&conn);
+	hakt_plain_bye(&conn);
 }
 
 static void test_what_somebody_else_has_behind_a_run_is_not_taken(void **state)
@@ -207,8 +160,8 @@ static void test_what_somebody_else_has_behind_a_run_is_not_taken(void **state)
 	uint32_t run, other;
 
 	(void)state;
-	attach(&mine);
-	attach(&theirs);
+	hakt_plain_attach(&mine, hakd.socket);
+	hakt_plain_attach(&theirs, hakd.socket);
 	run = get(&mine, 2, true);
 	other = get(&theirs, 2, true);
 	assert_true(other > run);
@@ -216,10 +169,10 @@ static void test_what_somebody_else_has_behind_a_run_is_not_taken(void **state)
 		assert_int_equal(extend(&mine, run, n), HAK_E_NO_MEMORY);
 	check_pool(4);
 	assert_int_equal(extend(&theirs, other, 4), 0);
-	bye(&theirs);
+	hakt_plain_bye(&theirs);
 	assert_int_equal(extend(&mine, run, 20), 0);
 	check_pool(20);
-	bye(&mine);
+	hakt_plain_bye(&mine);
 }
 
 /* In a child: asks for a run of 3 to be n long. */
@@ -301,9 +254,9 @@ static void test_a_client_that_dies_while_its_run_grows_leaves_nothing(void **st
 		hakt_daemon_wait_empty(&hakd);
 		assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);
 	}
-	attach(&conn);
+	hakt_plain_attach(&conn, hakd.socket);
 	get(&conn, LIMIT, true); /* the daemon doesn't count what was under way either */
-	bye(&conn);
+	hakt_plain_bye(&conn);
 }
 
 static const struct CMUnitTest tests[] = {

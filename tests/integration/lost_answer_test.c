@@ -323,7 +323,8 @@ static void check(const struct operation *operation, bool is_done)
 	if (operation->run == make_longer) /* it grew once, and didn't go back in between */
 		assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "collected_superslabs"),
 				 0);
-	if (operation->prepare == make_orphan)
+	/* The next daemon may not have settled it by the time that it is asked. */
+	if (operation->prepare == make_orphan && is_done)
 		assert_int_equal(hakt_daemon_status(&hakt_keeper.daemon).orphan_superslabs, 0);
 	check_agreement(&client);
 	hakt_keeper_expect_clean(&hakt_keeper);

@@ -156,15 +156,32 @@ static void test_who_hangs_up_leaves_nothing_behind(void **state)
 	hakt_decay_make_and_free(HAKT_SUPERSLAB, KEPT);
 }
 
-/* Once the daemon is at rest. The sum is of one moment. */
+/* Waits until the daemon neither fills nor punches: two looks find the same. */
+static void wait_at_rest(void)
+{
+	uint64_t before, now = pool("resident_bytes");
+
+	for (unsigned i = 0; i < 600; i++) {
+		before = now;
+		usleep(50000);
+		now = pool("resident_bytes");
+		if (now == before)
+			return;
+	}
+	fail_msg("what is resident never stays the same");
+}
+
+/* The sum is of one moment. */
 static void expect_words_of_the_kernel(void)
 {
 	const struct hak_geometry *g = &hakc_heap()->segment.geometry;
 	int heap = hakt_memfd_open(hakt_decay_daemon.pid, "hakmem-heap");
 	int registry = hakt_memfd_open(hakt_decay_daemon.pid, "hakmem-registry");
-	uint64_t metadata = hakt_memfd_resident_in(heap, 0, g->data_at);
-	uint64_t data = hakt_memfd_resident_in(heap, g->data_at, g->heap_bytes);
+	uint64_t metadata, data;
 
+	wait_at_rest();
+	metadata = hakt_memfd_resident_in(heap, 0, g->data_at);
+	data = hakt_memfd_resident_in(heap, g->data_at, g->heap_bytes);
 	assert_int_equal(metadata + data, hakt_memfd_resident(heap));
 	assert_int_equal(pool("resident_bytes"), metadata + data);
 	assert_int_equal(pool("metadata_bytes"), metadata + hakt_memfd_resident(registry));

@@ -17,9 +17,16 @@ json_t *hakt_ctl_judge(const char *socket, const char *verb, int *ret_exit_code)
 long long hakt_json_number(json_t *object, const char *name);
 const char *hakt_json_string(json_t *object, const char *name);
 
-/* A whole number of the status, or of its only pool. */
+/* A whole number of the status, or of its first pool. */
 long long hakt_ctl_status(const char *socket, const char *name);
 long long hakt_ctl_pool(const char *socket, const char *name);
+
+/* Of the pool of that name; -1: there is none. */
+long long hakt_ctl_pool_of(const char *socket, const char *pool, const char *name);
+
+/* Waits, 12 s at most, until it is that. */
+void hakt_ctl_wait_pool_of(const char *socket, const char *pool, const char *name,
+			   long long number);
 
 #define HAKT_CTL_STATE_BYTES 32
 /* The state of the client with that pid; "": there is none. */

@@ -11,9 +11,13 @@
 machine_refusal() {
 	[ "$(id -u)" -eq 0 ] || { echo "needs root"; return; }
 	[ -x /lib/systemd/systemd ] || { echo "no systemd is installed"; return; }
-	unshare --mount --pid --fork --cgroup --uts --ipc --net \
-		mount -t cgroup2 cgroup2 /mnt 2>/dev/null ||
-		echo "no namespaces can be made, or no cgroup2 be mounted in them"
+	unshare --mount --pid --fork --cgroup --uts --ipc --net true 2>/dev/null ||
+		{ echo "no namespaces can be made"; return; }
+	unshare --mount --cgroup mount -t cgroup2 cgroup2 /mnt 2>/dev/null ||
+		{ echo "no cgroup2 can be mounted"; return; }
+	unshare --mount sh -c 'mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir written work root &&
+		mount -t overlay -o lowerdir=/,upperdir=/mnt/written,workdir=/mnt/work overlay root' \
+		2>/dev/null || echo "no overlay can be mounted over /"
 }
 
 # machine_find_cgroups: machine_cgroups is where cgroup2 is mounted; by us, if nowhere else.

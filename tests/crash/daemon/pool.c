@@ -82,20 +82,23 @@ struct hakt_crash_counts hakt_crash_pool_count(void)
 	return n;
 }
 
+static bool is_told;
+
 static bool report(struct hak_audit *audit, const struct hak_finding *f)
 {
-	if (hak_check_anomalies(&audit->census) < TOLD_MOST)
+	if (is_told && hak_check_anomalies(&audit->census) < TOLD_MOST)
 		fprintf(stderr,
 			"crash-daemon: %s: SuperSlab %" PRIu32 ", slot %" PRIu32 ", owner %u, word "
 			"%016" PRIx64 "\n",
 			hak_anomaly_texts[f->kind], f->superslab, f->slot, f->owner, f->word);
-	return true; /* no daemon is at work: nothing is excused */
+	return true; /* nothing is excused for a daemon that may be at work: it is looked at again */
 }
 
-uint64_t hakt_crash_pool_audit(uint64_t *ret_lost)
+uint64_t hakt_crash_pool_audit(uint64_t *ret_lost, bool tells)
 {
 	struct hak_audit audit = {.report = report};
 
+	is_told = tells;
 	for (uint32_t i = 0; i < segment.geometry.n_superslabs;)
 		i += hak_audit_superslab(&segment, i, &audit);
 	hak_audit_roots(&segment, &audit);

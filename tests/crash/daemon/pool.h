@@ -23,7 +23,7 @@ struct hakt_crash_counts {
 struct hakt_crash_counts hakt_crash_pool_count(void);
 
 /* Audits while others may be at work, but no daemon: anomalies; *ret_lost: blocks of nobody. */
-uint64_t hakt_crash_pool_audit(uint64_t *ret_lost);
+uint64_t hakt_crash_pool_audit(uint64_t *ret_lost, bool tells);
 
 /* Is any tag left, where nothing is granted? */
 bool hakt_crash_pool_has_tags(void);

@@ -36,7 +36,7 @@ const struct hakt_place hakt_places[] = {
 	/* attach */
 	{"hakd_backing_prepare_area", NULL},
 	{"hakd_liveness_watch", NULL},
-	{"hakd_liveness_start_time", "hakd_daemon_count_client"}, /* the holder's words */
+	{"hakd_liveness_start_time", "hakd_realm_count_client"}, /* the holder's words */
 	/* refill */
 	{"hakd_backing_grant", NULL},
 	{"hakd_pool_grant", NULL},

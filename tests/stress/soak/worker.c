@@ -179,7 +179,7 @@ static void *allocate(struct soak_worker *w, size_t size)
 {
 	uint64_t kind = soak_below(w, 16);
 
-	if (kind == 0) {
+	if (kind == 0 && SOAK_HAS_CALLOC) {
 		const unsigned char *block = hakmem_calloc(size, 1);
 
 		soak_get();

@@ -72,11 +72,13 @@ static inline enum soak_kind soak_name_kind(uint64_t name)
  */
 #ifdef __SANITIZE_THREAD__
 extern hak_u64 soak_passing;
-#define soak_pass() ((void)hak_or_release(&soak_passing, 1))
-#define soak_get()  ((void)hak_and_acq_rel(&soak_passing, 1))
+#define SOAK_HAS_CALLOC false /* it writes the block before we can say that we have got it */
+#define soak_pass()	((void)hak_or_release(&soak_passing, 1))
+#define soak_get()	((void)hak_and_acq_rel(&soak_passing, 1))
 #else
-#define soak_pass() ((void)0)
-#define soak_get()  ((void)0)
+#define SOAK_HAS_CALLOC true
+#define soak_pass()	((void)0)
+#define soak_get()	((void)0)
 #endif
 
 /* As soak_say, and ends the process. */

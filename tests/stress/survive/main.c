@@ -6,8 +6,9 @@
  * keeps the daemon's pool, and starts the next, is the caller's. Last lines:
  *   stalls: of each daemon's time, the longest allocation of all workers, as percentiles
  *   kills=N upgrades=N calls=N taken=N failed=N wrong=N ended=N leaked=N anomalies=N
- * ended: workers that were not told to. leaked: blocks, SuperSlabs and clients that are left when
- * all have freed everything and detached. 0 if the last five are 0 and there was work.
+ * ended: workers that were not told to, or that are not in the slot any more that they were given first.
+ * leaked: SuperSlabs that a worker has without knowing it, when all have freed everything; then blocks,
+ * SuperSlabs and clients that are left when all have detached. 0 if the last five are 0 and there was work.
  */
 #include "tests/support/run.h"
 
@@ -36,8 +37,9 @@ struct survive {
 	unsigned n_kills, n_upgrades;
 	unsigned n_done; /* daemons that have come */
 	pid_t pids[SURVIVE_WORKERS_MAX];
-	uint64_t *stalls; /* ns, one a daemon */
-	uint64_t ended, leaked, anomalies;
+	uint64_t slots[SURVIVE_WORKERS_MAX]; /* of the registry, and their generations */
+	uint64_t *stalls;		     /* ns, one a daemon */
+	uint64_t ended, lost, leaked, anomalies;
 };
 
 static void pause_ms(unsigned ms)
@@ -59,18 +61,107 @@ static void start_workers(struct survive *s)
 	}
 }
 
-/* Nobody ends before it is told to; all have come around since this was asked before. */
+/* Nobody ends before all were told to leave. */
 static void look_after_workers(struct survive *s)
 {
+	bool may_end = hak_load_relaxed(&s->table->phase) == SURVIVE_LEAVE;
+
 	for (unsigned i = 0; i < s->table->n_workers; i++) {
 		int status;
 
 		if (s->pids[i] <= 0 || waitpid(s->pids[i], &status, WNOHANG) == 0)
 			continue;
-		fprintf(stderr, "survive: worker %u has ended, status %#x\n", i, (unsigned)status);
 		s->pids[i] = -1;
+		if (may_end && status == 0)
+			continue;
+		fprintf(stderr, "survive: worker %u has ended, status %#x\n", i, (unsigned)status);
 		s->ended++;
 	}
+}
+
+/* What the daemon says of a worker; NULL: it knows no such client. */
+static json_t *find_client(const struct survive *s, json_t *clients, unsigned i)
+{
+	size_t k;
+	json_t *client;
+
+	json_array_foreach(json_object_get(clients, "clients"), k, client)
+	{
+		if (hakt_json_number(client, "pid") == s->pids[i])
+			return client;
+	}
+	return NULL;
+}
+
+static uint64_t slot_of(json_t *client)
+{
+	return client ? (uint64_t)hakt_json_number(client, "holder") << 32 |
+				(uint64_t)hakt_json_number(client, "generation")
+		      : 0;
+}
+
+/* Once all are attached. */
+static void note_slots(struct survive *s)
+{
+	unsigned n = 0;
+
+	for (unsigned ms = 0; n < s->table->n_workers && ms < PATIENCE_MS; ms += 10) {
+		json_t *clients = hakt_ctl(s->socket, "clients");
+
+		n = 0;
+		for (unsigned i = 0; i < s->table->n_workers; i++) {
+			s->slots[i] = slot_of(find_client(s, clients, i));
+			n += s->slots[i] != 0;
+		}
+		json_decref(clients);
+		pause_ms(10);
+	}
+}
+
+/* All have freed everything: SuperSlabs that they have by the registry, and don't know of. */
+static uint64_t count_lost(struct survive *s)
+{
+	json_t *clients = hakt_ctl(s->socket, "clients");
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < s->table->n_workers; i++) {
+		uint64_t known = hak_load_relaxed(&s->table->shares[i].superslabs);
+		json_t *client = find_client(s, clients, i);
+		uint64_t granted = client ? (uint64_t)hakt_json_number(client, "granted_superslabs")
+					  : 0;
+
+		n += known > granted ? known - granted : granted - known;
+	}
+	json_decref(clients);
+	return n;
+}
+
+/* A look may fall between what a worker has and tells; three in a row don't. */
+static void expect_nothing_lost(struct survive *s)
+{
+	unsigned n_good = 0;
+
+	for (unsigned ms = 0; n_good < 3 && ms < EMPTY_MS; ms += 50) {
+		s->lost = count_lost(s);
+		n_good = s->lost == 0 ? n_good + 1 : 0;
+		pause_ms(50);
+	}
+	if (n_good < 3)
+		fprintf(stderr, "survive: workers have %llu SuperSlabs that they don't know of\n",
+			(unsigned long long)s->lost);
+}
+
+static void expect_same_slots(struct survive *s)
+{
+	json_t *clients = hakt_ctl(s->socket, "clients");
+
+	for (unsigned i = 0; i < s->table->n_workers; i++) {
+		if (s->slots[i] != 0 && slot_of(find_client(s, clients, i)) == s->slots[i])
+			continue;
+		fprintf(stderr, "survive: worker %u is not the client any more that it was\n", i);
+		s->ended++;
+	}
+	json_decref(clients);
 }
 
 /* The longest allocation since the last time that this was asked. */
@@ -127,6 +218,7 @@ static void run_daemons(struct survive *s)
 	unsigned all = s->n_kills + s->n_upgrades, kills = 0, upgrades = 0;
 	pid_t pid = (pid_t)hakt_ctl_status(s->socket, "pid");
 
+	note_slots(s);
 	pause_ms(200); /* for the workers to get going */
 	take_longest(s);
 	for (; s->n_done < all && s->ended == 0; s->n_done++) {
@@ -172,34 +264,55 @@ static void end_workers(struct survive *s)
 			pause_ms(1);
 			look_after_workers(s);
 		}
+		if (s->ended == 0 && !are_done(s, phase)) {
+			fprintf(stderr, "survive: workers hang\n");
+			s->ended++;
+		}
+		if (phase == SURVIVE_FREE && s->ended == 0) {
+			expect_nothing_lost(s);
+			expect_same_slots(s);
+		}
 	}
 	for (unsigned i = 0; i < s->table->n_workers; i++) {
+		bool is_killed = s->ended > 0; /* it would wait for those who have ended */
 		int status = 0;
 
-		if (s->ended > 0 && s->pids[i] > 0) /* they would wait for those who have ended */
+		if (s->pids[i] <= 0)
+			continue;
+		if (is_killed)
 			kill(s->pids[i], SIGKILL);
-		if (s->pids[i] > 0 && (waitpid(s->pids[i], &status, 0) < 0 || status != 0))
+		if ((waitpid(s->pids[i], &status, 0) < 0 || status != 0) && !is_killed)
 			s->ended++;
 	}
 }
 
 static void audit(struct survive *s)
 {
-	static const char *const counts[] = {"live_blocks", "granted_superslabs", "clients"};
+	static const char *const counts[] = {"live_blocks", "granted_superslabs",
+					     "waiting_superslabs", "clients"};
 	json_t *check;
 	int exit_code;
 
 	for (unsigned ms = 0; ms < EMPTY_MS; ms += 50) {
-		s->leaked = 0;
+		s->leaked = s->lost;
 		for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 			s->leaked += (uint64_t)hakt_ctl_pool(s->socket, counts[i]);
-		if (s->leaked == 0)
+		if (s->leaked == s->lost)
 			break;
 		pause_ms(50);
 	}
 	check = hakt_ctl_judge(s->socket, "check", &exit_code);
 	s->anomalies = exit_code == 0 ? 0 : 1 + (uint64_t)hakt_ctl_pool(s->socket, "anomalies");
 	json_decref(check);
+}
+
+/* What was under way when the last daemon came. */
+static void note_last_stall(struct survive *s)
+{
+	uint64_t longest = take_longest(s);
+
+	if (s->n_done > 0 && longest > s->stalls[s->n_done - 1])
+		s->stalls[s->n_done - 1] = longest;
 }
 
 static int compare(const void *a, const void *b)
@@ -240,8 +353,10 @@ static int survive(struct survive *s)
 	start_workers(s);
 	run_daemons(s);
 	end_workers(s);
+	note_last_stall(s);
 	audit(s);
 	show_stalls(s);
+	free(s->stalls);
 	calls = SUM(s, n_calls);
 	failed = SUM(s, n_failed);
 	wrong = SUM(s, n_wrong);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +15,10 @@
 #define KIB	   ((size_t)1 << 10)
 #define MIB	   ((size_t)1 << 20)
 #define BLOCKS_MAX 65536u
+#define SAID_MAX   20u /* of what fails, and of what is wrong, a worker; the rest is counted */
 #define GIVEN_OF   16u /* every so manieth block is given away */
+#define ZEROED_OF  8u  /* comes from calloc */
+#define MOVED_OF   32u /* is made anew by realloc; of the runs every other one */
 
 struct block {
 	uint64_t *words; /* all of them are the name: the size, and a number that comes once */
@@ -46,8 +50,8 @@ static uint64_t below(struct worker *w, uint64_t end)
 
 static void fail(struct worker *w, const char *what, int error)
 {
-	hak_add_relaxed(&w->share->n_failed, 1);
-	fprintf(stderr, "survive: worker %u: %s: %s\n", w->self, what, strerror(error));
+	if (hak_add_relaxed(&w->share->n_failed, 1) < SAID_MAX)
+		fprintf(stderr, "survive: worker %u: %s: %s\n", w->self, what, strerror(error));
 }
 
 static size_t size_of(uint64_t name)
@@ -67,49 +71,94 @@ static size_t next_size(struct worker *w)
 	return kind < 99 ? 256 * KIB + below(w, 768 * KIB) : 2 * MIB + below(w, 4 * MIB);
 }
 
-static void *allocate_timed(struct worker *w, size_t size)
+static void wrong(struct worker *w, const void *block, const uint64_t *at, uint64_t expected)
 {
-	uint64_t begin = now_ns(), wait;
-	void *p = hakmem_malloc(size);
-	int error = errno;
+	if (hak_add_relaxed(&w->share->n_wrong, 1) >= SAID_MAX)
+		return;
+	fprintf(stderr, "survive: worker %u: %p has %016llx at %zu, not %016llx\n", w->self, block,
+		(unsigned long long)*at, (size_t)((const char *)at - (const char *)block),
+		(unsigned long long)expected);
+}
+
+/* The first `bytes` are this word again and again. */
+static void check(struct worker *w, const uint64_t *words, size_t bytes, uint64_t expected)
+{
+	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) {
+		if (words[i] == expected)
+			continue;
+		wrong(w, words, &words[i], expected);
+		return;
+	}
+}
+
+static void count_wait(struct worker *w, uint64_t wait)
+{
 	unsigned bucket = 0;
 
-	wait = now_ns() - begin;
 	hak_add_relaxed(&w->share->n_calls, 1);
 	while (bucket + 1 < SURVIVE_BUCKETS && wait >= UINT64_C(2000) << bucket)
 		bucket++;
 	hak_add_relaxed(&w->share->waits[bucket], 1);
 	if (wait > hak_load_relaxed(&w->share->longest_ns)) /* its reader may miss one */
 		hak_store_relaxed(&w->share->longest_ns, wait);
+}
+
+/* A block, or `old` with another size. */
+static void *allocate_timed(struct worker *w, void *old, size_t size)
+{
+	bool is_zeroed = !old && below(w, ZEROED_OF) == 0;
+	uint64_t begin = now_ns(), wait;
+	void *p = old	      ? hakmem_realloc(old, size)
+		  : is_zeroed ? hakmem_calloc(1, size)
+			      : hakmem_malloc(size);
+	int error = errno;
+
+	wait = now_ns() - begin;
+	count_wait(w, wait);
 	if (!p)
-		fail(w, "hakmem_malloc", error);
+		fail(w, old ? "hakmem_realloc" : "an allocation", error);
+	else if (is_zeroed)
+		check(w, p, size, 0);
 	return p;
+}
+
+/* Writes all of a block of that size under a name that comes once. */
+static void fill(struct worker *w, struct block *block, size_t size)
+{
+	size_t words = size / sizeof(uint64_t);
+
+	block->name = (uint64_t)w->self << 56 | ++w->n_named << 24 | words;
+	for (size_t i = 0; i < words; i++)
+		block->words[i] = block->name;
 }
 
 static bool allocate(struct worker *w, struct block *ret)
 {
-	size_t words = next_size(w) / sizeof(uint64_t);
+	size_t size = next_size(w) / sizeof(uint64_t) * sizeof(uint64_t);
 
-	ret->words = allocate_timed(w, words * sizeof(uint64_t));
-	ret->name = (uint64_t)w->self << 56 | ++w->n_named << 24 | words;
+	ret->words = allocate_timed(w, NULL, size);
 	if (!ret->words)
 		return false;
-	for (size_t i = 0; i < words; i++)
-		ret->words[i] = ret->name;
+	fill(w, ret, size);
 	return true;
+}
+
+/* A run is made longer, where it lies if there is room: the daemon is asked for the end. */
+static void resize(struct worker *w, struct block *block)
+{
+	size_t old = size_of(block->name), size = old >= 2 * MIB ? old + 2 * MIB : 2 * old;
+	void *p = allocate_timed(w, block->words, size);
+
+	if (!p)
+		return;
+	block->words = p;
+	check(w, p, old, block->name);
+	fill(w, block, size);
 }
 
 static void check_and_free(struct worker *w, const struct block *block)
 {
-	for (size_t i = 0; i < size_of(block->name) / sizeof(uint64_t); i++) {
-		if (block->words[i] == block->name)
-			continue;
-		hak_add_relaxed(&w->share->n_wrong, 1);
-		fprintf(stderr, "survive: worker %u: %p has %016llx at %zu, not %016llx\n", w->self,
-			(void *)block->words, (unsigned long long)block->words[i], i,
-			(unsigned long long)block->name);
-		break;
-	}
+	check(w, block->words, size_of(block->name), block->name);
 	hakmem_free(block->words);
 }
 
@@ -184,6 +233,8 @@ static void grow(struct worker *w)
 
 		if (!allocate(w, &block))
 			continue;
+		if (below(w, size_of(block.name) >= 2 * MIB ? 2 : MOVED_OF) == 0)
+			resize(w, &block);
 		size += size_of(block.name);
 		if (below(w, GIVEN_OF) == 0 && give(w, &block))
 			continue;
@@ -223,6 +274,36 @@ static void finish(struct worker *w, uint64_t phase)
 	} while (!is_done);
 }
 
+/*
+ * Until all are told to leave: gives back everything, and tells what it has all the same. The run
+ * has the daemon asked, so that what was granted meanwhile, and not heard of, is found.
+ */
+static void keep_nothing(struct worker *w)
+{
+	struct hakmem_stats stats;
+
+	while (hak_load_relaxed(&w->table->phase) < SURVIVE_LEAVE) {
+		hakmem_free(allocate_timed(w, NULL, 3 * MIB));
+		trim(w);
+		if (hakmem_stats(&stats, sizeof(stats)) == 0)
+			hak_store_relaxed(&w->share->superslabs, stats.superslabs);
+		usleep(10000);
+	}
+}
+
+static void count_refused(struct worker *w)
+{
+	struct hakmem_stats stats;
+	int r = hakmem_stats(&stats, sizeof(stats));
+
+	if (r < 0)
+		fail(w, "hakmem_stats", -r);
+	else if (stats.refused_frees > 0)
+		fprintf(stderr, "survive: worker %u: %llu frees were refused\n", w->self,
+			(unsigned long long)stats.refused_frees);
+	hak_add_relaxed(&w->share->n_wrong, r < 0 ? 0 : stats.refused_frees);
+}
+
 int survive_work(struct survive_table *table, unsigned self)
 {
 	static struct worker w;
@@ -230,6 +311,7 @@ int survive_work(struct survive_table *table, unsigned self)
 
 	w = (struct worker){
 		.table = table, .share = &table->shares[self], .self = self, .random = self + 1};
+	unsetenv("HAKMEM_TIMEOUT_MS");
 	r = hakmem_attach(NULL);
 	if (r < 0)
 		fail(&w, "hakmem_attach", -r);
@@ -244,7 +326,8 @@ int survive_work(struct survive_table *table, unsigned self)
 	free_all(&w);
 	finish(&w, SURVIVE_FREE); /* nobody gives any more */
 	take(&w);
-	trim(&w);
+	keep_nothing(&w);
+	count_refused(&w);
 	finish(&w, SURVIVE_LEAVE);
 	r = hakmem_detach();
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "proto/wire/size.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
 
@@ -98,7 +99,7 @@ static void test_sizes_have_units(void **state)
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		uint64_t bytes = 1;
 
-		assert_int_equal(hakd_config_size(good[i].text, &bytes), 0);
+		assert_int_equal(hak_size_parse(good[i].text, &bytes), 0);
 		assert_true(bytes == good[i].bytes);
 	}
 }
@@ -114,7 +115,7 @@ static void test_sizes_that_overflow_are_EINVAL(void **state)
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t bytes = 77;
 
-		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(hak_size_parse(bad[i], &bytes), -EINVAL);
 		assert_int_equal(bytes, 77);
 	}
 }
@@ -129,7 +130,7 @@ static void test_sizes_that_are_none_are_EINVAL(void **state)
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t bytes = 77;
 
-		assert_int_equal(hakd_config_size(bad[i], &bytes), -EINVAL);
+		assert_int_equal(hak_size_parse(bad[i], &bytes), -EINVAL);
 		assert_int_equal(bytes, 77);
 	}
 }
@@ -139,13 +140,13 @@ static void test_without_settings_the_defaults_hold(void **state)
 	(void)state;
 	assert_int_equal(init(NULL), 0);
 	assert_string_equal(config.socket, HAK_SOCKET_SYSTEM);
-	assert_true(config.capacity == 64 * GIB);
-	assert_true(config.limit > 0 && config.limit <= config.capacity);
-	assert_true(config.limit <=
+	assert_true(config.pools[0].capacity == 64 * GIB);
+	assert_true(config.pools[0].limit > 0 && config.pools[0].limit <= config.pools[0].capacity);
+	assert_true(config.pools[0].limit <=
 		    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2);
-	assert_int_equal(config.superslab_lg, 21);
-	assert_int_equal(config.keep, 10);
-	assert_true(config.retain == 128 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 21);
+	assert_int_equal(config.pools[0].keep, 10);
+	assert_true(config.pools[0].retain == 128 * MIB);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.socket_mode, 0660);
 	assert_int_equal(config.log_level, HAKD_LOG_INFO);
@@ -163,11 +164,11 @@ static void test_flags_set_everything(void **state)
 	(void)state;
 	assert_int_equal(init(flags), 0);
 	assert_string_equal(config.socket, "/a/socket");
-	assert_true(config.capacity == 128 * MIB);
-	assert_true(config.limit == 66 * MIB);
-	assert_int_equal(config.superslab_lg, 20);
-	assert_int_equal(config.keep, 86400);
-	assert_true(config.retain == 10 * MIB);
+	assert_true(config.pools[0].capacity == 128 * MIB);
+	assert_true(config.pools[0].limit == 66 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 20);
+	assert_int_equal(config.pools[0].keep, 86400);
+	assert_true(config.pools[0].retain == 10 * MIB);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 31536000);
 	assert_int_equal(config.log_level, HAKD_LOG_DEBUG);
@@ -193,11 +194,11 @@ static void test_the_file_sets_everything(void **state)
 	(void)state;
 	assert_int_equal(init_file(all_settings), 0);
 	assert_string_equal(config.socket, "/of/the/file");
-	assert_true(config.capacity == 32 * GIB);
-	assert_true(config.limit == GIB);
-	assert_int_equal(config.superslab_lg, 20);
-	assert_int_equal(config.keep, 0);
-	assert_true(config.retain == 0);
+	assert_true(config.pools[0].capacity == 32 * GIB);
+	assert_true(config.pools[0].limit == GIB);
+	assert_int_equal(config.pools[0].superslab_lg, 20);
+	assert_int_equal(config.pools[0].keep, 0);
+	assert_true(config.pools[0].retain == 0);
 	assert_int_equal(config.socket_mode, 0666);
 	assert_int_equal(config.idle_exit, 30);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
@@ -225,9 +226,9 @@ static void test_flags_beat_the_file(void **state)
 	write_file(all_settings);
 	assert_int_equal(init(flags), 0);
 	assert_string_equal(config.socket, "/a/socket");
-	assert_true(config.capacity == 128 * MIB);
-	assert_true(config.limit == 66 * MIB);
-	assert_int_equal(config.superslab_lg, 21);
+	assert_true(config.pools[0].capacity == 128 * MIB);
+	assert_true(config.pools[0].limit == 66 * MIB);
+	assert_int_equal(config.pools[0].superslab_lg, 21);
 	assert_int_equal(config.socket_mode, 0600);
 	assert_int_equal(config.idle_exit, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_ERROR);
@@ -346,7 +347,9 @@ static void test_unknown_settings_in_the_file_are_EINVAL(void **state)
 		"[daemon]\ncolour = red\n",
 		"[daemon]\ncapacity = 32G\n", /* of the other section */
 		"[pool default]\nsocket = /x\n",
-		"[pool other]\ncapacity = 32G\n",
+		"[pool an other]\ncapacity = 32G\n",
+		"[pool .]\ncapacity = 32G\n",
+		"[pool 01234567890123456789012345678901]\nkeep = 1\n",
 		"[default]\ncapacity = 32G\n",
 		"socket = /x\n",		 /* of no section */
 		"[daemon]\nsuperslab-lg = 20\n", /* the flag's name */
@@ -357,6 +360,56 @@ static void test_unknown_settings_in_the_file_are_EINVAL(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(init_file(bad[i]), -EINVAL);
+}
+
+static void test_each_pool_has_a_section_of_its_own(void **state)
+{
+	const struct hakd_pool_config *pool;
+
+	(void)state;
+	assert_int_equal(init_file("[pool video]\ncapacity = 32G\nlimit = 1G\n"
+				   "[pool default]\nkeep = 3\n"
+				   "[pool video]\nkeep = 4\n"
+				   "[pool a.B-c_9]\n"
+				   "superslab_lg = 20\n"),
+			 0);
+	assert_int_equal(config.n_pools, 3);
+	assert_string_equal(config.pools[0].name, "default");
+	assert_int_equal(config.pools[0].keep, 3);
+	pool = hakd_config_pool(&config, "video");
+	assert_true(pool->capacity == 32 * GIB && pool->limit == GIB && pool->keep == 4);
+	assert_int_equal(pool->superslab_lg, 21);
+	pool = hakd_config_pool(&config, "a.B-c_9");
+	assert_true(pool->superslab_lg == 20 && pool->keep == 10 && pool->limit > 0);
+	assert_null(hakd_config_pool(&config, "other"));
+	assert_int_equal(init_file("[pool video]\ncapacity = 1G\nlimit = 2G\n"), -EINVAL);
+}
+
+static void test_there_are_no_more_pools_than_can_be(void **state)
+{
+	char text[4096] = "";
+
+	(void)state;
+	for (unsigned i = 1; i < HAKD_POOLS_MAX; i++)
+		sprintf(text + strlen(text), "[pool p%u]\nkeep = 1\n", i);
+	assert_int_equal(init_file(text), 0);
+	assert_int_equal(config.n_pools, HAKD_POOLS_MAX);
+	sprintf(text + strlen(text), "[pool one-more]\nkeep = 1\n");
+	assert_int_equal(init_file(text), -EINVAL);
+}
+
+static void test_a_reload_takes_new_pools_and_keeps_the_old_ones(void **state)
+{
+	(void)state;
+	write_file("[pool a]\nlimit = 1G\n[pool b]\nlimit = 2G\n");
+	assert_int_equal(init(NULL), 0);
+	write_file("[pool c]\nlimit = 3G\n[pool b]\nlimit = 4G\nkeep = 2\n");
+	assert_int_equal(hakd_config_reload(&config), 0);
+	assert_int_equal(config.n_pools, 4);
+	assert_true(hakd_config_pool(&config, "a")->limit == GIB);
+	assert_true(hakd_config_pool(&config, "b")->limit == 4 * GIB);
+	assert_int_equal(hakd_config_pool(&config, "b")->keep, 2);
+	assert_true(hakd_config_pool(&config, "c")->limit == 3 * GIB);
 }
 
 static void test_a_good_flag_does_not_excuse_a_bad_file(void **state)
@@ -383,13 +436,13 @@ static void test_a_reload_takes_four_settings_and_no_more(void **state)
 	before = config;
 	write_file(all_settings);
 	assert_int_equal(hakd_config_reload(&config), 0);
-	assert_true(config.limit == GIB);
-	assert_int_equal(config.keep, 0);
+	assert_true(config.pools[0].limit == GIB);
+	assert_int_equal(config.pools[0].keep, 0);
 	assert_int_equal(config.log_level, HAKD_LOG_WARN);
-	config.limit = before.limit;
-	assert_true(config.retain == 0);
-	config.keep = before.keep;
-	config.retain = before.retain;
+	config.pools[0].limit = before.pools[0].limit;
+	assert_true(config.pools[0].retain == 0);
+	config.pools[0].keep = before.pools[0].keep;
+	config.pools[0].retain = before.pools[0].retain;
 	config.log_level = before.log_level;
 	assert_memory_equal(&config, &before, sizeof(config));
 }
@@ -438,6 +491,11 @@ static const struct CMUnitTest tests[] = {
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_good_flag_does_not_excuse_a_bad_file, prepare,
 					clean_up),
+	cmocka_unit_test_setup_teardown(test_each_pool_has_a_section_of_its_own, prepare, clean_up),
+	cmocka_unit_test_setup_teardown(test_there_are_no_more_pools_than_can_be, prepare,
+					clean_up),
+	cmocka_unit_test_setup_teardown(test_a_reload_takes_new_pools_and_keeps_the_old_ones,
+					prepare, clean_up),
 	cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_read_is_EINVAL, prepare,
 					clean_up),
 	cmocka_unit_test_setup_teardown(test_a_reload_takes_four_settings_and_no_more, prepare,

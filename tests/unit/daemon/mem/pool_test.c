@@ -18,7 +18,7 @@ static uint32_t got[2 * HAKD_WARM_MAX];
 static int prepare(void **state)
 {
 	(void)state;
-	return hakd_pool_new("default", 64 * MIB, 2 * LIMIT * MIB, 21, &pool);
+	return hakd_pool_new("default", 64 * MIB, 2 * LIMIT * MIB, 21, NULL, 0, &pool);
 }
 
 static int clean_up(void **state)
@@ -202,7 +202,7 @@ static void test_no_more_are_kept_than_the_list_holds(void **state)
 
 	(void)state;
 	hakd_pool_free(pool);
-	assert_int_equal(hakd_pool_new("default", 512 * MIB, 512 * MIB, 21, &pool), 0);
+	assert_int_equal(hakd_pool_new("default", 512 * MIB, 512 * MIB, 21, NULL, 0, &pool), 0);
 	first = grant(100);
 	for (uint32_t i = 0; i < 100; i++) /* all at once, then they end */
 		n_kept += hakd_pool_begin_collect(pool, first + i, 1);

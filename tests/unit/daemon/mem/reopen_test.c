@@ -297,7 +297,7 @@ static void test_what_nobody_ever_wrote_gets_no_pages(void **state)
 
 	(void)state;
 	hakd_pool_free(pool);
-	assert_int_equal(hakd_pool_new("large", 4096 * MIB, 4096 * MIB, 21, &pool), 0);
+	assert_int_equal(hakd_pool_new("large", 4096 * MIB, 4096 * MIB, 21, NULL, 0, &pool), 0);
 	grant(AT, 1, false);
 	resident = hakd_pool_resident(pool);
 	assert_int_equal(reopen(4096 * MIB), 0);

@@ -25,7 +25,8 @@ static struct hakd_pool *pool;
 static inline int prepare(void **state)
 {
 	(void)state;
-	assert_int_equal(hakd_pool_new("mine", 2 * TOTAL * MIB, 2 * TOTAL * MIB, 21, &pool), 0);
+	assert_int_equal(
+		hakd_pool_new("mine", 2 * TOTAL * MIB, 2 * TOTAL * MIB, 21, NULL, 0, &pool), 0);
 	for (unsigned holder = OWNER; holder <= HEIR; holder++)
 		hak_store_relaxed(&pool->holders[holder].word,
 				  hak_holder_pack(HAK_HOLDER_ATTACHED, 1));

@@ -59,13 +59,14 @@ static void test_codes_have_the_errnos_that_callers_know(void **state)
 static void test_codes_of_the_wire_stay_what_they_are(void **state)
 {
 	(void)state;
-	assert_int_equal(N, 17); /* a new one goes to the end */
+	assert_int_equal(N, 19); /* a new one goes to the end */
 	for (unsigned i = 0; i < N; i++)
 		assert_int_equal(codes[i], i);
 	assert_int_equal(HAK_E_NO_MEMORY, 3);
 	assert_int_equal(HAK_E_INTERNAL, 9);
 	assert_int_equal(HAK_E_BAD_ARGUMENT, 15);
 	assert_int_equal(HAK_E_ENDED, 16);
+	assert_int_equal(HAK_E_POOLS_FULL, 18);
 }
 
 static void test_an_unknown_code_is_EPROTO_and_has_a_text(void **state)

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools come and go while others are at work:
+ *
+ * | a pool  | what it is                             | its name   | its number                   |
+ * |---------|----------------------------------------|------------|------------------------------|
+ * | there   | in daemon->realms                      | is taken   | is its                       |
+ * | deleted | its clients, if any, are told at their | is free    | is its: the keeper may have  |
+ * |         | next request for memory                |            | descriptors of its clients   |
+ * | gone    | its last client has left               | is free    | is free                      |
+ *
+ * A daemon that dies amid a creation leaves a registry without a heap to the keeper, or both: then the
+ * pool is there. Amid a deletion likewise: its clients are told by the registry before the keeper
+ * lets go of it, so the next daemon does not take it for one that is there.
+ */
+#include "daemon/net/pools.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/util/log.h"
+#include "proto/error.h"
+
+static void refuse(struct hakd_peer *peer, uint64_t id, unsigned error)
+{
+	hakd_peer_refuse(peer, id, error, hak_error_text(error));
+}
+
+static void answer(struct hakd_peer *peer, uint64_t id)
+{
+	Hak__Reply reply = HAK__REPLY__INIT;
+
+	reply.id = id;
+	hakd_peer_reply(peer, &reply, NULL, 0);
+}
+
+static bool may_administer(const struct hakd_peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
+static unsigned error_of(int r)
+{
+	return r == -EINVAL ? HAK_E_BAD_ARGUMENT : r == -ENOMEM ? HAK_E_NO_MEMORY : HAK_E_INTERNAL;
+}
+
+bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreate *request)
+{
+	struct hakd_daemon *daemon = peer->daemon;
+	unsigned number = hakd_daemon_number(daemon);
+	struct hakd_pool_config config;
+	int r;
+
+	if (!may_administer(peer)) {
+		refuse(peer, id, HAK_E_DENIED);
+		return true;
+	}
+	if (hakd_config_is_pool_name(request->name) && hakd_daemon_find(daemon, request->name)) {
+		hakd_peer_refuse(peer, id, HAK_E_EXISTS, "there is a pool of that name");
+		return true;
+	}
+	if (number == HAKD_POOLS_MAX) {
+		refuse(peer, id, HAK_E_POOLS_FULL);
+		return true;
+	}
+	hakd_config_usual_pool(&config);
+	snprintf(config.name, sizeof(config.name), "%s", request->name);
+	config.capacity = request->capacity_bytes ? request->capacity_bytes : config.capacity;
+	config.limit = request->limit_bytes;
+	config.superslab_lg = request->superslab_lg ? request->superslab_lg : config.superslab_lg;
+	config.keep = request->sets_keep ? request->keep_seconds : config.keep;
+	config.retain = request->sets_retain ? request->retain_bytes : config.retain;
+	r = hakd_config_is_pool_name(request->name) ? hakd_config_check_pool(&config) : -EINVAL;
+	if (r == 0)
+		r = hakd_realm_new(daemon, number, &config);
+	if (r == 0)
+		r = hakd_realm_start(daemon->realms[number]);
+	if (r < 0) {
+		hakd_peer_refuse(peer, id, error_of(r),
+				 r == -EINVAL ? "no such name, or sizes, are possible for a pool"
+					      : hak_error_text(error_of(r)));
+		return true;
+	}
+	hakd_log(HAKD_LOG_INFO, "pool %s is made: capacity %llu MiB, limit %llu MiB", config.name,
+		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
+	answer(peer, id);
+	return true;
+}
+
+bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelete *request)
+{
+	struct hakd_realm *realm = *request->name ? hakd_daemon_find(peer->daemon, request->name)
+						  : NULL;
+
+	if (!may_administer(peer)) {
+		refuse(peer, id, HAK_E_DENIED);
+	} else if (!realm) {
+		refuse(peer, id, HAK_E_NO_POOL);
+	} else if (realm->number == 0) {
+		hakd_peer_refuse(peer, id, HAK_E_DENIED, "the first pool stays");
+	} else if (realm->n_clients > 0 && !request->drain) {
+		refuse(peer, id, HAK_E_BUSY);
+	} else {
+		hakd_log(HAKD_LOG_INFO, "pool %s is deleted, with %u clients attached",
+			 realm->pool->name, realm->n_clients);
+		hakd_realm_delete(realm);
+		answer(peer, id);
+	}
+	return true;
+}

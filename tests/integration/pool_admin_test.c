@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools that are made and deleted while a daemon is at work. */
+#include "tests/support/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client_lib/include/hakmem.h"
+#include "tests/support/ctl.h"
+#include "tests/support/keeper.h"
+#include "tests/support/process.h"
+
+#define MIB	 ((size_t)1 << 20)
+#define STRANGER 12345
+
+static const char *const options[] = {"--capacity",  "1G",   "--limit", "64M",
+				      "--log-level", "warn", NULL};
+
+static int start(void **state)
+{
+	(void)state;
+	hakt_keeper = (struct hakt_keeper){.has_log = false};
+	hakt_keeper_init(&hakt_keeper, NULL);
+	hakt_keeper.options = options;
+	hakt_keeper_start(&hakt_keeper);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	hakmem_detach();
+	return hakt_keeper_teardown(state);
+}
+
+static void run_as(uid_t uid, const char *const *arguments, int exit_code, const char *text)
+{
+	struct hakt_process ctl = {.uid = uid};
+	const char *output;
+
+	hakt_process_run(&ctl, arguments);
+	output = hakt_process_output(&ctl, exit_code == 0 ? 1 : 2);
+	if (ctl.exit_code != exit_code || !strstr(output, text))
+		fail_msg("%s %s: %d, %s", arguments[1], arguments[2], ctl.exit_code, output);
+	hakt_process_end(&ctl);
+	hakt_keeper_take(&hakt_keeper);
+}
+
+#define CTL(exit_code, text, ...) \
+	run_as(0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
+
+static long long number_of(const char *pool, const char *name)
+{
+	return hakt_ctl_pool_of(hakt_keeper.daemon.socket, pool, name);
+}
+
+/* Grows until it can't; the errno. */
+static int grow(struct hakmem_pool *pool)
+{
+	for (unsigned i = 0; i < 100; i++)
+		if (!hakmem_malloc_in(pool, MIB))
+			return errno;
+	return 0;
+}
+
+static void test_a_pool_is_made_and_used(void **state)
+{
+	struct hakmem_pool *pool;
+	void *p;
+
+	(void)state;
+	CTL(0, "pool lab is made", "pool", "create", "lab", "--capacity", "256M", "--limit", "16M",
+	    "--superslab-lg", "20", "--keep", "3", "--retain", "4M");
+	assert_int_equal(number_of("lab", "limit_bytes"), 16 * MIB);
+	assert_int_equal(number_of("lab", "superslab_bytes"), MIB);
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+	assert_true(hakmem_is_at_base_in(pool)); /* not where the first one is */
+	p = hakmem_malloc(100);
+	assert_non_null(p);
+	assert_int_equal(hakmem_is_at_base(), 1);
+	hakmem_free(p);
+	assert_int_equal(grow(pool), ENOMEM);
+	CTL(0, "lab", "pool", "list");
+	CTL(0, "\"name\": \"lab\"", "pool", "list", "--json");
+	CTL(0, "16 blocks live: clean", "--pool", "lab", "check");
+	assert_int_equal(hakmem_pool_close(pool), 0);
+}
+
+static void test_what_cannot_be_made_is_refused(void **state)
+{
+	(void)state;
+	CTL(0, "is made", "pool", "create", "a");
+	CTL(1, "there is a pool of that name", "pool", "create", "a");
+	CTL(1, "there is a pool of that name", "pool", "create", "default");
+	CTL(1, "no such name", "pool", "create", "a b");
+	CTL(1, "no such name", "pool", "create", "01234567890123456789012345678901");
+	CTL(1, "sizes", "pool", "create", "b", "--capacity", "3M");
+	CTL(1, "sizes", "pool", "create", "b", "--capacity", "1G", "--limit", "2G");
+	CTL(1, "sizes", "pool", "create", "b", "--limit", "1M");
+	CTL(1, "sizes", "pool", "create", "b", "--superslab-lg", "19");
+	CTL(1, "sizes", "pool", "create", "b", "--keep", "86401");
+	CTL(2, "name of a pool is missing", "pool", "create");
+	CTL(2, "no size, or number", "pool", "create", "b", "--limit", "much");
+	CTL(2, "no such verb: pool", "pool", "make", "b");
+	CTL(2, "not also c", "pool", "delete", "b", "c");
+	assert_int_equal(number_of("b", "clients"), -1);
+	CTL(1, "no pool of that name", "pool", "delete", "b");
+	CTL(4, "the first pool stays", "pool", "delete", "default");
+	CTL(1, "no pool of that name", "--pool", "b", "check");
+}
+
+static void test_one_in_use_stays_and_one_that_is_not_goes(void **state)
+{
+	struct hakmem_pool *pool;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+	CTL(1, "the pool is in use", "pool", "delete", "lab");
+	assert_non_null(hakmem_malloc_in(pool, MIB));
+	assert_int_equal(hakmem_pool_close(pool), 0);
+	hakt_ctl_wait_pool_of(hakt_keeper.daemon.socket, "lab", "clients", 0);
+	CTL(0, "pool lab is deleted", "pool", "delete", "lab");
+	assert_int_equal(number_of("lab", "clients"), -1);
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), -ENOENT);
+	for (unsigned i = 0; i < 600 && hakt_keeper_find(&hakt_keeper, "heap.1") >= 0; i++) {
+		usleep(10000);
+		hakt_keeper_take(&hakt_keeper);
+	}
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "registry.1"), -1);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
+}
+
+/* Another of its name has nothing to do with it. */
+static void test_one_that_drains_goes_with_its_last_client(void **state)
+{
+	struct hakmem_pool *pool, *next;
+	char *p;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+	p = hakmem_malloc_in(pool, MIB);
+	strcpy(p, "kept");
+	CTL(0, "is deleted", "pool", "delete", "lab", "--drain");
+	assert_int_equal(grow(pool), ESTALE);
+	assert_string_equal(p, "kept");
+	hakmem_free(p);
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+	assert_true(hakt_keeper_find(&hakt_keeper, "registry.2") >= 0); /* not 1: that is in use */
+	assert_int_equal(hakmem_pool_close(pool), 0);
+	assert_int_equal(hakmem_pool_open("lab", NULL, &next), 0);
+	p = hakmem_malloc_in(next, MIB);
+	assert_non_null(p);
+	assert_int_equal(number_of("lab", "clients"), 1);
+	assert_int_equal(hakmem_pool_close(next), 0);
+	for (unsigned i = 0; i < 20; i++) { /* its number is free again at some time */
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%u", i);
+		CTL(0, "is made", "pool", "create", name, "--limit", "2M", "--capacity", "2M");
+	}
+	assert_true(hakt_keeper_find(&hakt_keeper, "registry.1") >= 0);
+}
+
+static void test_the_next_daemon_has_it_as_it_was(void **state)
+{
+	struct hakmem_pool *pool;
+	char *p;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--capacity", "128M", "--limit", "16M", "--keep",
+	    "7", "--retain", "2M");
+	CTL(0, "is made", "pool", "create", "gone", "--limit", "16M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+	p = hakmem_malloc_in(pool, MIB);
+	memset(p, 7, MIB);
+	CTL(0, "is deleted", "pool", "delete", "gone");
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(number_of("lab", "limit_bytes"), 16 * MIB);
+	assert_int_equal(number_of("lab", "capacity_bytes"), 128 * MIB);
+	assert_int_equal(number_of("lab", "clients"), 1);
+	assert_int_equal(number_of("gone", "clients"), -1);
+	assert_int_equal(p[MIB - 1], 7);
+	assert_int_equal(grow(pool), ENOMEM);
+	assert_int_equal(hakmem_pool_close(pool), 0);
+}
+
+static void test_the_keeping_time_is_kept_too(void **state)
+{
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M", "--keep", "0", "--retain",
+	    "0");
+	for (unsigned i = 0; i < 2; i++) {
+		struct hakmem_pool *pool;
+
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_start(&hakt_keeper);
+		assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+		hakmem_free(hakmem_malloc_in(pool, 8 * MIB));
+		assert_int_equal(hakmem_trim_in(pool), 0);
+		assert_int_equal(number_of("lab", "kept_superslabs"), 0);
+		assert_int_equal(hakmem_pool_close(pool), 0);
+		hakt_ctl_wait_pool_of(hakt_keeper.daemon.socket, "lab", "clients", 0);
+	}
+}
+
+static void test_strangers_make_and_delete_nothing(void **state)
+{
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(chmod(hakt_keeper.daemon.directory, 0755), 0);
+	assert_int_equal(chmod(hakt_keeper.daemon.socket, 0666), 0);
+	CTL(0, "is made", "pool", "create", "lab");
+	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "create", "mine"), 4, "not permitted");
+	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "delete", "lab"), 4, "not permitted");
+	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "list"), 0, "lab");
+	assert_int_equal(number_of("lab", "clients"), 0);
+}
+
+static void test_there_are_sixty_four_at_most(void **state)
+{
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 1; i < 64; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		CTL(0, "is made", "pool", "create", name, "--limit", "2M", "--capacity", "2M");
+	}
+	CTL(1, "as many pools as there can be", "pool", "create", "more");
+	CTL(0, "is deleted", "pool", "delete", "p7");
+	for (unsigned i = 0; i < 100; i++) {
+		struct hakt_process ctl = {0};
+		bool is_made;
+
+		hakt_process_run(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "create", "more"));
+		is_made = ctl.exit_code == 0;
+		hakt_process_end(&ctl);
+		hakt_keeper_take(&hakt_keeper);
+		if (is_made)
+			break;
+		assert_true(i < 99);
+		usleep(20000);
+	}
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
+	assert_int_equal(number_of("p63", "limit_bytes"), 2 * MIB);
+	assert_int_equal(number_of("more", "clients"), 0);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_a_pool_is_made_and_used, start, stop),
+	cmocka_unit_test_setup_teardown(test_what_cannot_be_made_is_refused, start, stop),
+	cmocka_unit_test_setup_teardown(test_one_in_use_stays_and_one_that_is_not_goes, start,
+					stop),
+	cmocka_unit_test_setup_teardown(test_one_that_drains_goes_with_its_last_client, start,
+					stop),
+	cmocka_unit_test_setup_teardown(test_the_next_daemon_has_it_as_it_was, start, stop),
+	cmocka_unit_test_setup_teardown(test_the_keeping_time_is_kept_too, start, stop),
+	cmocka_unit_test_setup_teardown(test_strangers_make_and_delete_nothing, start, stop),
+	cmocka_unit_test_setup_teardown(test_there_are_sixty_four_at_most, start, stop),
+};
+
+HAKT_MAIN(tests, NULL, NULL)
