@@ -29,6 +29,8 @@ usage() {
 benches='pair64|pair64|@|@|lower|private floor
 pair-mixed|pair-mixed|@|@|lower|private floor
 working-set|working-set|@|@|lower|private
+hardened-pair|pair-mixed|@|@|lower|hardened
+hardened-working-set|working-set|@|@|lower|hardened
 larson-1t|larson|5 8 1000 5000 100 4141 1|1 8 1000 5000 100 4141 1|higher|private
 larson-2t|larson|5 8 1000 5000 100 4141 2|1 8 1000 5000 100 4141 2|higher|private
 larson-42t|larson|1 5 1 1000 100 10000 42|1 5 1 1000 100 10000 42|higher|private
@@ -46,7 +48,7 @@ shm-working-set|two-process|@ alone-working-set|@ alone-working-set|lower|alone 
 2p-pair|two-process|@ pair|@ pair|higher|two any node floor
 2p-working-set|two-process|@ working-set|@ working-set|lower|two any'
 
-ours=(malloc shared shared-2p)
+ours=(malloc shared shared-2p malloc-hardened shared-hardened)
 private_peers=(glibc mimalloc jemalloc tcmalloc)
 shared_peers=(boost-rbtree boost-cached-node ossp-mm apr-rmm)
 counted='pair64 pair-mixed' # whose instructions --instructions counts
@@ -120,10 +122,11 @@ find_libraries() {
 	local name
 	library[glibc]=
 	library[malloc]=$(realpath -q "$build/lib/libhakmem_malloc.so" || true)
+	library[malloc-hardened]=${library[malloc]}
 	for name in "${!soname[@]}"; do
 		library[$name]=$(ldconfig -p | awk -v s="${soname[$name]}" '$1 == s && !n++ { print $NF }')
 	done
-	for name in malloc "${private_peers[@]}"; do
+	for name in malloc malloc-hardened "${private_peers[@]}"; do
 		wanted "$only_subjects" "$name" && [ "$name" != glibc ] || continue
 		[ -n "${library[$name]}" ] && [ -f "${library[$name]}" ] && continue
 		skip "all rows of $name: ${soname[$name]:-libhakmem_malloc.so} is not there"
@@ -138,7 +141,7 @@ find_libraries() {
 
 kind_of() {
 	case $1 in
-	malloc | shared | shared-2p) echo ours ;;
+	malloc | shared | shared-2p | *-hardened) echo ours ;;
 	floor) echo floor ;;
 	*) echo peer ;;
 	esac
@@ -153,6 +156,10 @@ subjects_of() { # GROUPS
 			for name in malloc shared "${private_peers[@]}"; do
 				[ "${library[$name]:-}" = none ] || echo "$name"
 			done ;;
+		hardened)
+			for name in malloc shared malloc-hardened shared-hardened glibc; do
+				[ "${library[$name]:-}" = none ] || echo "$name"
+			done ;;
 		alone) echo shared ;;
 		two) echo shared-2p ;;
 		any) printf '%s\n' boost-rbtree ossp-mm apr-rmm ;;
@@ -160,18 +167,20 @@ subjects_of() { # GROUPS
 		floor) echo floor ;;
 		esac
 	done | while read -r name; do
-		if [[ $1 != private* && $(kind_of "$name") = peer ]]; then
+		if [[ $1 != @(private*|hardened) && $(kind_of "$name") = peer ]]; then
 			[ -x "$build/bin/bench-two-process-$name" ] || continue
 		fi
 		! wanted "$only_subjects" "$name" || echo "$name"
 	done
 }
 
-# Sets program, preload and BENCH_EXPECT, the library that must be in use, of PROGRAM SUBJECT.
+# Sets program, preload, HAKMEM_HARDENED and BENCH_EXPECT, the library that must be in use, of
+# PROGRAM SUBJECT.
 find_program() {
-	local form=$2
+	local form=${2%-hardened}
 	preload=
-	unset BENCH_EXPECT
+	unset BENCH_EXPECT HAKMEM_HARDENED
+	[ "$form" = "$2" ] || export HAKMEM_HARDENED=1
 	case $1/$2 in
 	two-process/shared*) form=shared ;;&
 	*/shared*) export BENCH_EXPECT=$build/lib/libhakmem.so ;;

@@ -20,8 +20,10 @@
 #include "client_lib/decay.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
+#include "client_lib/hardened.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
+#include "proto/shm/guard.h"
 
 #define HINT_LOOKS    256u  /* SuperSlabs that one look for hints goes over */
 #define LOWEST_LOOKS  4096u /* partial slabs of a class, at most */
@@ -76,6 +78,8 @@ static bool claim_blocks(struct hakc_thread *t, unsigned cls, uint32_t slot)
 			1;
 	void **top = m->top;
 
+	if (__builtin_expect(t->heap->is_hardened, 0))
+		return hakc_hardened_claim(t, cls, slot);
 	for (unsigned tried = 0; tried < n_words && wanted > 0; tried++) {
 		unsigned i = slab->word < n_words ? slab->word : 0;
 		char *first = start + (uint64_t)i * 64 * shape->size;
@@ -266,6 +270,13 @@ static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 		hakc_flush_shrink(t);
 }
 
+/* A slab or span has been cut, if r says so: before anybody has a block of it. */
+static void guard(struct hakc_heap *heap, int r, uint32_t slot)
+{
+	if (r == 0 && heap->is_hardened)
+		hak_slab_set_guarded(&heap->segment.slab_words[slot], heap->holder);
+}
+
 /* Fills the magazine of a class; 0 or a negative errno. */
 static int fill_magazine(struct hakc_thread *t, unsigned cls)
 {
@@ -293,6 +304,7 @@ static int fill_magazine(struct hakc_thread *t, unsigned cls)
 	if (!find_empty(t, cls, &slot)) {
 		pthread_mutex_lock(&heap->lock);
 		r = hakc_heap_cut(heap, cls, t->number, &slot);
+		guard(heap, r, slot);
 		pthread_mutex_unlock(&heap->lock);
 		if (r < 0)
 			return r;
@@ -368,6 +380,7 @@ static int cut_span(struct hakc_thread *t, size_t alignment, size_t size, uint32
 	if (!hakc_heap_has_row(t->heap, (size + HAK_SLOT_BYTES - 1) / HAK_SLOT_BYTES))
 		take_hints(t, HINT_LOOKS);
 	r = hakc_heap_alloc_span(t->heap, size, alignment, ret_slot, ret_zeroed);
+	guard(t->heap, r, *ret_slot);
 	pthread_mutex_unlock(&t->heap->lock);
 	return r;
 }
@@ -441,6 +454,27 @@ static struct hakc_thread *attached(void)
 	return t ? t : fail(NULL, error);
 }
 
+/* With room for a guard, where the slab is a GUARDED one: one that we have inherited is not. */
+__attribute__((noinline, cold)) static void *alloc_hardened(struct hakc_thread *t, size_t alignment,
+							    size_t size, bool *ret_zeroed)
+{
+	const struct hak_segment *segment = &t->heap->segment;
+	size_t room = size <= SIZE_MAX / 2 ? size + HAK_GUARD_BYTES : size;
+	unsigned cls = hak_class_of_aligned(room, alignment);
+	struct hak_location l;
+	void *block;
+
+	*ret_zeroed = false;
+	block = cls < HAK_CLASS_COUNT ? alloc_class(t, cls)
+				      : alloc_span(t, alignment, room, ret_zeroed);
+	if (!block)
+		return NULL;
+	l = hak_segment_locate(segment, (uintptr_t)block);
+	if (l.place == HAK_PLACE_BLOCK) /* else somebody scribbled over its word */
+		hak_guard_set(segment, &l, size);
+	return block;
+}
+
 /* Nothing is cached, perhaps not even attached. */
 __attribute__((noinline)) static void *alloc_any(size_t size)
 {
@@ -449,6 +483,8 @@ __attribute__((noinline)) static void *alloc_any(size_t size)
 
 	if (!t)
 		return NULL;
+	if (__builtin_expect(t->heap->is_hardened, 0))
+		return alloc_hardened(t, 1, size, &zeroed);
 	if (size <= HAK_CLASS_MAX)
 		return alloc_class(t, hak_class_of(size));
 	return alloc_span(t, 1, size, &zeroed);
@@ -498,6 +534,8 @@ void *hakc_alloc_aligned(size_t alignment, size_t size)
 
 	if (!t)
 		return NULL;
+	if (t->heap->is_hardened)
+		return alloc_hardened(t, alignment, size, &zeroed);
 	if (cls < HAK_CLASS_COUNT)
 		return alloc_class(t, cls);
 	return alloc_span(t, alignment, size ? size : 1, &zeroed);
@@ -513,7 +551,9 @@ void *hakc_alloc_zeroed(size_t size)
 	} else {
 		struct hakc_thread *t = attached();
 
-		block = t ? alloc_span(t, 1, size, &zeroed) : NULL;
+		block = !t		       ? NULL
+			: t->heap->is_hardened ? alloc_hardened(t, 1, size, &zeroed)
+					       : alloc_span(t, 1, size, &zeroed);
 	}
 	if (block && !zeroed)
 		memset(block, 0, size);

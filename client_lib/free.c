@@ -16,6 +16,7 @@
 
 #include "client_lib/decay.h"
 #include "client_lib/flush.h"
+#include "client_lib/hardened.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
 #include "client_lib/session.h"
@@ -224,10 +225,20 @@ static struct hakc_thread *attached_thread(void)
 	return is_attached ? hakc_thread_get(&error) : NULL;
 }
 
-static void refuse(struct hakc_thread *t, const void *block, const char *reason)
+void hakc_free_refuse(struct hakc_thread *t, const void *block, const char *reason)
 {
 	hakc_count(t->heap, HAK_STAT_INVALID_FREES, 1);
 	hakc_log(HAKC_LOG_ERROR, "free of %p refused: %s", block, reason);
+}
+
+void hakc_free_refuse_place(struct hakc_thread *t, enum hak_place place, void *block)
+{
+	if (place == HAK_PLACE_FOREIGN)
+		hakc_session_free_foreign(t, block);
+	else if (place == HAK_PLACE_INTERIOR)
+		hakc_free_refuse(t, block, "inside a block, not its begin");
+	else
+		hakc_free_refuse(t, block, "no block is there");
 }
 
 /*
@@ -264,7 +275,7 @@ static void free_tagged(struct hakc_thread *t, const struct hak_location *l, voi
 	}
 	right = hakc_ticket_free(t, l, &inc);
 	if (right == HAKC_RIGHT_NONE)
-		refuse(t, block, "it belongs to another, or was freed");
+		hakc_free_refuse(t, block, "it belongs to another, or was freed");
 	else if (!is_span && right == HAKC_RIGHT_OWN && hakc_thread_claims(t, l->word))
 		free_local(t, l, block);
 	else if (!is_span)
@@ -296,21 +307,10 @@ static void free_located(struct hakc_thread *t, void *block)
 {
 	const struct hak_location l = hak_segment_locate(&t->heap->segment, (uintptr_t)block);
 
-	switch (l.place) {
-	case HAK_PLACE_BLOCK:
+	if (l.place == HAK_PLACE_BLOCK)
 		free_block(t, &l, block);
-		break;
-	case HAK_PLACE_FOREIGN:
-		hakc_session_free_foreign(t, block);
-		break;
-	case HAK_PLACE_INTERIOR:
-		refuse(t, block, "inside a block, not its begin");
-		break;
-	case HAK_PLACE_VACANT:
-	case HAK_PLACE_TAIL:
-		refuse(t, block, "no block is there");
-		break;
-	}
+	else
+		hakc_free_refuse_place(t, l.place, block);
 }
 
 /* What W alone doesn't settle. */
@@ -319,10 +319,12 @@ __attribute__((noinline)) static void free_any(void *block)
 	int saved = errno;
 	struct hakc_thread *t = attached_thread();
 
-	if (t)
-		free_located(t, block);
-	else
+	if (!t)
 		hakc_session_free_foreign(t, block);
+	else if (__builtin_expect(t->heap->is_hardened, 0))
+		hakc_hardened_free(t, block);
+	else
+		free_located(t, block);
 	hakc_thread_end_late();
 	errno = saved;
 }

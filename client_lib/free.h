@@ -23,6 +23,10 @@ bool hakc_free_relist(struct hakc_thread *t, uint32_t slot, unsigned cls);
  */
 bool hakc_free_is_cached(struct hakc_thread *t, uint32_t slot);
 
+/* Counts and logs that a free is refused: of a block, or of what is none and where it is. */
+void hakc_free_refuse(struct hakc_thread *t, const void *block, const char *reason);
+void hakc_free_refuse_place(struct hakc_thread *t, enum hak_place place, void *block);
+
 /* Counts and logs; in the caches it may be found out late. */
 void hakc_free_report_double(struct hakc_thread *t, const void *block);
 

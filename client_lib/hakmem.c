@@ -14,6 +14,7 @@
 #include "client_lib/root.h"
 #include "client_lib/ticket.h"
 #include "proto/shm/check.h"
+#include "proto/shm/guard.h"
 
 #define ALIGNMENT_MAX (UINT64_C(1) << 21)
 
@@ -71,12 +72,15 @@ size_t hakmem_usable_size(const void *block)
 	int error;
 	const struct hakc_heap *heap = hakc_thread_reads(&error);
 	struct hak_location l = {.place = HAK_PLACE_FOREIGN};
+	size_t usable = 0;
 
 	if (heap)
 		l = hak_segment_locate(&heap->segment, (uintptr_t)block);
+	if (l.place == HAK_PLACE_BLOCK)
+		usable = hak_guard_usable(&heap->segment, &l);
 	hakc_pool_return(from);
 	errno = saved;
-	return l.place == HAK_PLACE_BLOCK ? l.bytes : 0;
+	return usable;
 }
 
 void *hakmem_realloc(void *block, size_t size)
@@ -265,6 +269,7 @@ static void fill_stats(struct hakc_heap *heap, struct hakmem_stats *stats)
 				 counters[HAK_STAT_INVALID_FREES] +
 				 counters[HAK_STAT_FOREIGN_FREES],
 		.out_of_memory = counters[HAK_STAT_OUT_OF_MEMORY],
+		.overflows = counters[HAK_STAT_OVERFLOWS],
 	};
 }
 

@@ -78,6 +78,7 @@ struct hakc_heap {
 	bool is_attached;
 	bool is_read_only; /* nothing is ours, nothing may be written */
 	bool is_at_base;   /* the pool is mapped at its own address */
+	bool is_hardened;  /* see hardened.h */
 	unsigned holder;
 	struct hak_segment segment;
 	struct hak_client_area *area;
@@ -117,6 +118,7 @@ struct hakc_heap {
 	uint32_t n_threads_max;
 	uint32_t n_threads;   /* numbers given out so far */
 	uint32_t idle_thread; /* number of the last ended thread's state; 0: none */
+	uint64_t seed;	      /* of the order of allocation, if hardened */
 };
 
 /*

@@ -12,8 +12,11 @@
 
 #include "client_lib/alloc.h"
 #include "client_lib/free.h"
+#include "client_lib/hardened.h"
+#include "client_lib/log.h"
 #include "client_lib/run.h"
 #include "client_lib/ticket.h"
+#include "proto/shm/guard.h"
 
 struct hak_location hakc_locate(const void *block)
 {
@@ -106,17 +109,66 @@ static bool resize_in_place(const struct hak_location *l, size_t size)
 	return done;
 }
 
-void *hakc_resize(const struct hak_location *l, void *block, size_t size)
+size_t hakc_usable(const struct hak_location *l)
 {
-	void *moved;
+	return hak_guard_usable(&hakc_self->heap->segment, l);
+}
 
-	if (fits(l, size) || resize_in_place(l, size))
-		return block;
-	moved = hakc_alloc(size);
-	if (!moved) /* what was kept without need has gone back by now */
-		return errno == ENOMEM && size > l->bytes && resize_in_place(l, size) ? block
-										      : NULL;
-	memcpy(moved, block, size < l->bytes ? size : l->bytes);
+/* As resize_in_place, or it is right as it is; with its guard. */
+static bool resize_guarded(const struct hak_location *l, size_t size)
+{
+	const struct hak_segment *segment = &hakc_self->heap->segment;
+	size_t room = size <= SIZE_MAX / 2 ? size + HAK_GUARD_BYTES : size;
+	struct hak_location now;
+
+	if (!fits(l, room) && !resize_in_place(l, room))
+		return false;
+	now = hak_segment_locate_offset(segment, l->start);
+	hak_guard_set(segment, &now, size);
+	return true;
+}
+
+/* Broken, it is told and set again: else the free of the block that has moved would tell it too. */
+static void check_guard(const struct hak_location *l, const void *block)
+{
+	struct hakc_heap *heap = hakc_self->heap;
+	uint64_t usable = hak_guard_usable(&heap->segment, l);
+
+	if (hak_guard_holds(&heap->segment, l))
+		return;
+	hakc_hardened_report_overflow(heap, block, usable);
+	hak_guard_set(&heap->segment, l, usable);
+}
+
+static void *move(const struct hak_location *l, void *block, size_t size)
+{
+	size_t usable = hakc_usable(l);
+	void *moved = hakc_alloc(size);
+
+	if (!moved)
+		return NULL;
+	memcpy(moved, block, size < usable ? size : usable);
 	hakc_free(block);
 	return moved;
+}
+
+void *hakc_resize(const struct hak_location *l, void *block, size_t size)
+{
+	bool is_guarded = hak_guard_is_there(l);
+	void *moved;
+
+	if (is_guarded && hak_segment_is_free(&hakc_self->heap->segment, l)) {
+		hakc_log(HAKC_LOG_ERROR, "realloc of %p refused: it is free", block);
+		errno = EINVAL;
+		return NULL;
+	}
+	if (is_guarded)
+		check_guard(l, block);
+	if (is_guarded ? resize_guarded(l, size) : fits(l, size) || resize_in_place(l, size))
+		return block;
+	moved = move(l, block, size);
+	if (moved || errno != ENOMEM || size <= l->bytes)
+		return moved;
+	/* What was kept without need has gone back by now. */
+	return (is_guarded ? resize_guarded(l, size) : resize_in_place(l, size)) ? block : NULL;
 }

@@ -7,6 +7,9 @@
 /* Where block is; FOREIGN if this process is not attached and can't be. */
 struct hak_location hakc_locate(const void *block);
 
+/* Bytes that may be used of the block at l. */
+size_t hakc_usable(const struct hak_location *l);
+
 /*
  * The block at l with room for size bytes: where it is, or moved. NULL and
  * errno; then it is untouched.

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client_lib/hardened.h"
 #include "client_lib/include/hakmem.h"
 #include "client_lib/log.h"
 #include "client_lib/pool.h"
@@ -213,7 +214,10 @@ static int enter_segment(struct hakc_heap *heap, const Hak__Welcome *welcome, co
 	heap->is_at_base = heap->segment.base == ((struct hak_registry *)m->registry)->base;
 	heap->holder = welcome->holder;
 	heap->area = &heap->segment.areas[heap->holder];
-	return heap->is_read_only ? 0 : hakc_heap_init(heap);
+	if (heap->is_read_only)
+		return 0;
+	hakc_hardened_init(heap);
+	return hakc_heap_init(heap);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "client_lib/alloc.h"
 #include "client_lib/flush.h"
 #include "client_lib/free.h"
+#include "client_lib/hardened.h"
 #include "client_lib/list.h"
 #include "client_lib/session.h"
 #include "proto/shm/crossing.h"
@@ -162,6 +163,8 @@ static void enter(struct hakc_thread *t, struct hakc_heap *heap)
 	t->short_span = hak_slab_short_span(heap->holder, 0);
 	init_steps(t);
 	init_magazines(t);
+	if (heap->is_hardened)
+		hakc_hardened_enter(t);
 	/* Relaxed: a hint. */
 	t->decay.asked = hak_load_relaxed(&heap->segment.header->asked);
 	hakc_count(heap, HAK_STAT_THREADS, 1);

@@ -116,7 +116,7 @@ struct hakc_thread_decay {
 struct hakc_thread {
 	/* Read by the fast paths. */
 	uintptr_t base;	  /* first: see struct hakc_magazine */
-	uint64_t n_slots; /* of the pool, 0: not attached */
+	uint64_t n_slots; /* of the pool, 0: not attached, or hardened */
 	hak_u64 *words;
 	hak_u64 *bits;
 	struct hakc_slab *slabs;
@@ -143,6 +143,7 @@ struct hakc_thread {
 	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
 	struct hakc_thread_decay decay;
 	uint64_t idle_slice; /* in which it became idle; UINT64_MAX: it has nothing */
+	uint64_t random;     /* see hardened.c */
 };
 
 #define HAKC_EMPTY_KEPT 4u

@@ -64,6 +64,16 @@
  *   HAKMEM_AUTOSPAWN   1: start a daemon of the user's own if none listens;
  *                      HAKMEM_DAEMON names the binary, default: hakmemd beside
  *                      the library or in PATH
+ *   HAKMEM_HARDENED    1: find misuse of the heap at the call, which costs thirty times as much
+ *                      then; 0 or nothing: not; anything else: 1. See below
+ *
+ * A hardened process caches no blocks. Each free that is to be refused is refused and reported at
+ * the call, also of a block that another thread or process has freed. Of a block that it allocates
+ * what was asked for may be used and no more: what was written behind that is reported, on stderr
+ * with address and size, when a hardened process frees or reallocs it, and the program goes on.
+ * Freed blocks are filled with 0xdb, their first 64 KiB at most. Blocks of a slab are given out in
+ * random order. Processes of both kinds can share a pool: blocks of those that aren't hardened have
+ * no guard. libhakmem_malloc.so does the same for malloc. docs/security.md says more.
  */
 
 #include <stddef.h>
@@ -162,7 +172,8 @@ HAKMEM_API void *hakmem_aligned_alloc(size_t alignment, size_t size)
  * NULL is allowed. All its refs are void. An address that is not of the pool, not the begin of a
  * block, a block that was taken by or published for others, or one that is free already is reported
  * on stderr with its value, counted, and otherwise ignored (a second free of
- * a block that this thread has freed before may be noticed late). errno stays.
+ * a block that this thread has freed before may be noticed late, but not by a hardened process).
+ * errno stays.
  */
 HAKMEM_API void hakmem_free(void *block);
 
@@ -301,6 +312,7 @@ struct hakmem_stats {
 	uint64_t remote_frees;	  /* frees of blocks that another thread or process claims */
 	uint64_t refused_frees;	  /* double, invalid and foreign frees */
 	uint64_t out_of_memory;	  /* allocations answered by ENOMEM */
+	uint64_t overflows;	  /* blocks found written past their end, see HAKMEM_HARDENED */
 };
 
 /* 0; -ENOTCONN: not attached. bytes: sizeof(struct hakmem_stats), so that it may grow. */

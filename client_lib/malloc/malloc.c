@@ -138,7 +138,7 @@ API size_t malloc_usable_size(void *block)
 	if (!block)
 		return 0;
 	l = hakc_locate(block);
-	return l.place == HAK_PLACE_BLOCK ? l.bytes : hakc_foreign_usable_size(block);
+	return l.place == HAK_PLACE_BLOCK ? hakc_usable(&l) : hakc_foreign_usable_size(block);
 }
 
 /* Gives back what is held without need; 1: there was something. */

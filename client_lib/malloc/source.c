@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "client_lib/hardened.h"
 #include "client_lib/malloc/foreign.h"
 #include "client_lib/malloc/fork.h"
 
@@ -66,7 +67,7 @@ static char *map_segment(const struct hak_geometry *g)
 int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *options)
 {
 	struct hak_geometry g;
-	void *registry;
+	struct hak_registry *registry;
 	char *segment = NULL;
 	int r;
 
@@ -87,6 +88,9 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 	heap->holder = HOLDER;
 	heap->area = &heap->segment.areas[HOLDER];
 	heap->is_at_base = true;
+	hakc_hardened_init(heap);
+	if (heap->is_hardened)
+		hakc_hardened_random(registry->uuid, sizeof(registry->uuid));
 	r = hakc_heap_init(heap);
 	if (r < 0)
 		return r;

@@ -157,7 +157,8 @@ bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, hak_u32 *tags, unsigned owner
 	uint64_t w = hak_slab_load(word);
 	unsigned cls = hak_slab_class(w);
 
-	if ((w & ~KEPT) != hak_slab_pack_active(0, owner, cls, thread) || cls >= HAK_CLASS_COUNT)
+	if ((w & ~(KEPT | HAK_SLAB_GUARDED)) != hak_slab_pack_active(0, owner, cls, thread) ||
+	    cls >= HAK_CLASS_COUNT)
 		return false;
 
 	const struct hak_class *shape = &hak_classes[cls];
@@ -199,7 +200,8 @@ bool hak_slab_resize_span(hak_u64 *word, unsigned owner, uint32_t n_slots)
 		return false;
 	if (!write_bodies(word, owner, before, n_slots, 0))
 		return false;
-	return try_move(word, w & ~KEPT, hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots));
+	return try_move(word, w & ~KEPT,
+			hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots) | (w & HAK_SLAB_GUARDED));
 }
 
 /*
@@ -232,6 +234,16 @@ bool hak_slab_set_tagged(hak_u64 *word, unsigned owner)
 		/* [order:cut] as in try_move: it keeps what the cut before released. */
 	} while (!(w & HAK_SLAB_TAGGED) && !hak_cas_acq_rel(word, &w, w | HAK_SLAB_TAGGED));
 	return true;
+}
+
+bool hak_slab_set_guarded(hak_u64 *word, unsigned owner)
+{
+	uint64_t w = hak_slab_load(word) & ~KEPT;
+
+	if (hak_slab_owner(w) != owner ||
+	    (hak_slab_state(w) != HAK_SLAB_ACTIVE && hak_slab_state(w) != HAK_SLAB_SPAN))
+		return false;
+	return try_move(word, w, w | HAK_SLAB_GUARDED);
 }
 
 /*
@@ -277,5 +289,7 @@ void hak_slab_orphan(hak_u64 *word)
 
 void hak_slab_inherit(hak_u64 *word, unsigned owner)
 {
-	hak_store_release(word, with_owner(hak_load_relaxed(word), owner)); /* [order:grant] */
+	uint64_t w = hak_load_relaxed(word) & ~HAK_SLAB_GUARDED;
+
+	hak_store_release(word, with_owner(w, owner)); /* [order:grant] */
 }

@@ -19,6 +19,7 @@
  * TAGGED: refs of blocks have been made, the slot's tags have memory and may say something.
  * N, NAMED: refs may name addresses in the slot though it has no tags of its own: it was in the
  * body of a TAGGED slab.
+ * G, GUARDED, bit 57: blocks that are given out of it have a guard, see guard.h.
  *
  *               cut                     retire
  *   UNUSED ------------> ACTIVE --------------------------> UNUSED
@@ -27,7 +28,7 @@
  *   any    --- collect (daemon) --> UNUSED, owner 0
  *   any    --- grant (daemon) ----> UNUSED, owner X, epoch + 1
  *   ACTIVE, SPAN of X --- orphan (daemon) ---> the same, owner 0, thread 0
- *   ACTIVE, SPAN of 0 --- inherit (daemon) --> the same, owner Y, the same epoch
+ *   ACTIVE, SPAN of 0 --- inherit (daemon) --> the same, owner Y, the same epoch, not GUARDED
  *
  * An orphan, a slab whose owner died while others hold blocks in it, is one
  * whose owner is 0.
@@ -40,6 +41,8 @@
  * |                 |                                   | cleared), or are lost    |
  * |                 |                                   | with their owner         |
  * | set TAGGED      | a thread of the owner             | one CAS                  |
+ * | set GUARDED     | who cut it, before a block of it  | one CAS                  |
+ * |                 | is given out                      |                          |
  * | free bits       | anybody                           | not freed                |
  * | release, adopt  | the thread in W; a thread of the  | one CAS                  |
  * |                 | owner when W names nobody         |                          |
@@ -88,6 +91,7 @@ enum hak_slab_state {
 #define HAK_SLAB_CLASS_SHIFT  38
 #define HAK_SLAB_EPOCH_SHIFT  46
 #define HAK_SLAB_NAMED	      (UINT64_C(1) << 56)
+#define HAK_SLAB_GUARDED      (UINT64_C(1) << 57)
 #define HAK_SLAB_ARG_MAX      UINT32_C(0xffffff)
 
 #define HAK_SLAB_BITS_WORDS 64 /* words of free bits a slot: 4096 bits */
@@ -257,6 +261,12 @@ bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to);
  * there is no ref. False: it isn't owner's.
  */
 bool hak_slab_set_tagged(hak_u64 *word, unsigned owner);
+
+/*
+ * Who cut a slab or span, before anybody has a block of it: all blocks of it have guards. Ends
+ * with the slab, or when somebody inherits it. False: it isn't owner's.
+ */
+bool hak_slab_set_guarded(hak_u64 *word, unsigned owner);
 
 /*
  * The daemon: a slot of a SuperSlab is granted to owner, or collected.

@@ -42,7 +42,8 @@
 	X(STALE_TAKES, "stale_takes", "takes refused: the ref was taken, or void")                \
 	X(TAGGED_FREES, "tagged_frees", "blocks freed by their tag")                              \
 	X(INHERITED, "inherited", "SuperSlabs got that others hold blocks in")                    \
-	X(THREADS, "threads", "threads that started to allocate")
+	X(THREADS, "threads", "threads that started to allocate")                                 \
+	X(OVERFLOWS, "overflows", "blocks found written past their end (hardened mode)")
 
 enum hak_stat {
 #define X(name, text, description) HAK_STAT_##name,

@@ -9,7 +9,8 @@ directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
 bash bench/compare.sh --quick --no-build --build "$build" --output "$directory" \
-	--bench pair64,prodcons,2p-msg64,2p-latency --subject malloc,shared,shared-2p,glibc,floor \
+	--bench pair64,prodcons,hardened-pair,2p-msg64,2p-latency \
+	--subject malloc,shared,shared-2p,malloc-hardened,shared-hardened,glibc,floor \
 	>"$directory/table" 2>&1 || { cat "$directory/table" && exit 1; }
 cat "$directory/table"
 grep -qE '^[0-9]+ rows, [0-9]+ skipped, 0 failed$' "$directory/table"
@@ -26,6 +27,9 @@ holds "each row has its members" '.rows | length > 0 and all(
 	.runs == 1 and .min <= .value and .value <= .max and .peak_rss_bytes > 0)'
 holds "pair64 has ours, a peer and a floor" \
 	'[.rows[] | select(.bench == "pair64") | .kind] | unique == ["floor", "ours", "peer"]'
+holds "hardened mode stands beside the others" \
+	'[.rows[] | select(.bench == "hardened-pair") | .subject] as $there |
+	["shared", "shared-hardened", "glibc"] - $there == []'
 holds "two processes share a pool" \
 	'.rows | any(.bench == "2p-msg64" and .subject == "shared-2p" and .kind == "ours")'
 holds "the best peer's ratio is 1" \

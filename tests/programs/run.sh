@@ -199,7 +199,27 @@ PERL
 	PERL_HASH_SEED=0 same perl script.pl && [ "$(wc -l <with.out)" -gt 50000 ]
 }
 
-cases=(preload git gcc perl python_tests python_threads redis sqlite)
+# With HAKMEM_HARDENED=1, which is on: it finds what such a program does wrong, and nothing else.
+case_hardened() {
+	needs sqlite3
+	export HAKMEM_HARDENED=1
+	cat >wrong.py <<'PYTHON'
+import ctypes
+c = ctypes.CDLL(None)
+c.malloc.restype, c.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+block = c.malloc(20)
+ctypes.memset(block + 20, 0, 1)
+c.free(block)
+c.free(block)
+PYTHON
+	with /usr/bin/python3 wrong.py 2>err || return 1
+	cat err
+	grep -q 'overflow: the block of 20 bytes' err && grep -q 'double free of' err || return 1
+	mkdir threads sql fork
+	(cd threads && case_python_threads) && (cd sql && case_sqlite) && (cd fork && case_perl)
+}
+
+cases=(preload git gcc hardened perl python_tests python_threads redis sqlite)
 [ $# -eq 0 ] || cases=("$@")
 for name in "${cases[@]}"; do
 	start=$SECONDS code=0

@@ -56,7 +56,7 @@ void hakt_process_prepare(void)
 {
 	static const char *const settings[] = {
 		"HAKMEM_SOCKET",    "HAKMEM_POOL",   "HAKMEM_TIMEOUT_MS", "HAKMEM_LOG",
-		"HAKMEM_AUTOSPAWN", "HAKMEM_DAEMON", "XDG_RUNTIME_DIR"};
+		"HAKMEM_AUTOSPAWN", "HAKMEM_DAEMON", "HAKMEM_HARDENED",	  "XDG_RUNTIME_DIR"};
 
 	if (test)
 		return;

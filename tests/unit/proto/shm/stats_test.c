@@ -38,7 +38,7 @@ static void test_a_name_stands_at_its_number(void **state)
 	assert_string_equal(hak_stat_names[HAK_STAT_CLAIMS], "claims");
 	assert_string_equal(hak_stat_names[HAK_STAT_STAGE_0_PARTIAL], "stage_0_partial");
 	assert_string_equal(hak_stat_names[HAK_STAT_FOREIGN_FREES], "foreign_frees");
-	assert_string_equal(hak_stat_names[HAK_STAT_COUNT - 1], "threads");
+	assert_string_equal(hak_stat_names[HAK_STAT_COUNT - 1], "overflows");
 }
 
 static const struct CMUnitTest tests[] = {
