@@ -94,6 +94,7 @@ void hakd_pace_begin(struct hakd_peer *peer)
 	if (paces->n_strangers == STRANGERS_MAX)
 		send_off(paces->strangers, "too many have not said hello");
 	peer->pace.since = peer->pace.filled_at = uv_now(&daemon->loop);
+	peer->pace.bucket = daemon->config.requests_per_second * BURST_MS;
 	append(&paces->strangers, peer);
 	paces->n_strangers++;
 	if (daemon->config.hello_timeout > 0 && !uv_is_active((uv_handle_t *)&paces->look))
