@@ -55,6 +55,7 @@ static void read_config(struct hakd_realm *realm)
 	realm->config.client_limit = hints.client_limit;
 	realm->config.user_limit = hints.user_limit;
 	realm->config.user_clients = hints.user_clients;
+	realm->config.is_hardened = hints.is_hardened;
 	realm->config.owner = hints.uid;
 	realm->config.group = hints.gid;
 	realm->config.mode = hints.mode;
@@ -159,17 +160,10 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 {
 	uint32_t over = hakd_pool_set_limit(realm->pool, config->limit);
 
-	realm->config.limit = config->limit;
-	realm->config.keep = config->keep;
-	realm->config.retain = config->retain;
-	realm->config.client_limit = config->client_limit;
-	realm->config.user_limit = config->user_limit;
-	realm->config.user_clients = config->user_clients;
+	hakd_config_take_pool(&realm->config, config);
 	hakd_hints_set_quotas(realm->pool, config->client_limit, config->user_limit,
 			      config->user_clients);
-	realm->config.owner = config->owner;
-	realm->config.group = config->group;
-	realm->config.mode = config->mode;
+	hakd_hints_set_hardened(realm->pool, config->is_hardened);
 	hakd_hints_set_access(realm->pool, config->owner, config->group, config->mode);
 	hakd_pool_set_retain(realm->pool, config->retain);
 	hakd_hints_set_keep(realm->pool, hakd_config_keep_ms(config));

@@ -60,7 +60,7 @@ static void print_help(void)
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
-	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N, --hardened,\n"
 	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
@@ -199,6 +199,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"user-clients", required_argument, NULL, 'n'},
 		{"group", required_argument, NULL, 'G'},
 		{"mode", required_argument, NULL, 'M'},
+		{"hardened", no_argument, NULL, 'H'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -230,6 +231,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'd':
 			arguments->drains = true;
+			break;
+		case 'H':
+			arguments->creation.hardened = true;
 			break;
 		case 'C':
 		case 'L':
