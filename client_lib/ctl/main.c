@@ -41,6 +41,7 @@ struct arguments {
 	const char *pool; /* of --pool */
 	Hak__PoolCreate creation;
 	bool drains;
+	bool follows;
 	unsigned watch_ms;
 	unsigned n_times;
 	char **words;
@@ -63,6 +64,7 @@ static void print_help(void)
 	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first; "
 	       "stats and\n"
 	       "                   metrics: default: all\n"
+	       "  --follow         events: waits for more of them\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
@@ -210,6 +212,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"wait", required_argument, NULL, 'w'},
 		{"pool", required_argument, NULL, 'p'},
 		{"watch", required_argument, NULL, 'W'},
+		{"follow", no_argument, NULL, 'f'},
 		{"times", required_argument, NULL, 'N'},
 		{"drain", no_argument, NULL, 'd'},
 		{"capacity", required_argument, NULL, 'C'},
@@ -254,6 +257,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			if (parse_seconds(optarg, &arguments->watch_ms) < 0)
 				return usage_error("--watch takes 0.1 to 3600 seconds, not ",
 						   optarg);
+			break;
+		case 'f':
+			arguments->follows = true;
 			break;
 		case 'N':
 			if (parse_ms(optarg, 1, UINT32_MAX, &arguments->n_times) < 0)
@@ -367,6 +373,7 @@ int main(int argc, char **argv)
 	query.wait_ms = arguments.wait_ms;
 	query.pool = arguments.creation;
 	query.drains = arguments.drains;
+	query.follows = arguments.follows;
 	query.watch_ms = arguments.watch_ms;
 	query.n_times = arguments.n_times;
 	query.words = arguments.words;

@@ -21,6 +21,7 @@ struct hakc_query {
 	unsigned timeout_ms;
 	char **words; /* behind the verb */
 	unsigned n_words;
+	bool follows;	      /* of events: waits for more */
 	unsigned watch_ms;    /* of stats: again after that time; 0: once */
 	unsigned n_times;     /* with it: how often; 0: until it is ended */
 	char reason[256];     /* of the last call that failed, for people */

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/audit.h"
+#include "client_lib/ctl/events.h"
 #include "client_lib/ctl/json.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/roots.h"
@@ -227,6 +228,8 @@ const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, false},
 	{"stats", "what is counted, or of it what [GLOB]... match; also when the daemon is down",
 	 hakc_verb_stats, HAKC_TAKES_WORDS, true},
+	{"events", "what has happened, or of it what [GLOB]... match; also when the daemon is down",
+	 hakc_verb_events, HAKC_TAKES_WORDS, true},
 	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, true},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
 	 HAKC_TAKES_NOTHING, false},
