@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/error.h"
 
@@ -29,7 +30,7 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 	Hak__Reply *reply = NULL;
 	int r;
 
-	*query = (struct hakc_query){.conn.fd = -1};
+	*query = (struct hakc_query){.conn.fd = -1, .path = path, .pool_name = pool};
 	r = hakc_conn_init(&query->conn, path, timeout_ms);
 	if (r == 0)
 		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, pool, &reply, NULL,
@@ -37,6 +38,35 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 	if (r != 0) {
 		note_reason(query, r, reply ? reply->reason : NULL);
 		hakc_conn_deinit(&query->conn);
+	}
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd)
+{
+	struct hakc_conn conn;
+	unsigned n_fds = 0;
+	Hak__Reply *reply = NULL;
+	int fds[HAK_WIRE_FDS_MAX];
+	int r = hakc_conn_init(&conn, query->path, query->conn.timeout_ms);
+
+	if (r == 0) {
+		n_fds = HAK_WIRE_FDS_MAX;
+		r = hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_READER, query->pool_name, &reply,
+				    fds, &n_fds);
+		hakc_conn_deinit(&conn);
+	}
+	if (r == 0 && n_fds != 2)
+		r = -EPROTO;
+	if (r == 0) {
+		*ret_registry_fd = fds[0];
+		*ret_heap_fd = fds[1];
+	} else {
+		note_reason(query, r, reply ? reply->reason : NULL);
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
 	}
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);

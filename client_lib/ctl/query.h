@@ -15,7 +15,8 @@
 
 struct hakc_query {
 	struct hakc_conn conn;
-	char reason[256];     /* of the last call that failed, for people */
+	const char *path, *pool_name; /* as given */
+	char reason[256];	      /* of the last call that failed, for people */
 	unsigned wait_ms;     /* of hakc_query_trim: that clients get to give back what they keep */
 	Hak__PoolCreate pool; /* of hakc_query_pool_create; its name, also of the deletion */
 	bool drains;	      /* of hakc_query_pool_delete */
@@ -65,6 +66,12 @@ int hakc_query_pool_reset(struct hakc_query *query);
 
 /* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
+
+/*
+ * Registry and heap of the pool, open for reading, to be closed: by a hello as a reader, on a
+ * connection of its own. HAK_E_DENIED: one may not read it.
+ */
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd);
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);
