@@ -5,8 +5,15 @@
 
 #include <string.h>
 
-void hakt_drawing_init(struct hakc_view *view)
+struct hakc_view hakt_drawn;
+struct hakt_paper hakt_page;
+
+int hakt_drawing_start(void **state)
 {
+	struct hakc_view *view = &hakt_drawn;
+
+	(void)state;
+	hakt_page_turn();
 	*view = (struct hakc_view){.pool = "drawn"};
 	assert_int_equal(hak_geometry_init(&view->geometry, UINT64_C(128) << 20, 21), 0);
 	view->holders = calloc(HAK_HOLDER_COUNT, sizeof(*view->holders));
@@ -15,6 +22,23 @@ void hakt_drawing_init(struct hakc_view *view)
 		view->holders[i].pid = HAKT_DRAWN_PID(i);
 		strcpy(view->holders[i].name, "worker");
 	}
+	return 0;
+}
+
+static void drop_page(void)
+{
+	if (hakt_page.out)
+		hakt_page_text();
+	free(hakt_page.text);
+	hakt_page = (struct hakt_paper){0};
+}
+
+int hakt_drawing_stop(void **state)
+{
+	(void)state;
+	drop_page();
+	hakc_view_deinit(&hakt_drawn);
+	return 0;
 }
 
 struct hakc_row hakt_drawing_row(uint32_t index, unsigned owner)
@@ -56,25 +80,18 @@ void hakt_drawing_add_span(struct hakc_row *row, uint32_t slot, uint32_t n_slots
 					 .n_live = is_live});
 }
 
-void hakt_paper_init(struct hakt_paper *paper)
+void hakt_page_turn(void)
 {
-	*paper = (struct hakt_paper){0};
-	paper->out = open_memstream(&paper->text, &paper->bytes);
-	assert_non_null(paper->out);
+	drop_page();
+	hakt_page.out = open_memstream(&hakt_page.text, &hakt_page.bytes);
+	assert_non_null(hakt_page.out);
 }
 
-char *hakt_paper_text(struct hakt_paper *paper)
+const char *hakt_page_text(void)
 {
-	assert_int_equal(fclose(paper->out), 0);
-	paper->out = NULL;
-	return paper->text;
-}
-
-void hakt_paper_deinit(struct hakt_paper *paper)
-{
-	if (paper->out)
-		hakt_paper_text(paper);
-	free(paper->text);
+	assert_int_equal(fclose(hakt_page.out), 0);
+	hakt_page.out = NULL;
+	return hakt_page.text;
 }
 
 unsigned hakt_count(const char *text, const char *what)

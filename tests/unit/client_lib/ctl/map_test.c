@@ -12,37 +12,25 @@
 #define OWNER 5u
 #define TAKER 6u
 
-static struct hakc_view view;
 static struct hakc_style style;
 static struct hakc_map map;
-static struct hakt_paper paper;
 
 static int start(void **state)
 {
-	(void)state;
-	hakt_drawing_init(&view);
-	hakt_paper_init(&paper);
+	hakt_drawing_start(state);
 	style = (struct hakc_style){.columns = 81, .no_headers = true};
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakt_paper_deinit(&paper);
-	hakc_view_deinit(&view);
 	return 0;
 }
 
 /* What n rows are drawn as. */
 static const char *draw(const struct hakc_row *rows, unsigned n)
 {
-	map = (struct hakc_map){.out = paper.out, .view = &view, .style = &style};
+	map = (struct hakc_map){.out = hakt_page.out, .view = &hakt_drawn, .style = &style};
 	hakc_map_begin(&map);
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(hakc_map_row(&map, &rows[i]), 0);
 	hakc_map_end(&map);
-	return hakt_paper_text(&paper);
+	return hakt_page_text();
 }
 
 /* Slabs of 16 blocks of 4 KiB, from empty to full. */
@@ -198,8 +186,7 @@ static void test_free_superslabs_are_a_line_and_only_of_all(void **state)
 
 	(void)state;
 	assert_string_equal(draw(rows, 3), "");
-	hakt_paper_deinit(&paper);
-	hakt_paper_init(&paper);
+	hakt_page_turn();
 	style.shows_all = true;
 	assert_string_equal(draw(rows, 3), "     0    free 40 SuperSlabs, 80.0 MiB\n"
 					   "    40    warm 1 SuperSlab, 2.0 MiB\n"
@@ -214,7 +201,7 @@ static void test_an_orphan_is_marked_and_names_who_has_most_of_it(void **state)
 	row.kind = HAKC_ROW_ORPHAN;
 	hakt_drawing_add_slab(&row, 0, 0, 4096);
 	row.owner = HAK_HOLDER_NONE;
-	strcpy(view.holders[TAKER].name, "taker");
+	strcpy(hakt_drawn.holders[TAKER].name, "taker");
 	assert_non_null(strstr(draw(&row, 1), "     3  orphan taker           │█ "));
 }
 
@@ -238,10 +225,10 @@ static void test_words_that_can_t_be_are_a_question_mark(void **state)
 	(void)state;
 	row.cells[row.n_cells++] = (struct hakc_cell){
 		.kind = HAKC_CELL_DAMAGED, .slot = 2, .n_slots = 1};
-	view.totals.damaged = 1;
+	hakt_drawn.totals.damaged = 1;
 	style.no_headers = false;
 	assert_non_null(strstr(draw(&row, 1), "│  ?  "));
-	assert_non_null(strstr(paper.text, "?: 1 slots whose words can't be; hakmemctl check"));
+	assert_non_null(strstr(hakt_page.text, "?: 1 slots whose words can't be; hakmemctl check"));
 }
 
 static void test_a_colour_is_its_holder_s_and_nobody_s_is_none(void **state)
@@ -261,8 +248,8 @@ static void test_a_colour_is_its_holder_s_and_nobody_s_is_none(void **state)
 	draw(&row, 1);
 	/* What is unused has the colour of what is before it, which nobody sees. */
 	expected[strlen(expected) - strlen("\033[0m ")] = 0;
-	assert_non_null(strstr(paper.text, expected));
-	assert_non_null(strstr(paper.text, "\033[0m│ "));
+	assert_non_null(strstr(hakt_page.text, expected));
+	assert_non_null(strstr(hakt_page.text, "\033[0m│ "));
 }
 
 static void test_no_colour_is_no_escape(void **state)
@@ -270,7 +257,7 @@ static void test_no_colour_is_no_escape(void **state)
 	struct hakc_row row = make_stairs();
 
 	(void)state;
-	view.totals.owners[OWNER].superslabs = 1;
+	hakt_drawn.totals.owners[OWNER].superslabs = 1;
 	style.no_headers = false;
 	assert_null(strchr(draw(&row, 1), '\033'));
 }
@@ -280,12 +267,12 @@ static void test_a_name_can_t_command_the_terminal(void **state)
 	struct hakc_row row = make_stairs();
 
 	(void)state;
-	strcpy(view.holders[OWNER].name, "\033[2J\n\xc3");
-	view.totals.owners[OWNER].superslabs = 1;
+	strcpy(hakt_drawn.holders[OWNER].name, "\033[2J\n\xc3");
+	hakt_drawn.totals.owners[OWNER].superslabs = 1;
 	style.no_headers = false;
 	draw(&row, 1);
-	assert_null(strchr(paper.text, '\033'));
-	assert_int_equal(hakt_count(paper.text, "?[2J??"), 2);
+	assert_null(strchr(hakt_page.text, '\033'));
+	assert_int_equal(hakt_count(hakt_page.text, "?[2J??"), 2);
 }
 
 /* Columns of the longest line: bytes that don't go on with a character. */
@@ -312,10 +299,10 @@ static void test_lines_fit_into_the_columns(void **state)
 		style.columns = columns;
 		map.style = &style;
 		draw(rows, 2);
-		if (width_of(paper.text) > columns)
-			fail_msg("%u columns of %u: %s", width_of(paper.text), columns, paper.text);
-		hakt_paper_deinit(&paper);
-		hakt_paper_init(&paper);
+		if (width_of(hakt_page.text) > columns)
+			fail_msg("%u columns of %u: %s", width_of(hakt_page.text), columns,
+				 hakt_page.text);
+		hakt_page_turn();
 	}
 }
 
@@ -346,7 +333,7 @@ static void test_where_there_is_little_several_slots_are_one_column(void **state
 
 static void test_owners_are_listed_by_what_they_have(void **state)
 {
-	struct hakc_owner *owners = view.totals.owners;
+	struct hakc_owner *owners = hakt_drawn.totals.owners;
 
 	(void)state;
 	style.no_headers = false;
@@ -365,40 +352,51 @@ static void test_thousands_of_owners_are_a_page(void **state)
 	(void)state;
 	style.no_headers = false;
 	for (unsigned i = HAK_HOLDER_FIRST; i < HAK_HOLDER_COUNT; i++)
-		view.totals.owners[i].share = (struct hak_share){1, i};
+		hakt_drawn.totals.owners[i].share = (struct hak_share){1, i};
 	draw(NULL, 0);
-	assert_int_equal(hakt_count(paper.text, " worker "), 16);
-	assert_non_null(strstr(paper.text, "\nand 4078 more: "));
+	assert_int_equal(hakt_count(hakt_page.text, " worker "), 16);
+	assert_non_null(strstr(hakt_page.text, "\nand 4078 more: "));
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_a_cell_is_as_high_as_its_slab_is_full, start, stop),
-	cmocka_unit_test_setup_teardown(test_ascii_has_digits_for_it, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_cell_is_as_high_as_its_slab_is_full, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_ascii_has_digits_for_it, start, hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_one_block_of_many_is_seen_and_one_free_block_too,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_a_slab_of_several_slots_is_as_wide, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_span_is_a_bar_over_its_slots, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_long_span_goes_on_over_its_rows, start, stop),
-	cmocka_unit_test_setup_teardown(test_the_middle_of_a_longer_one_is_a_line, start, stop),
-	cmocka_unit_test_setup_teardown(test_lines_that_look_the_same_are_folded, start, stop),
-	cmocka_unit_test_setup_teardown(test_all_folds_none_of_them, start, stop),
+					start, hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_a_slab_of_several_slots_is_as_wide, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_a_span_is_a_bar_over_its_slots, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_a_long_span_goes_on_over_its_rows, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_the_middle_of_a_longer_one_is_a_line, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_lines_that_look_the_same_are_folded, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_all_folds_none_of_them, start, hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_free_superslabs_are_a_line_and_only_of_all, start,
-					stop),
+					hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_an_orphan_is_marked_and_names_who_has_most_of_it,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_the_dead_and_what_waits_are_marked, start, stop),
-	cmocka_unit_test_setup_teardown(test_words_that_can_t_be_are_a_question_mark, start, stop),
+					start, hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_the_dead_and_what_waits_are_marked, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_words_that_can_t_be_are_a_question_mark, start,
+					hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_a_colour_is_its_holder_s_and_nobody_s_is_none, start,
-					stop),
-	cmocka_unit_test_setup_teardown(test_no_colour_is_no_escape, start, stop),
-	cmocka_unit_test_setup_teardown(test_a_name_can_t_command_the_terminal, start, stop),
-	cmocka_unit_test_setup_teardown(test_lines_fit_into_the_columns, start, stop),
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_no_colour_is_no_escape, start, hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_a_name_can_t_command_the_terminal, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_lines_fit_into_the_columns, start, hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_where_there_is_room_a_slot_is_two_columns, start,
-					stop),
+					hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_where_there_is_little_several_slots_are_one_column,
-					start, stop),
-	cmocka_unit_test_setup_teardown(test_owners_are_listed_by_what_they_have, start, stop),
-	cmocka_unit_test_setup_teardown(test_thousands_of_owners_are_a_page, start, stop),
+					start, hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_owners_are_listed_by_what_they_have, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_thousands_of_owners_are_a_page, start,
+					hakt_drawing_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

@@ -11,25 +11,13 @@
 
 #define OWNER 5u
 
-static struct hakc_view view;
 static struct hakc_slabs slabs;
-static struct hakt_paper paper;
 
 static int start(void **state)
 {
-	(void)state;
-	hakt_drawing_init(&view);
-	hakt_paper_init(&paper);
-	slabs = (struct hakc_slabs){.view = &view};
+	hakt_drawing_start(state);
+	slabs = (struct hakc_slabs){.view = &hakt_drawn};
 	hakc_style = (struct hakc_style){.no_headers = true};
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakt_paper_deinit(&paper);
-	hakc_view_deinit(&view);
 	return 0;
 }
 
@@ -40,8 +28,8 @@ static void add(const struct hakc_row *row)
 
 static const char *print(void)
 {
-	hakc_slabs_print(&slabs, paper.out);
-	return hakt_paper_text(&paper);
+	hakc_slabs_print(&slabs, hakt_page.out);
+	return hakt_page_text();
 }
 
 /* A slab of 4 KiB blocks of which 5 live, two of 16 bytes, a span. */
@@ -133,11 +121,15 @@ static void test_slots_whose_words_can_t_be_are_counted(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(test_waste_is_what_no_live_block_has, start, stop),
-	cmocka_unit_test_setup_teardown(test_the_tail_of_a_slab_is_waste, start, stop),
-	cmocka_unit_test_setup_teardown(test_orphans_are_in_the_sums_and_apart, start, stop),
-	cmocka_unit_test_setup_teardown(test_what_is_not_granted_is_no_waste, start, stop),
-	cmocka_unit_test_setup_teardown(test_slots_whose_words_can_t_be_are_counted, start, stop),
+	cmocka_unit_test_setup_teardown(test_waste_is_what_no_live_block_has, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_the_tail_of_a_slab_is_waste, start, hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_orphans_are_in_the_sums_and_apart, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_what_is_not_granted_is_no_waste, start,
+					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_slots_whose_words_can_t_be_are_counted, start,
+					hakt_drawing_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
