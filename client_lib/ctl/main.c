@@ -42,6 +42,10 @@ struct arguments {
 	const char *pool; /* of --pool */
 	Hak__PoolCreate creation;
 	bool drains;
+	unsigned watch_ms;
+	unsigned n_times;
+	char **words;
+	unsigned n_words;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };
 
@@ -58,8 +62,10 @@ static void print_help(void)
 	       "  --json           print JSON\n"
 	       "  --bytes          sizes as plain numbers of bytes\n"
 	       "  --no-headers     tables without headings and what stands below them\n"
+	       "  --watch SECONDS  stats: again and again, with rates; --times N: so often\n"
 	       "  --pool NAME      which pool: check, leaks, map, roots, slabs, trim; default: the "
-	       "first\n"
+	       "first;\n"
+	       "                   stats and metrics: default: all\n"
 	       "  --svg            map: as an SVG, to be written to a file\n"
 	       "  --all            map: free SuperSlabs too, and nothing folded\n"
 	       "  --ascii          map: nothing but ASCII; as where the locale has no UTF-8\n"
@@ -67,7 +73,7 @@ static void print_help(void)
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
-	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N, --hardened,\n"
 	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
@@ -90,6 +96,17 @@ static int parse_ms(const char *text, unsigned long least, unsigned long most, u
 	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
 		return -EINVAL;
 	*ret_ms = (unsigned)value;
+	return 0;
+}
+
+static int parse_seconds(const char *text, unsigned *ret_ms)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || *end || !(value >= 0.1 && value <= 3600))
+		return -EINVAL;
+	*ret_ms = (unsigned)(value * 1000);
 	return 0;
 }
 
@@ -154,7 +171,7 @@ static int parse_setting(int option, const char *text, Hak__PoolCreate *creation
 static void set_style(int option)
 {
 	hakc_style.has_raw_bytes |= option == 'b';
-	hakc_style.no_headers |= option == 'N';
+	hakc_style.no_headers |= option == 'T';
 	hakc_style.as_svg |= option == 'g';
 	hakc_style.shows_all |= option == 'a';
 	hakc_style.is_ascii |= option == 'A';
@@ -182,7 +199,11 @@ static int parse_verb(int n, char **words, struct arguments *arguments)
 	}
 	if (!arguments->verb)
 		return usage_error("no such verb: ", words[0]);
-	if (arguments->verb->takes_name) {
+	if (arguments->verb->takes == HAKC_TAKES_WORDS) {
+		arguments->words = words + used;
+		arguments->n_words = (unsigned)(n - used);
+		used = n;
+	} else if (arguments->verb->takes == HAKC_TAKES_NAME) {
 		if (used == n)
 			return usage_error("the name of a pool is missing", "");
 		arguments->creation.name = words[used++];
@@ -202,12 +223,14 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{"bytes", no_argument, NULL, 'b'},
-		{"no-headers", no_argument, NULL, 'N'},
+		{"no-headers", no_argument, NULL, 'T'},
 		{"svg", no_argument, NULL, 'g'},
 		{"all", no_argument, NULL, 'a'},
 		{"ascii", no_argument, NULL, 'A'},
 		{"wait", required_argument, NULL, 'w'},
 		{"pool", required_argument, NULL, 'p'},
+		{"watch", required_argument, NULL, 'W'},
+		{"times", required_argument, NULL, 'N'},
 		{"drain", no_argument, NULL, 'd'},
 		{"capacity", required_argument, NULL, 'C'},
 		{"limit", required_argument, NULL, 'L'},
@@ -220,6 +243,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"user-clients", required_argument, NULL, 'n'},
 		{"group", required_argument, NULL, 'G'},
 		{"mode", required_argument, NULL, 'M'},
+		{"hardened", no_argument, NULL, 'H'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -246,11 +270,23 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 				return usage_error("--wait takes 0 to 60000 milliseconds, not ",
 						   optarg);
 			break;
+		case 'W':
+			if (parse_seconds(optarg, &arguments->watch_ms) < 0)
+				return usage_error("--watch takes 0.1 to 3600 seconds, not ",
+						   optarg);
+			break;
+		case 'N':
+			if (parse_ms(optarg, 1, UINT32_MAX, &arguments->n_times) < 0)
+				return usage_error("--times takes a number, not ", optarg);
+			break;
 		case 'p':
 			arguments->pool = optarg;
 			break;
 		case 'd':
 			arguments->drains = true;
+			break;
+		case 'H':
+			arguments->creation.hardened = true;
 			break;
 		case 'C':
 		case 'L':
@@ -268,7 +304,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 						   optarg);
 			break;
 		case 'b':
-		case 'N':
+		case 'T':
 		case 'g':
 		case 'a':
 		case 'A':
@@ -292,6 +328,10 @@ static enum exit_code report(int r, const char *path, const char *reason)
 {
 	int number = r > 0 ? hak_error_errno((unsigned)r) : -r;
 
+	if (r == -EINVAL) {
+		usage_error(reason, "");
+		return EXIT_USAGE;
+	}
 	if (r == HAK_E_VERSION) {
 		fprintf(stderr,
 			"hakmemctl: the daemon at %s is of another version (%s); use the hakmemctl "
@@ -362,7 +402,11 @@ int main(int argc, char **argv)
 	query.wait_ms = arguments.wait_ms;
 	query.pool = arguments.creation;
 	query.drains = arguments.drains;
-	if (r == 0)
+	query.watch_ms = arguments.watch_ms;
+	query.n_times = arguments.n_times;
+	query.words = arguments.words;
+	query.n_words = arguments.n_words;
+	if (r == 0 || arguments.verb->runs_without)
 		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);
 	if (r != 0)
