@@ -43,7 +43,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 directory=$(mktemp -d)
 export BENCH_EXPECT=$build/lib/libhakmem.so
-# The daemon shares its core with the crowd.
+# The daemon, with all threads that it will have, shares the first core with the crowd.
+cores=$(taskset -cp $$ | sed 's/.*: //')
+taskset -cp "${cores%%[-,]*}" $$ >/dev/null
 start_daemon
-taskset -acp "$(taskset -cp $$ | sed "s/.*: //; s/[-,].*//")" "$daemon" >/dev/null
+taskset -cp "$cores" $$ >/dev/null
 "$build/bin/bench-flood" "$rounds" "$ms"
