@@ -15,7 +15,6 @@
  * The crowd and the daemon share the first core, the measuring process has the second; on a machine with one all share it.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +44,6 @@ struct figures {
 };
 
 static struct figures all[N_KINDS][ROUNDS_MAX];
-static cpu_set_t cores; /* that the process may use, before it is pinned */
 
 static int connect_plainly(void)
 {
@@ -158,7 +156,6 @@ static pid_t start(enum kind kind)
 	if (pid > 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sched_setaffinity(0, sizeof(cores), &cores);
 	bench_pin(0);
 	works[kind]();
 	_exit(1);
@@ -261,8 +258,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	bench_expect("hakmem_malloc");
-	if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
-		bench_fail("asking for its cores");
 	bench_pin(1);
 	bench_refill_init(&client);
 	for (unsigned round = 0; round < rounds; round++)
