@@ -146,7 +146,7 @@ int hakc_query_pool_create(struct hakc_query *query)
 	Hak__Request request = HAK__REQUEST__INIT;
 
 	request.body_case = HAK__REQUEST__BODY_POOL_CREATE;
-	request.pool_create = &query->pool;
+	request.pool_create = (Hak__PoolCreate *)(uintptr_t)&query->arguments->creation;
 	return order(query, &request);
 }
 
@@ -155,8 +155,8 @@ int hakc_query_pool_delete(struct hakc_query *query)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__PoolDelete deletion = HAK__POOL_DELETE__INIT;
 
-	deletion.name = query->pool.name;
-	deletion.drain = query->drains;
+	deletion.name = query->arguments->creation.name;
+	deletion.drain = query->arguments->drains;
 	request.body_case = HAK__REQUEST__BODY_POOL_DELETE;
 	request.pool_delete = &deletion;
 	return order(query, &request);
@@ -167,7 +167,7 @@ int hakc_query_pool_reset(struct hakc_query *query)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__PoolReset reset = HAK__POOL_RESET__INIT;
 
-	reset.name = query->pool.name;
+	reset.name = query->arguments->creation.name;
 	request.body_case = HAK__REQUEST__BODY_POOL_RESET;
 	request.pool_reset = &reset;
 	return order(query, &request);
@@ -178,10 +178,10 @@ int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Trim trim = HAK__TRIM__INIT;
 
-	trim.wait_ms = query->wait_ms;
+	trim.wait_ms = query->arguments->wait_ms;
 	request.body_case = HAK__REQUEST__BODY_TRIM;
 	request.trim = &trim;
-	query->conn.timeout_ms += query->wait_ms;
+	query->conn.timeout_ms += query->arguments->wait_ms;
 	return ask(query, &request, HAK__REPLY__BODY_TRIMMED, ret_reply);
 }
 
