@@ -77,7 +77,7 @@ static const struct row {
 	 .kind = TEXT,
 	 .place = AT(pool),
 	 .argument = "NAME",
-	 .verbs = "stats,metrics,events,check,leaks,trim,roots,map,slabs,",
+	 .verbs = "stats,metrics,events,check,leaks,trim,roots,map,slabs,kick,",
 	 .help = "which pool; default: all for stats, metrics and events, else the first"},
 	{.name = "watch",
 	 .kind = SECONDS,
@@ -120,6 +120,11 @@ static const struct row {
 	 .argument = "MS",
 	 .verbs = "trim,",
 	 .help = "how long clients have to give back what they keep, default 1000"},
+	{.name = "kill",
+	 .kind = FLAG,
+	 .place = AT(kills),
+	 .verbs = "kick,",
+	 .help = "end the process, too"},
 	{.name = "drain",
 	 .kind = FLAG,
 	 .place = AT(drains),
@@ -243,11 +248,8 @@ static void print_row(const struct row *row)
 
 static void print_verb(const struct hakc_verb *verb)
 {
-	printf("usage: hakmemctl [OPTION...] %s%s\n%s\n\noptions:\n", verb->name,
-	       verb->takes == HAKC_TAKES_NAME	 ? " NAME"
-	       : verb->takes == HAKC_TAKES_WORDS ? " [GLOB...]"
-						 : "",
-	       verb->description);
+	printf("usage: hakmemctl [OPTION...] %s%s%s\n%s\n\noptions:\n", verb->name,
+	       *verb->argument ? " " : "", verb->argument, verb->description);
 	for (unsigned i = 0; i < N_ROWS; i++)
 		if (is_of(&rows[i], verb))
 			print_row(&rows[i]);
@@ -280,7 +282,7 @@ static void print_help(void)
 	}
 	printf("\n  --pool NAME          is for stats, metrics, events, check, leaks, trim, "
 	       "roots,\n"
-	       "                       map and slabs\n"
+	       "                       map, slabs and kick\n"
 	       "SIZE is a number of bytes, or one with K, M, G or T behind it.\n"
 	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
 	       "4 not permitted, 5 daemon of another version, 6 degraded: check found\n"
@@ -426,10 +428,13 @@ static int parse_verb(int n, char **words, struct hakc_arguments *arguments)
 		arguments->words = words + used;
 		arguments->n_words = (unsigned)(n - used);
 		used = n;
-	} else if (arguments->verb->takes == HAKC_TAKES_NAME) {
+	} else if (arguments->verb->takes == HAKC_TAKES_ONE) {
 		if (used == n)
-			return hakc_arguments_wrong("the name of a pool is missing", "");
-		arguments->creation.name = words[used++];
+			return hakc_arguments_wrong("it needs to be said: ",
+						    arguments->verb->argument);
+		arguments->creation.name = words[used];
+		arguments->words = words + used++;
+		arguments->n_words = 1;
 	}
 	if (used < n)
 		return hakc_arguments_wrong("one verb only, not also ", words[used]);

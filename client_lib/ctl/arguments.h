@@ -18,6 +18,7 @@ struct hakc_arguments {
 	unsigned wait_ms;	  /* that clients get to give back what they keep */
 	Hak__PoolCreate creation; /* its name, also of a deletion */
 	bool drains;
+	bool kills;	   /* too */
 	bool follows;	   /* waits for more */
 	unsigned watch_ms; /* again after that time; 0: once */
 	unsigned n_times;  /* with it: how often; 0: until it is ended */

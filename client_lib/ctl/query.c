@@ -90,11 +90,12 @@ void hakc_query_deinit(struct hakc_query *query)
 	hakc_conn_deinit(&query->conn);
 }
 
-static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__BodyCase expected,
-	       Hak__Reply **ret_reply)
+static int ask_for_fds(struct hakc_query *query, Hak__Request *request,
+		       Hak__Reply__BodyCase expected, Hak__Reply **ret_reply, int *fds,
+		       unsigned *n_fds)
 {
 	Hak__Reply *reply = NULL;
-	int r = hakc_conn_call(&query->conn, request, &reply, NULL, NULL, NULL, NULL);
+	int r = hakc_conn_call(&query->conn, request, &reply, fds, n_fds, NULL, NULL);
 
 	if (r == 0 && reply->error)
 		r = (int)reply->error;
@@ -108,6 +109,12 @@ static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__Body
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);
 	return r;
+}
+
+static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__BodyCase expected,
+	       Hak__Reply **ret_reply)
+{
+	return ask_for_fds(query, request, expected, ret_reply, NULL, NULL);
 }
 
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply)
@@ -136,6 +143,55 @@ static int order(struct hakc_query *query, Hak__Request *request)
 	Hak__Reply *reply;
 	int r = ask(query, request, HAK__REPLY__BODY__NOT_SET, &reply);
 
+	if (r == 0)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int hakc_query_ping(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Ping ping = HAK__PING__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_PING;
+	request.ping = &ping;
+	return order(query, &request);
+}
+
+int hakc_query_reload(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Reload reload = HAK__RELOAD__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_RELOAD;
+	request.reload = &reload;
+	return order(query, &request);
+}
+
+int hakc_query_log_level(struct hakc_query *query, const char *level)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__LogLevel log_level = HAK__LOG_LEVEL__INIT;
+
+	log_level.level = (char *)(uintptr_t)level;
+	request.body_case = HAK__REQUEST__BODY_LOG_LEVEL;
+	request.log_level = &log_level;
+	return order(query, &request);
+}
+
+int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Kick kick = HAK__KICK__INIT;
+	Hak__Reply *reply;
+	unsigned n = 1;
+	int r;
+
+	kick.pid = pid;
+	request.body_case = HAK__REQUEST__BODY_KICK;
+	request.kick = &kick;
+	*ret_pidfd = -1;
+	r = ask_for_fds(query, &request, HAK__REPLY__BODY_KICKED, &reply, ret_pidfd, &n);
 	if (r == 0)
 		hak__reply__free_unpacked(reply, NULL);
 	return r;

@@ -69,6 +69,14 @@ int hakc_query_pool_create(struct hakc_query *query);
 int hakc_query_pool_delete(struct hakc_query *query);
 int hakc_query_pool_reset(struct hakc_query *query);
 
+/* 0, or as above. */
+int hakc_query_ping(struct hakc_query *query);
+int hakc_query_reload(struct hakc_query *query);
+int hakc_query_log_level(struct hakc_query *query, const char *level);
+
+/* *ret_pidfd is the caller's to close; -1: there is none. */
+int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd);
+
 /* *ret_reply carries a trimmed; waits for it arguments->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
 
