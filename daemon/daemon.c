@@ -145,20 +145,27 @@ static void reload(struct hakd_daemon *daemon)
 	add_realms(daemon);
 }
 
-static void on_hangup(uv_signal_t *handle, int number)
+bool hakd_daemon_reload(struct hakd_daemon *daemon)
 {
-	struct hakd_daemon *daemon = handle->data;
+	bool is_usable;
 
-	(void)number;
 	hakd_notify_reloading(&daemon->keeper.notify);
-	if (hakd_config_reload(&daemon->config) == 0) {
+	is_usable = hakd_config_reload(&daemon->config) == 0;
+	if (is_usable) {
 		reload(daemon);
-		hakd_log(HAKD_LOG_INFO, "SIGHUP: the configuration is reloaded");
+		hakd_log(HAKD_LOG_INFO, "the configuration is reloaded");
 	} else {
-		hakd_log(HAKD_LOG_ERROR, "SIGHUP: the configuration can't be used: everything "
-					 "stays as it was");
+		hakd_log(HAKD_LOG_ERROR,
+			 "the configuration can't be used: everything stays as it was");
 	}
 	say_ready(daemon);
+	return is_usable;
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	(void)number;
+	(void)hakd_daemon_reload(handle->data);
 }
 
 static void on_watchdog(uv_timer_t *handle)

@@ -98,6 +98,9 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
  */
 void hakd_daemon_run(struct hakd_daemon *daemon);
 
+/* Reads the configuration again; false: it can't be used, which is in the log, and all stays as it was. */
+bool hakd_daemon_reload(struct hakd_daemon *daemon);
+
 /* Something was posted to the keeper: sends it later if it has no room now. */
 void hakd_daemon_catch_up(struct hakd_daemon *daemon);
 

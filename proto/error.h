@@ -26,7 +26,8 @@
 	X(ENDED, 16, ESTALE, "the pool that you are attached to has ended")              \
 	X(BUSY, 17, EBUSY, "the pool is in use")                                         \
 	X(POOLS_FULL, 18, ENOSPC, "there are as many pools as there can be")             \
-	X(QUOTA, 19, EDQUOT, "a limit of the client, or of its user, is reached")
+	X(QUOTA, 19, EDQUOT, "a limit of the client, or of its user, is reached")        \
+	X(KICKED, 20, EPERM, "an administrator has ended grants to this client")
 
 enum hak_error {
 #define X(name, code, number, text) HAK_E_##name = (code),

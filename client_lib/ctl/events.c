@@ -48,10 +48,10 @@ struct look {
 
 static bool is_asked_for(const struct hakc_query *query, const char *name)
 {
-	for (unsigned i = 0; i < query->n_words; i++)
-		if (fnmatch(query->words[i], name, 0) == 0)
+	for (unsigned i = 0; i < query->arguments->n_words; i++)
+		if (fnmatch(query->arguments->words[i], name, 0) == 0)
 			return true;
-	return query->n_words == 0;
+	return query->arguments->n_words == 0;
 }
 
 /* NULL: there are more pools than there can be. */
@@ -160,7 +160,7 @@ static void line_json(struct hakc_json *json, const struct line *line)
 
 static void show(const struct look *look, bool as_json)
 {
-	bool is_list = as_json && !look->query->follows;
+	bool is_list = as_json && !look->query->arguments->follows;
 	struct hakc_json json;
 
 	if (is_list) {
@@ -191,7 +191,7 @@ static int look_again(struct look *look, bool as_json)
 	int n = hakc_shown_each(look->query, "events", &buffer, sizeof(buffer), take, look);
 
 	qsort(look->lines, look->n_lines, sizeof(*look->lines), by_time);
-	if (n > 0 || look->query->follows)
+	if (n > 0 || look->query->arguments->follows)
 		show(look, as_json);
 	free(look->lines);
 	look->lines = NULL;
@@ -201,17 +201,17 @@ static int look_again(struct look *look, bool as_json)
 
 static bool knows_words(struct hakc_query *query)
 {
-	for (unsigned i = 0; i < query->n_words; i++) {
+	for (unsigned i = 0; i < query->arguments->n_words; i++) {
 		char text[HAKC_TEXT_BYTES];
 		bool is_known = false;
 
 		for (unsigned k = 0; k < HAK_EVENT_COUNT; k++)
-			is_known |= fnmatch(query->words[i], hak_event_names[k], 0) == 0;
+			is_known |= fnmatch(query->arguments->words[i], hak_event_names[k], 0) == 0;
 		if (is_known)
 			continue;
 		snprintf(query->reason, sizeof(query->reason),
 			 "no kind of event is called %s: attached, died, limit and so on",
-			 hakc_safe_text(query->words[i], text));
+			 hakc_safe_text(query->arguments->words[i], text));
 		return false;
 	}
 	return true;
@@ -226,11 +226,11 @@ int hakc_verb_events(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	if (!knows_words(query))
 		return -EINVAL;
 	n = look_again(&look, as_json);
-	if (n == 0 && !query->follows && query->error == 0)
+	if (n == 0 && !query->arguments->follows && query->error == 0)
 		snprintf(query->reason, sizeof(query->reason), "it shows no events");
-	if (n <= 0 && !query->follows)
+	if (n <= 0 && !query->arguments->follows)
 		return query->error ? query->error : HAK_E_NO_POOL;
-	while (query->follows && fflush(stdout) == 0) {
+	while (query->arguments->follows && fflush(stdout) == 0) {
 		nanosleep(&pause_between, NULL);
 		look_again(&look, as_json);
 	}

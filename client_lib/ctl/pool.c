@@ -65,13 +65,14 @@ static int report(int r, const struct hakc_query *query, bool as_json, const cha
 	if (r != 0)
 		return r;
 	if (!as_json) {
-		printf("pool %s is %s\n", hakc_safe_text(query->pool.name, name), what);
+		printf("pool %s is %s\n", hakc_safe_text(query->arguments->creation.name, name),
+		       what);
 		return 0;
 	}
 	hakc_json_init(&json, stdout);
 	hakc_json_begin_object(&json, NULL);
 	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
-	hakc_json_string(&json, "pool", query->pool.name);
+	hakc_json_string(&json, "pool", query->arguments->creation.name);
 	hakc_json_string(&json, "is", what);
 	hakc_json_end_object(&json);
 	return 0;

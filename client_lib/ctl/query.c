@@ -90,11 +90,12 @@ void hakc_query_deinit(struct hakc_query *query)
 	hakc_conn_deinit(&query->conn);
 }
 
-static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__BodyCase expected,
-	       Hak__Reply **ret_reply)
+static int ask_for_fds(struct hakc_query *query, Hak__Request *request,
+		       Hak__Reply__BodyCase expected, Hak__Reply **ret_reply, int *fds,
+		       unsigned *n_fds)
 {
 	Hak__Reply *reply = NULL;
-	int r = hakc_conn_call(&query->conn, request, &reply, NULL, NULL, NULL, NULL);
+	int r = hakc_conn_call(&query->conn, request, &reply, fds, n_fds, NULL, NULL);
 
 	if (r == 0 && reply->error)
 		r = (int)reply->error;
@@ -108,6 +109,12 @@ static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__Body
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);
 	return r;
+}
+
+static int ask(struct hakc_query *query, Hak__Request *request, Hak__Reply__BodyCase expected,
+	       Hak__Reply **ret_reply)
+{
+	return ask_for_fds(query, request, expected, ret_reply, NULL, NULL);
 }
 
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply)
@@ -141,12 +148,61 @@ static int order(struct hakc_query *query, Hak__Request *request)
 	return r;
 }
 
+int hakc_query_ping(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Ping ping = HAK__PING__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_PING;
+	request.ping = &ping;
+	return order(query, &request);
+}
+
+int hakc_query_reload(struct hakc_query *query)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Reload reload = HAK__RELOAD__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_RELOAD;
+	request.reload = &reload;
+	return order(query, &request);
+}
+
+int hakc_query_log_level(struct hakc_query *query, const char *level)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__LogLevel log_level = HAK__LOG_LEVEL__INIT;
+
+	log_level.level = (char *)(uintptr_t)level;
+	request.body_case = HAK__REQUEST__BODY_LOG_LEVEL;
+	request.log_level = &log_level;
+	return order(query, &request);
+}
+
+int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Kick kick = HAK__KICK__INIT;
+	Hak__Reply *reply;
+	unsigned n = 1;
+	int r;
+
+	kick.pid = pid;
+	request.body_case = HAK__REQUEST__BODY_KICK;
+	request.kick = &kick;
+	*ret_pidfd = -1;
+	r = ask_for_fds(query, &request, HAK__REPLY__BODY_KICKED, &reply, ret_pidfd, &n);
+	if (r == 0)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
+}
+
 int hakc_query_pool_create(struct hakc_query *query)
 {
 	Hak__Request request = HAK__REQUEST__INIT;
 
 	request.body_case = HAK__REQUEST__BODY_POOL_CREATE;
-	request.pool_create = &query->pool;
+	request.pool_create = (Hak__PoolCreate *)(uintptr_t)&query->arguments->creation;
 	return order(query, &request);
 }
 
@@ -155,8 +211,8 @@ int hakc_query_pool_delete(struct hakc_query *query)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__PoolDelete deletion = HAK__POOL_DELETE__INIT;
 
-	deletion.name = query->pool.name;
-	deletion.drain = query->drains;
+	deletion.name = query->arguments->creation.name;
+	deletion.drain = query->arguments->drains;
 	request.body_case = HAK__REQUEST__BODY_POOL_DELETE;
 	request.pool_delete = &deletion;
 	return order(query, &request);
@@ -167,7 +223,7 @@ int hakc_query_pool_reset(struct hakc_query *query)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__PoolReset reset = HAK__POOL_RESET__INIT;
 
-	reset.name = query->pool.name;
+	reset.name = query->arguments->creation.name;
 	request.body_case = HAK__REQUEST__BODY_POOL_RESET;
 	request.pool_reset = &reset;
 	return order(query, &request);
@@ -178,10 +234,10 @@ int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Trim trim = HAK__TRIM__INIT;
 
-	trim.wait_ms = query->wait_ms;
+	trim.wait_ms = query->arguments->wait_ms;
 	request.body_case = HAK__REQUEST__BODY_TRIM;
 	request.trim = &trim;
-	query->conn.timeout_ms += query->wait_ms;
+	query->conn.timeout_ms += query->arguments->wait_ms;
 	return ask(query, &request, HAK__REPLY__BODY_TRIMMED, ret_reply);
 }
 

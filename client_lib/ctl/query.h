@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "client_lib/conn.h"
+#include "client_lib/ctl/arguments.h"
 #include "proto/shm/check.h"
 
 struct hakc_query {
@@ -19,15 +20,8 @@ struct hakc_query {
 	const char *path;      /* of the socket */
 	const char *pool_name; /* of --pool; NULL: not said */
 	unsigned timeout_ms;
-	char **words; /* behind the verb */
-	unsigned n_words;
-	bool follows;	      /* of events: waits for more */
-	unsigned watch_ms;    /* of stats: again after that time; 0: once */
-	unsigned n_times;     /* with it: how often; 0: until it is ended */
-	char reason[256];     /* of the last call that failed, for people */
-	unsigned wait_ms;     /* of hakc_query_trim: that clients get to give back what they keep */
-	Hak__PoolCreate pool; /* of hakc_query_pool_create; its name, also of the deletion */
-	bool drains;	      /* of hakc_query_pool_delete */
+	const struct hakc_arguments *arguments; /* of hakmemctl; NULL: nothing was said */
+	char reason[256];			/* of the last call that failed, for people */
 };
 
 /* All pages of the table of clients; the clients live in the pages. */
@@ -75,7 +69,15 @@ int hakc_query_pool_create(struct hakc_query *query);
 int hakc_query_pool_delete(struct hakc_query *query);
 int hakc_query_pool_reset(struct hakc_query *query);
 
-/* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
+/* 0, or as above. */
+int hakc_query_ping(struct hakc_query *query);
+int hakc_query_reload(struct hakc_query *query);
+int hakc_query_log_level(struct hakc_query *query, const char *level);
+
+/* *ret_pidfd is the caller's to close; -1: there is none. */
+int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd);
+
+/* *ret_reply carries a trimmed; waits for it arguments->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
 
 /*

@@ -25,10 +25,10 @@ struct section {
 
 static bool is_asked_for(const struct hakc_query *query, const char *name)
 {
-	for (unsigned i = 0; i < query->n_words; i++)
-		if (fnmatch(query->words[i], name, 0) == 0)
+	for (unsigned i = 0; i < query->arguments->n_words; i++)
+		if (fnmatch(query->arguments->words[i], name, 0) == 0)
 			return true;
-	return query->n_words == 0;
+	return query->arguments->n_words == 0;
 }
 
 static bool has_any(const struct hakc_query *query, const struct section *section)
@@ -156,8 +156,9 @@ static void say_age(const struct hakc_query *query, const struct hakc_figures *f
 
 static bool knows_words(struct hakc_query *query)
 {
-	for (unsigned i = 0; i < query->n_words; i++) {
-		struct hakc_query one = {.words = &query->words[i], .n_words = 1};
+	for (unsigned i = 0; i < query->arguments->n_words; i++) {
+		struct hakc_arguments word = {.words = &query->arguments->words[i], .n_words = 1};
+		struct hakc_query one = {.arguments = &word};
 		const struct section all[] = {
 			{.table = hak_client_counters, .n = HAK_STAT_COUNT},
 			{.table = hak_daemon_counters, .n = HAK_DAEMON_COUNTER_COUNT},
@@ -168,7 +169,7 @@ static bool knows_words(struct hakc_query *query)
 			continue;
 		snprintf(query->reason, sizeof(query->reason),
 			 "nothing that is counted is called %s: 'hakmemctl stats' lists all",
-			 hakc_safe_text(query->words[i], text));
+			 hakc_safe_text(query->arguments->words[i], text));
 		return false;
 	}
 	return true;
@@ -184,14 +185,15 @@ static double seconds_since(const struct timespec *then, struct timespec *ret_no
 /* Again and again, in place on a terminal. */
 static int watch(struct hakc_query *query, struct hakc_figures *figures)
 {
-	const struct timespec pause = {.tv_sec = query->watch_ms / 1000,
-				       .tv_nsec = (long)(query->watch_ms % 1000) * 1000000};
+	const struct timespec pause = {.tv_sec = query->arguments->watch_ms / 1000,
+				       .tv_nsec = (long)(query->arguments->watch_ms % 1000) *
+						  1000000};
 	static struct hakc_figures before;
 	struct timespec then, now;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &then);
-	for (unsigned i = 1; query->n_times == 0 || i < query->n_times; i++) {
+	for (unsigned i = 1; query->arguments->n_times == 0 || i < query->arguments->n_times; i++) {
 		double seconds;
 
 		if (fflush(stdout) != 0)
@@ -228,5 +230,5 @@ int hakc_verb_stats(struct hakc_query *query, bool as_json, bool *ret_degraded)
 		return 0;
 	}
 	print_all(query, &figures, NULL, 0);
-	return query->watch_ms > 0 ? watch(query, &figures) : 0;
+	return query->arguments->watch_ms > 0 ? watch(query, &figures) : 0;
 }

@@ -15,6 +15,7 @@
 #include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/events.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/orders.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/sight.h"
@@ -228,34 +229,42 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 }
 
 const struct hakc_verb hakc_verbs[] = {
-	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, false},
+	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, "", false},
 	{"stats", "what is counted, or of it what [GLOB]... match; also when the daemon is down",
-	 hakc_verb_stats, HAKC_TAKES_WORDS, true},
+	 hakc_verb_stats, HAKC_TAKES_WORDS, "[GLOB...]", true},
 	{"events", "what has happened, or of it what [GLOB]... match; also when the daemon is down",
-	 hakc_verb_events, HAKC_TAKES_WORDS, true},
-	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, true},
+	 hakc_verb_events, HAKC_TAKES_WORDS, "[GLOB...]", true},
+	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, "", true},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
-	 HAKC_TAKES_NOTHING, false},
+	 HAKC_TAKES_NOTHING, "", false},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check,
-	 HAKC_TAKES_NOTHING, false},
+	 HAKC_TAKES_NOTHING, "", false},
 	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks,
-	 HAKC_TAKES_NOTHING, false},
+	 HAKC_TAKES_NOTHING, "", false},
 	{"slabs", "size classes: slabs, blocks, what is live and what is waste", hakc_verb_slabs,
-	 HAKC_TAKES_NOTHING, false},
+	 HAKC_TAKES_NOTHING, "", false},
 	{"map", "a picture: who holds which SuperSlab, how full its slabs are; --svg, --all",
-	 hakc_verb_map, HAKC_TAKES_NOTHING, false},
+	 hakc_verb_map, HAKC_TAKES_NOTHING, "", false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
-	 run_trim, HAKC_TAKES_NOTHING, false},
-	{"pool list", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, false},
-	{"pool create", "makes one: NAME [--capacity, --limit, --superslab-lg, --keep, --retain]",
-	 hakc_verb_pool_create, HAKC_TAKES_NAME, false},
+	 run_trim, HAKC_TAKES_NOTHING, "", false},
+	{"pool list", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},
+	{"pool create", "makes one: NAME; settings are options", hakc_verb_pool_create,
+	 HAKC_TAKES_ONE, "NAME", false},
 	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
-	 hakc_verb_pool_delete, HAKC_TAKES_NAME, false},
+	 hakc_verb_pool_delete, HAKC_TAKES_ONE, "NAME", false},
 	{"pool reset", "NAME: ends it for its clients; an empty one with its settings is there",
-	 hakc_verb_pool_reset, HAKC_TAKES_NAME, false},
+	 hakc_verb_pool_reset, HAKC_TAKES_ONE, "NAME", false},
 	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots,
-	 HAKC_TAKES_NOTHING, false},
-	{NULL, NULL, NULL, HAKC_TAKES_NOTHING, false},
+	 HAKC_TAKES_NOTHING, "", false},
+	{"kick", "ends grants to the clients that are that process; --kill: ends it too",
+	 hakc_verb_kick, HAKC_TAKES_ONE, "PID", false},
+	{"ping", "asks whether the daemon answers, and how fast", hakc_verb_ping,
+	 HAKC_TAKES_NOTHING, "", false},
+	{"reload", "the daemon reads its configuration again, as by SIGHUP", hakc_verb_reload,
+	 HAKC_TAKES_NOTHING, "", false},
+	{"log-level", "what the daemon's log says: error, warn, info or debug", hakc_verb_log_level,
+	 HAKC_TAKES_ONE, "LEVEL", false},
+	{NULL, NULL, NULL, HAKC_TAKES_NOTHING, "", false},
 };
 
 const struct hakc_verb *hakc_verb_lookup(const char *name)

@@ -11,7 +11,7 @@
 #define HAKC_SCHEMA_VERSION 1 /* of all JSON */
 
 /* What may stand behind a verb. */
-enum hakc_takes { HAKC_TAKES_NOTHING, HAKC_TAKES_NAME /* of a pool, it must */, HAKC_TAKES_WORDS };
+enum hakc_takes { HAKC_TAKES_NOTHING, HAKC_TAKES_ONE /* word, it must */, HAKC_TAKES_WORDS };
 
 struct hakc_verb {
 	const char *name;
@@ -22,7 +22,8 @@ struct hakc_verb {
 	 */
 	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);
 	enum hakc_takes takes;
-	bool runs_without; /* a daemon; query->error says what kept it from that */
+	const char *argument; /* what it is, for the help */
+	bool runs_without;    /* a daemon; query->error says what kept it from that */
 };
 
 /* Ends with a verb whose name is NULL. */

@@ -15,6 +15,7 @@
 #include "daemon/net/audit.h"
 #include "daemon/net/events.h"
 #include "daemon/net/job.h"
+#include "daemon/net/orders.h"
 #include "daemon/net/pace.h"
 #include "daemon/net/pools.h"
 #include "daemon/net/query.h"
@@ -86,6 +87,7 @@ static void write_holder(struct hakd_client *client, const struct hakd_peer *pee
 
 	holder->pid = peer->pid;
 	holder->uid = peer->uid;
+	hak_store_relaxed(&holder->kicked, 0); /* before the word */
 	holder->start_time = hakd_liveness_start_time(peer->pid);
 	holder->attached_at = time(NULL);
 	memset(holder->name, 0, sizeof(holder->name));
@@ -270,6 +272,7 @@ static unsigned rights_for(const Hak__Request *request)
 	case HAK__REQUEST__BODY_ROOTS:
 		return HAKD_MAY_READ;
 	case HAK__REQUEST__BODY_TRIM:
+	case HAK__REQUEST__BODY_KICK:
 		return HAKD_MAY_ADMINISTER;
 	default:
 		return 0;
@@ -319,6 +322,15 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		return hakd_pools_reset(peer, request->id, request->pool_reset);
 	case HAK__REQUEST__BODY_TRIM:
 		return hakd_trim(peer, request->id, request->trim->wait_ms);
+	case HAK__REQUEST__BODY_PING:
+		return hakd_orders_ping(peer, request->id);
+	case HAK__REQUEST__BODY_RELOAD:
+		return !peer->client && hakd_orders_reload(peer, request->id);
+	case HAK__REQUEST__BODY_LOG_LEVEL:
+		return !peer->client &&
+		       hakd_orders_log_level(peer, request->id, request->log_level);
+	case HAK__REQUEST__BODY_KICK:
+		return !peer->client && hakd_orders_kick(peer, request->id, request->kick);
 	default:
 		return false;
 	}

@@ -24,6 +24,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/events.h"
 #include "daemon/net/job.h"
+#include "daemon/net/orders.h"
 #include "daemon/net/pressure.h"
 #include "daemon/net/quota.h"
 #include "daemon/net/upkeep.h"
@@ -294,6 +295,10 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	}
 	if (realm->is_deleted) {
 		hakd_peer_refuse(peer, id, HAK_E_ENDED, hak_error_text(HAK_E_ENDED));
+		return true;
+	}
+	if (hakd_orders_has_kicked(peer->client)) {
+		hakd_peer_refuse(peer, id, HAK_E_KICKED, hak_error_text(HAK_E_KICKED));
 		return true;
 	}
 	count = allowed(peer->client, request);

@@ -43,7 +43,8 @@
 	X(SHORT, short, DEBUG, "memory is short: what is warm goes, clients are asked")          \
 	X(TRIMMED, trimmed, INFO, "all that was free went: %a MiB were resident, %b are now")    \
 	X(DAMAGED, damaged, WARN, "an audit found %a anomalies")                                 \
-	X(ENDED, ended, INFO, "the pool ends, with %a clients attached")
+	X(ENDED, ended, INFO, "the pool ends, with %a clients attached")                         \
+	X(KICKED, kicked, INFO, "%p was kicked: nothing more is granted to it")
 
 enum hak_event_kind {
 #define X(NAME, name, level, text) HAK_EVENT_##NAME,

@@ -14,7 +14,8 @@
  * | 16..23 | start_time    | of the pid, clock ticks since boot           |
  * | 24..31 | attached_at   | wall clock, seconds since 1970               |
  * | 32..47 | name          | of the program, NUL-terminated               |
- * | 48..63 | -             | 0                                            |
+ * | 48..55 | kicked        | 1: nothing more is granted to it             |
+ * | 56..63 | -             | 0                                            |
  *
  *   FREE --attach--> ATTACHED --death, detach--> RECLAIMING --> FREE
  *
@@ -44,7 +45,8 @@ struct hak_holder {
 	uint64_t start_time;
 	int64_t attached_at;
 	char name[16];
-	uint64_t reserved[2];
+	hak_u64 kicked;
+	uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct hak_holder) == 64, "a holder is a cache line");

@@ -300,6 +300,16 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", path, "status"), NULL, 2, "107 bytes");
 }
 
+static void test_each_verb_has_a_help_of_its_own(void **state)
+{
+	(void)state;
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help"), NULL, 0, "options of trim:");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "trim", "--help"), NULL, 0, "--wait MS");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help", "pool", "create"), NULL, 0, "--hardened");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "pool", "delete", "--help"), NULL, 0,
+	      "[OPTION...] pool delete NAME");
+}
+
 static void test_no_daemon_is_exit_code_3(void **state)
 {
 	(void)state;
@@ -388,6 +398,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_help_and_version_need_no_daemon),
 	cmocka_unit_test(test_a_failed_write_is_exit_code_1),
 	cmocka_unit_test(test_wrong_usage_is_exit_code_2),
+	cmocka_unit_test(test_each_verb_has_a_help_of_its_own),
 	cmocka_unit_test(test_no_daemon_is_exit_code_3),
 	cmocka_unit_test(test_a_daemon_that_hangs_is_exit_code_3),
 	cmocka_unit_test(test_a_socket_that_may_not_be_opened_is_exit_code_4),

@@ -101,8 +101,8 @@ static void test_what_cannot_be_made_is_refused(void **state)
 	CTL(1, "sizes", "pool", "create", "b", "--limit", "1M");
 	CTL(1, "sizes", "pool", "create", "b", "--superslab-lg", "19");
 	CTL(1, "sizes", "pool", "create", "b", "--keep", "86401");
-	CTL(2, "name of a pool is missing", "pool", "create");
-	CTL(2, "no size, number, user", "pool", "create", "b", "--limit", "much");
+	CTL(2, "it needs to be said: NAME", "pool", "create");
+	CTL(2, "--limit takes SIZE, not much", "pool", "create", "b", "--limit", "much");
 	CTL(2, "no such verb: pool", "pool", "make", "b");
 	CTL(2, "not also c", "pool", "delete", "b", "c");
 	assert_int_equal(number_of("b", "clients"), -1);
