@@ -53,8 +53,7 @@ if [ -z "$built" ]; then
 	cmake --build --preset release
 	built=build/release
 fi
-cmake "$built" -DCMAKE_INSTALL_PREFIX="$prefix" >/dev/null # units name the programs' paths
-cmake --install "$built" >/dev/null
+cmake --install "$built" --prefix "$prefix" >/dev/null
 ldconfig
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers hakmem.conf
