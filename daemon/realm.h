@@ -8,6 +8,7 @@
  */
 
 #include "daemon/mem/pool.h"
+#include "daemon/mem/shown_file.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/lease.h"
 #include "daemon/reclaim/orphan.h"
@@ -92,7 +93,8 @@ struct hakd_realm {
 	uint32_t generations[HAK_HOLDER_COUNT];
 	unsigned n_holders; /* no client has ever had a slot from here on */
 	unsigned n_clients;
-	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
+	uint64_t left[HAK_STAT_COUNT];	/* counters of clients that have left */
+	struct hakd_shown_file figures; /* its file of what is counted; none before it is at work */
 };
 
 /*

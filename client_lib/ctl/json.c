@@ -146,6 +146,12 @@ void hakc_json_signed(struct hakc_json *json, const char *name, int64_t value)
 	fprintf(json->file, "%" PRId64, value);
 }
 
+void hakc_json_boolean(struct hakc_json *json, const char *name, bool value)
+{
+	begin_value(json, name);
+	fputs(value ? "true" : "false", json->file);
+}
+
 void hakc_json_hex(struct hakc_json *json, const char *name, uint64_t value)
 {
 	begin_value(json, name);

@@ -29,6 +29,7 @@ void hakc_json_end_array(struct hakc_json *json);
 void hakc_json_string(struct hakc_json *json, const char *name, const char *value);
 void hakc_json_unsigned(struct hakc_json *json, const char *name, uint64_t value);
 void hakc_json_signed(struct hakc_json *json, const char *name, int64_t value);
+void hakc_json_boolean(struct hakc_json *json, const char *name, bool value);
 void hakc_json_hex(struct hakc_json *json, const char *name, uint64_t value);
 
 #endif

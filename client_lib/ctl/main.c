@@ -41,6 +41,10 @@ struct arguments {
 	const char *pool; /* of --pool */
 	Hak__PoolCreate creation;
 	bool drains;
+	unsigned watch_ms;
+	unsigned n_times;
+	char **words;
+	unsigned n_words;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };
 
@@ -55,12 +59,15 @@ static void print_help(void)
 	       "                   ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one, else\n"
 	       "                   " HAK_SOCKET_SYSTEM "\n"
 	       "  --json           print JSON\n"
-	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first\n"
+	       "  --watch SECONDS  stats: again and again, with rates; --times N: so often\n"
+	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first; "
+	       "stats and\n"
+	       "                   metrics: default: all\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
-	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N, --hardened,\n"
 	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
@@ -83,6 +90,17 @@ static int parse_ms(const char *text, unsigned long least, unsigned long most, u
 	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
 		return -EINVAL;
 	*ret_ms = (unsigned)value;
+	return 0;
+}
+
+static int parse_seconds(const char *text, unsigned *ret_ms)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || *end || !(value >= 0.1 && value <= 3600))
+		return -EINVAL;
+	*ret_ms = (unsigned)(value * 1000);
 	return 0;
 }
 
@@ -166,7 +184,11 @@ static int parse_verb(int n, char **words, struct arguments *arguments)
 	}
 	if (!arguments->verb)
 		return usage_error("no such verb: ", words[0]);
-	if (arguments->verb->takes_name) {
+	if (arguments->verb->takes == HAKC_TAKES_WORDS) {
+		arguments->words = words + used;
+		arguments->n_words = (unsigned)(n - used);
+		used = n;
+	} else if (arguments->verb->takes == HAKC_TAKES_NAME) {
 		if (used == n)
 			return usage_error("the name of a pool is missing", "");
 		arguments->creation.name = words[used++];
@@ -187,6 +209,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"version", no_argument, NULL, 'v'},
 		{"wait", required_argument, NULL, 'w'},
 		{"pool", required_argument, NULL, 'p'},
+		{"watch", required_argument, NULL, 'W'},
+		{"times", required_argument, NULL, 'N'},
 		{"drain", no_argument, NULL, 'd'},
 		{"capacity", required_argument, NULL, 'C'},
 		{"limit", required_argument, NULL, 'L'},
@@ -199,6 +223,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"user-clients", required_argument, NULL, 'n'},
 		{"group", required_argument, NULL, 'G'},
 		{"mode", required_argument, NULL, 'M'},
+		{"hardened", no_argument, NULL, 'H'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -225,11 +250,23 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 				return usage_error("--wait takes 0 to 60000 milliseconds, not ",
 						   optarg);
 			break;
+		case 'W':
+			if (parse_seconds(optarg, &arguments->watch_ms) < 0)
+				return usage_error("--watch takes 0.1 to 3600 seconds, not ",
+						   optarg);
+			break;
+		case 'N':
+			if (parse_ms(optarg, 1, UINT32_MAX, &arguments->n_times) < 0)
+				return usage_error("--times takes a number, not ", optarg);
+			break;
 		case 'p':
 			arguments->pool = optarg;
 			break;
 		case 'd':
 			arguments->drains = true;
+			break;
+		case 'H':
+			arguments->creation.hardened = true;
 			break;
 		case 'C':
 		case 'L':
@@ -264,6 +301,10 @@ static enum exit_code report(int r, const char *path, const char *reason)
 {
 	int number = r > 0 ? hak_error_errno((unsigned)r) : -r;
 
+	if (r == -EINVAL) {
+		usage_error(reason, "");
+		return EXIT_USAGE;
+	}
 	if (r == HAK_E_VERSION) {
 		fprintf(stderr,
 			"hakmemctl: the daemon at %s is of another version (%s); use the hakmemctl "
@@ -326,7 +367,11 @@ int main(int argc, char **argv)
 	query.wait_ms = arguments.wait_ms;
 	query.pool = arguments.creation;
 	query.drains = arguments.drains;
-	if (r == 0)
+	query.watch_ms = arguments.watch_ms;
+	query.n_times = arguments.n_times;
+	query.words = arguments.words;
+	query.n_words = arguments.n_words;
+	if (r == 0 || arguments.verb->runs_without)
 		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);
 	if (r != 0)

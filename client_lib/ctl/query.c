@@ -23,24 +23,36 @@ static void note_reason(struct hakc_query *query, int r, const char *from_daemon
 	snprintf(query->reason, sizeof(query->reason), "%s", text);
 }
 
-int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
-		    unsigned timeout_ms)
+static int connect_to(struct hakc_query *query)
 {
 	Hak__Reply *reply = NULL;
-	int r;
+	int r = hakc_conn_init(&query->conn, query->path, query->timeout_ms);
 
-	*query = (struct hakc_query){.conn.fd = -1};
-	r = hakc_conn_init(&query->conn, path, timeout_ms);
 	if (r == 0)
-		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, pool, &reply, NULL,
-				    NULL);
+		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, query->pool_name,
+				    &reply, NULL, NULL);
 	if (r != 0) {
 		note_reason(query, r, reply ? reply->reason : NULL);
 		hakc_conn_deinit(&query->conn);
 	}
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);
+	query->error = r;
 	return r;
+}
+
+int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
+		    unsigned timeout_ms)
+{
+	*query = (struct hakc_query){
+		.conn.fd = -1, .path = path, .pool_name = pool, .timeout_ms = timeout_ms};
+	return connect_to(query);
+}
+
+int hakc_query_again(struct hakc_query *query)
+{
+	hakc_conn_deinit(&query->conn);
+	return connect_to(query);
 }
 
 void hakc_query_deinit(struct hakc_query *query)

@@ -15,6 +15,14 @@
 
 struct hakc_query {
 	struct hakc_conn conn;
+	int error;	       /* what kept it from the daemon, as hakc_query_init returned it; 0 */
+	const char *path;      /* of the socket */
+	const char *pool_name; /* of --pool; NULL: not said */
+	unsigned timeout_ms;
+	char **words; /* behind the verb */
+	unsigned n_words;
+	unsigned watch_ms;    /* of stats: again after that time; 0: once */
+	unsigned n_times;     /* with it: how often; 0: until it is ended */
 	char reason[256];     /* of the last call that failed, for people */
 	unsigned wait_ms;     /* of hakc_query_trim: that clients get to give back what they keep */
 	Hak__PoolCreate pool; /* of hakc_query_pool_create; its name, also of the deletion */
@@ -53,6 +61,9 @@ struct hakc_query_roots {
 int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
 		    unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
+
+/* Asks a daemon that may be another one by now. As hakc_query_init. */
+int hakc_query_again(struct hakc_query *query);
 
 /* *ret_reply carries a status, or stats; released by hak__reply__free_unpacked(reply, NULL). */
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply);

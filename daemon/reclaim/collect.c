@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/figures.h"
 #include "daemon/net/pressure.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/liveness.h"
@@ -147,6 +148,7 @@ static void free_client(struct hakd_client *client)
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
 		realm->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
+	hakd_figures_left(realm);
 	hakd_backing_drop_area(realm->pool, client->holder);
 	/* [order:registry] The slot is free when nothing is its any more. */
 	hak_store_release(&realm->pool->holders[client->holder].word,

@@ -16,4 +16,12 @@
  */
 int hak_socket_path(const char *given, bool prefer_user, char path[HAK_SOCKET_PATH_MAX]);
 
+#define HAK_FIGURES_PATH_MAX 192
+
+/*
+ * Where what is counted of a pool can be read, proto/shm/figures.h: stats/hakmemd.sock.POOL beside
+ * the socket.
+ */
+void hak_figures_path(const char *socket, const char *pool, char path[HAK_FIGURES_PATH_MAX]);
+
 #endif
