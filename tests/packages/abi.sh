@@ -10,9 +10,8 @@ set -uo pipefail
 build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export LC_ALL=C
-failed=0 types=tests/packages/libhakmem.abi symbols=deploy/packages/libhakmem1/symbols
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
+types=tests/packages/libhakmem.abi symbols=deploy/packages/libhakmem1/symbols
+source tests/packages/judge.sh
 
 if [ "${2:-}" = --write ]; then
 	abidw --headers-dir client_lib/include --drop-private-types --no-show-locs --no-corpus-path \
@@ -20,16 +19,6 @@ if [ "${2:-}" = --write ]; then
 		grep -v "<elf-needed\|<dependency" >$types
 	exit
 fi
-
-judge() { # OK WHAT
-	if [ "$1" -eq 0 ]; then
-		echo "ok      $2"
-	else
-		failed=$((failed + 1))
-		echo "FAILED  $2"
-		cat "$said"
-	fi
-}
 
 listed() { sed -n "/^$1 /,/^lib/p" $symbols | sed -n 's/^ \([^ ]*\) .*/\1/p' | sort; }
 exported() {
@@ -42,13 +31,13 @@ libraries=libhakmem.so.1
 for library in $libraries; do
 	[ "$(readelf -d "$build/lib/$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')" = "$library" ]
 	judge $? "$library: is what it is called"
-	diff <(listed "$library") <(exported "$library") >"$said" && [ -n "$(listed "$library")" ]
+	diff <(listed "$library") <(exported "$library") >"$work/said" && [ -n "$(listed "$library")" ]
 	judge $? "$library: exports what $symbols lists (<)"
 done
 
 if readelf -S "$build/lib/libhakmem.so.1" | grep -q debug_info; then
 	abidiff --headers-dir2 client_lib/include --drop-private-types --no-added-syms \
-		--no-unreferenced-symbols $types "$build/lib/libhakmem.so.1" >"$said" 2>&1
+		--no-unreferenced-symbols $types "$build/lib/libhakmem.so.1" >"$work/said" 2>&1
 	judge $? "libhakmem.so.1: functions and structs are those of $types"
 fi
-exit $failed
+verdict

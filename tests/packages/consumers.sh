@@ -6,18 +6,8 @@ set -uo pipefail
 build=$(readlink -f "$1") cc=$2 cxx=$3
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
-failed=0 work=$(mktemp -d)
+source tests/packages/judge.sh
 trap 'kill "${daemon:-}" 2>/dev/null; wait; rm -rf "$work"' EXIT
-
-judge() { # OK WHAT
-	if [ "$1" -eq 0 ]; then
-		echo "ok      $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok  $2"
-		sed 's/^/        /' "$work/said"
-	fi
-}
 
 prefix=$work/prefix
 for component in library development; do
@@ -71,5 +61,4 @@ judge $? "find_package: five programs compile"
 for which in c-shared c-static c-malloc cxx-shared cxx-static; do
 	works "$work/out/$which" ${which#*-}
 done
-echo "$failed failed"
-[ $failed -eq 0 ]
+verdict

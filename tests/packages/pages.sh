@@ -7,18 +7,7 @@ set -uo pipefail
 build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export LC_ALL=C.UTF-8
-failed=0 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-judge() { # OK WHAT
-	if [ "$1" -eq 0 ]; then
-		echo "ok      $2"
-	else
-		failed=$((failed + 1))
-		echo "FAILED  $2"
-		cat "$work/said"
-	fi
-}
+source tests/packages/judge.sh
 
 for source in docs/man/*.scd; do
 	page=$build/docs/man/$(basename "$source" .scd)
@@ -73,5 +62,4 @@ sed -n '/global:/,/local:/s/^[ 	]*\([a-z_]*\);$/\1/p' client_lib/malloc/libhakme
 bold libhakmem_malloc.7 | grep -xE '[a-z_]*(alloc|free|memalign|malloc_[a-z_]+|array)' |
 	grep -vx libhakmem_malloc >"$work/says"
 same "libhakmem_malloc: functions" "$work/has" "$work/says"
-echo "$failed failed"
-[ $failed -eq 0 ]
+verdict
