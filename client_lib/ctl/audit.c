@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 static uint64_t count_anomalies(const struct hakc_query_check *check)
@@ -173,7 +174,8 @@ static void print_leaks(const struct hakc_query_clients *all, const struct hakc_
 	const struct hak_share *root = &check->owners[HAK_HOLDER_ROOT];
 	char bytes[HAKC_TEXT_BYTES];
 
-	printf("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE", "BLOCKS", "BYTES");
+	hakc_style_header("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE",
+			  "BLOCKS", "BYTES");
 	for (size_t i = 0; i < all->n_clients; i++)
 		print_owner(all->clients[i], share_of(check, all->clients[i]->holder));
 	printf("%6u %8s %-16s %14s %12" PRIu64 " %12s\n", HAK_HOLDER_ROOT, "-", "(roots)", "-",

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "client_lib/ctl/figures.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "client_lib/ctl/shown.h"
 #include "proto/error.h"
-#include "proto/wire/socket_path.h"
 
 #define POOLS_MAX (sizeof(((struct hakc_figures *)0)->pools) / sizeof(struct hakc_figures_pool))
 
@@ -73,71 +70,35 @@ static uint64_t age_of(uint64_t at)
 	return ms > at ? ms - at : 0;
 }
 
-/* Of a pool of that name. 0; a negative errno, -EPROTO: it is of another version, or something else. */
-static int read_file(const char *path, const char *name, struct hakc_figures *figures)
+static int take_file(void *context, const char *name, const void *bytes, size_t n)
 {
+	struct hakc_figures *figures = context;
 	struct hakc_figures_pool *pool = &figures->pools[figures->n_pools];
-	struct hak_figures file;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -errno : read(fd, &file, sizeof(file));
+	const struct hak_figures *file = bytes;
+	uint64_t age;
 
-	if (n < 0)
-		n = fd < 0 ? n : -errno;
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return (int)n;
-	if (!hak_figures_are_known(&file, (size_t)n) || strcmp(file.pool, name) != 0)
+	if (!hak_figures_are_known(bytes, n) || strcmp(file->pool, name) != 0)
 		return -EPROTO;
+	if (figures->n_pools == POOLS_MAX)
+		return 0;
 	/* Relaxed: a copy of ours. */
-	snprintf(pool->name, sizeof(pool->name), "%s", file.pool);
+	snprintf(pool->name, sizeof(pool->name), "%s", file->pool);
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
-		pool->clients[i] = hak_load_relaxed(&file.clients[i]);
+		pool->clients[i] = hak_load_relaxed(&file->clients[i]);
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
-		pool->gauges[i] = hak_load_relaxed(&file.gauges[i]);
-	if (figures->n_pools == 0 || age_of(hak_load_relaxed(&file.at)) < figures->age_ms) {
-		figures->age_ms = age_of(hak_load_relaxed(&file.at));
-		for (unsigned i = 0; i < HAK_DAEMON_COUNTER_COUNT; i++)
-			figures->daemon[i] = hak_load_relaxed(&file.daemon[i]);
-	}
-	figures->n_pools++;
+		pool->gauges[i] = hak_load_relaxed(&file->gauges[i]);
+	age = age_of(hak_load_relaxed(&file->at));
+	if (figures->n_pools++ > 0 && age >= figures->age_ms)
+		return 0;
+	figures->age_ms = age;
+	for (unsigned i = 0; i < HAK_DAEMON_COUNTER_COUNT; i++)
+		figures->daemon[i] = hak_load_relaxed(&file->daemon[i]);
 	return 0;
-}
-
-/* How many were read; -1: there are some, and none can be; it has been said why. */
-static int from_files(const struct hakc_query *query, struct hakc_figures *figures)
-{
-	char path[HAK_FIGURES_PATH_MAX], *name;
-	const struct dirent *entry;
-	DIR *directory;
-	int r, failed = 0;
-
-	hak_figures_path(query->path, "", path);
-	name = strrchr(path, '/');
-	*name++ = 0;
-	directory = opendir(path);
-	while (directory && (entry = readdir(directory)) && figures->n_pools < POOLS_MAX) {
-		char file[2 * HAK_FIGURES_PATH_MAX + 256];
-
-		/* "hakmemd.sock." and a pool. */
-		if (strncmp(entry->d_name, name, strlen(name)) != 0 ||
-		    !is_wanted(query, entry->d_name + strlen(name)))
-			continue;
-		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-		r = read_file(file, entry->d_name + strlen(name), figures);
-		if (r < 0 && r != -ENOENT)
-			failed = r;
-	}
-	if (directory)
-		closedir(directory);
-	if (figures->n_pools == 0 && failed)
-		fprintf(stderr, "hakmemctl: what %s says can't be read: %s\n", path,
-			failed == -EPROTO ? "it is of another version" : strerror(-failed));
-	return figures->n_pools == 0 && failed ? -1 : (int)figures->n_pools;
 }
 
 int hakc_figures_get(struct hakc_query *query, struct hakc_figures *figures)
 {
+	struct hak_figures file;
 	int r = query->error;
 
 	*figures = (struct hakc_figures){0};
@@ -150,7 +111,7 @@ int hakc_figures_get(struct hakc_query *query, struct hakc_figures *figures)
 	if (r == 0 || (r != -ENOENT && r != -ECONNREFUSED && r != -ENOTCONN && r != -ETIMEDOUT))
 		return r;
 	figures->is_down = true;
-	return from_files(query, figures) > 0 ? 0 : r;
+	return hakc_shown_each(query, "stats", &file, sizeof(file), take_file, figures) > 0 ? 0 : r;
 }
 
 uint64_t hakc_figures_sum(const struct hakc_figures *figures, unsigned stat)

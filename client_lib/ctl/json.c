@@ -69,16 +69,30 @@ static void write_string(FILE *file, const char *value)
 	fputc('"', file);
 }
 
+void hakc_json_init_line(struct hakc_json *json, FILE *file)
+{
+	*json = (struct hakc_json){.file = file, .is_line = true};
+}
+
+static void begin_line(const struct hakc_json *json)
+{
+	if (json->is_line)
+		return;
+	fputc('\n', json->file);
+	for (unsigned i = 0; i < json->depth; i++)
+		fputs("  ", json->file);
+}
+
 /* What stands before a value: comma, line, name. */
 static void begin_value(struct hakc_json *json, const char *name)
 {
 	if (json->depth > 0) {
 		bool *has_members = &json->has_members[json->depth - 1];
 
-		fputs(*has_members ? ",\n" : "\n", json->file);
+		if (*has_members)
+			fputs(json->is_line ? ", " : ",", json->file);
 		*has_members = true;
-		for (unsigned i = 0; i < json->depth; i++)
-			fputs("  ", json->file);
+		begin_line(json);
 	}
 	if (name) {
 		write_string(json->file, name);
@@ -98,11 +112,8 @@ static void end(struct hakc_json *json, char bracket)
 {
 	assert(json->depth > 0);
 	json->depth--;
-	if (json->has_members[json->depth]) {
-		fputc('\n', json->file);
-		for (unsigned i = 0; i < json->depth; i++)
-			fputs("  ", json->file);
-	}
+	if (json->has_members[json->depth])
+		begin_line(json);
 	fputc(bracket, json->file);
 	if (json->depth == 0)
 		fputc('\n', json->file);

@@ -16,10 +16,12 @@
 struct hakc_json {
 	FILE *file;
 	unsigned depth;
+	bool is_line; /* all of it on one */
 	bool has_members[HAKC_JSON_DEPTH_MAX];
 };
 
 void hakc_json_init(struct hakc_json *json, FILE *file);
+void hakc_json_init_line(struct hakc_json *json, FILE *file);
 
 void hakc_json_begin_object(struct hakc_json *json, const char *name);
 void hakc_json_end_object(struct hakc_json *json);

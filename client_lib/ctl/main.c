@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client_lib/ctl/query.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/verb.h"
 #include "proto/error.h"
 #include "proto/wire/size.h"
@@ -41,6 +42,7 @@ struct arguments {
 	const char *pool; /* of --pool */
 	Hak__PoolCreate creation;
 	bool drains;
+	bool follows;
 	unsigned watch_ms;
 	unsigned n_times;
 	char **words;
@@ -59,10 +61,16 @@ static void print_help(void)
 	       "                   ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one, else\n"
 	       "                   " HAK_SOCKET_SYSTEM "\n"
 	       "  --json           print JSON\n"
+	       "  --bytes          sizes as plain numbers of bytes\n"
+	       "  --no-headers     tables without headings and what stands below them\n"
 	       "  --watch SECONDS  stats: again and again, with rates; --times N: so often\n"
-	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first; "
-	       "stats and\n"
-	       "                   metrics: default: all\n"
+	       "  --pool NAME      which pool: check, leaks, map, roots, slabs, trim; default: the "
+	       "first;\n"
+	       "                   stats, metrics and events: default: all\n"
+	       "  --follow         events: waits for more of them\n"
+	       "  --svg            map: as an SVG, to be written to a file\n"
+	       "  --all            map: free SuperSlabs too, and nothing folded\n"
+	       "  --ascii          map: nothing but ASCII; as where the locale has no UTF-8\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
@@ -162,6 +170,15 @@ static int parse_setting(int option, const char *text, Hak__PoolCreate *creation
 	return 0;
 }
 
+static void set_style(int option)
+{
+	hakc_style.has_raw_bytes |= option == 'b';
+	hakc_style.no_headers |= option == 'T';
+	hakc_style.as_svg |= option == 'g';
+	hakc_style.shows_all |= option == 'a';
+	hakc_style.is_ascii |= option == 'A';
+}
+
 static int usage_error(const char *what, const char *which)
 {
 	fprintf(stderr, "hakmemctl: %s%s; hakmemctl --help lists verbs and options\n", what, which);
@@ -207,9 +224,15 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
+		{"bytes", no_argument, NULL, 'b'},
+		{"no-headers", no_argument, NULL, 'T'},
+		{"svg", no_argument, NULL, 'g'},
+		{"all", no_argument, NULL, 'a'},
+		{"ascii", no_argument, NULL, 'A'},
 		{"wait", required_argument, NULL, 'w'},
 		{"pool", required_argument, NULL, 'p'},
 		{"watch", required_argument, NULL, 'W'},
+		{"follow", no_argument, NULL, 'f'},
 		{"times", required_argument, NULL, 'N'},
 		{"drain", no_argument, NULL, 'd'},
 		{"capacity", required_argument, NULL, 'C'},
@@ -255,6 +278,9 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 				return usage_error("--watch takes 0.1 to 3600 seconds, not ",
 						   optarg);
 			break;
+		case 'f':
+			arguments->follows = true;
+			break;
 		case 'N':
 			if (parse_ms(optarg, 1, UINT32_MAX, &arguments->n_times) < 0)
 				return usage_error("--times takes a number, not ", optarg);
@@ -282,6 +308,13 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			if (parse_setting(option, optarg, &arguments->creation) < 0)
 				return usage_error("no size, number, user or mode of a pool: ",
 						   optarg);
+			break;
+		case 'b':
+		case 'T':
+		case 'g':
+		case 'a':
+		case 'A':
+			set_style(option);
 			break;
 		case 'h':
 			print_help();
@@ -311,6 +344,14 @@ static enum exit_code report(int r, const char *path, const char *reason)
 			"of its installation\n",
 			path, reason);
 		return EXIT_OTHER_VERSION;
+	}
+	if (r == HAK_E_DENIED) {
+		fprintf(stderr,
+			"hakmemctl: not permitted at %s (%s); run as root, the daemon's user, or "
+			"one "
+			"whom the pool's mode lets, see hakmemctl status\n",
+			path, reason);
+		return EXIT_NOT_PERMITTED;
 	}
 	if (number == EACCES || number == EPERM) {
 		fprintf(stderr,
@@ -367,6 +408,7 @@ int main(int argc, char **argv)
 	query.wait_ms = arguments.wait_ms;
 	query.pool = arguments.creation;
 	query.drains = arguments.drains;
+	query.follows = arguments.follows;
 	query.watch_ms = arguments.watch_ms;
 	query.n_times = arguments.n_times;
 	query.words = arguments.words;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 static void print_row(const Hak__PoolStatus *pool)
@@ -13,10 +14,12 @@ static void print_row(const Hak__PoolStatus *pool)
 	char name[HAKC_TEXT_BYTES], limit[HAKC_TEXT_BYTES], resident[HAKC_TEXT_BYTES],
 		allocated[HAKC_TEXT_BYTES];
 
-	printf("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
-	       hakc_safe_text(pool->name, name), hakc_bytes_text(pool->limit_bytes, limit),
-	       hakc_bytes_text(pool->resident_bytes, resident),
-	       hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients, pool->live_blocks);
+	hakc_style_header("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
+			  hakc_safe_text(pool->name, name),
+			  hakc_bytes_text(pool->limit_bytes, limit),
+			  hakc_bytes_text(pool->resident_bytes, resident),
+			  hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients,
+			  pool->live_blocks);
 }
 
 static void list_json(const Hak__Status *status)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/error.h"
 
@@ -53,6 +54,35 @@ int hakc_query_again(struct hakc_query *query)
 {
 	hakc_conn_deinit(&query->conn);
 	return connect_to(query);
+}
+
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd)
+{
+	struct hakc_conn conn;
+	unsigned n_fds = 0;
+	Hak__Reply *reply = NULL;
+	int fds[HAK_WIRE_FDS_MAX];
+	int r = hakc_conn_init(&conn, query->path, query->timeout_ms);
+
+	if (r == 0) {
+		n_fds = HAK_WIRE_FDS_MAX;
+		r = hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_READER, query->pool_name, &reply,
+				    fds, &n_fds);
+		hakc_conn_deinit(&conn);
+	}
+	if (r == 0 && n_fds != 2)
+		r = -EPROTO;
+	if (r == 0) {
+		*ret_registry_fd = fds[0];
+		*ret_heap_fd = fds[1];
+	} else {
+		note_reason(query, r, reply ? reply->reason : NULL);
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
+	}
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	return r;
 }
 
 void hakc_query_deinit(struct hakc_query *query)

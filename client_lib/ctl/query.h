@@ -21,6 +21,7 @@ struct hakc_query {
 	unsigned timeout_ms;
 	char **words; /* behind the verb */
 	unsigned n_words;
+	bool follows;	      /* of events: waits for more */
 	unsigned watch_ms;    /* of stats: again after that time; 0: once */
 	unsigned n_times;     /* with it: how often; 0: until it is ended */
 	char reason[256];     /* of the last call that failed, for people */
@@ -76,6 +77,12 @@ int hakc_query_pool_reset(struct hakc_query *query);
 
 /* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
+
+/*
+ * Registry and heap of the pool, open for reading, to be closed: by a hello as a reader, on a
+ * connection of its own. HAK_E_DENIED: one may not read it.
+ */
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd);
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);

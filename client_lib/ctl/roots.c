@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 /* Seconds since it was published; a clock that was set back makes none. */
@@ -66,8 +67,8 @@ int hakc_verb_roots(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	if (as_json) {
 		roots_json(&all);
 	} else {
-		printf("%-24s %-18s %-12s %6s %12s %8s %14s\n", "NAME", "REF", "OFFSET", "BLOCKS",
-		       "BYTES", "BY PID", "AGE");
+		hakc_style_header("%-24s %-18s %-12s %6s %12s %8s %14s\n", "NAME", "REF", "OFFSET",
+				  "BLOCKS", "BYTES", "BY PID", "AGE");
 		for (size_t i = 0; i < all.n_roots; i++)
 			print_root(all.roots[i]);
 	}

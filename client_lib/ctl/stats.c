@@ -11,6 +11,7 @@
 
 #include "client_lib/ctl/figures.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 #include "client_lib/ctl/verb.h"
 
@@ -66,7 +67,7 @@ static void print_section(const struct hakc_query *query, const char *title,
 {
 	if (!has_any(query, section))
 		return;
-	printf("%s\n", title);
+	hakc_style_header("%s\n", title);
 	for (unsigned i = 0; i < section->n; i++) {
 		if (!is_asked_for(query, section->table[i].name))
 			continue;

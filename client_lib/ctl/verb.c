@@ -13,10 +13,13 @@
 #include <time.h>
 
 #include "client_lib/ctl/audit.h"
+#include "client_lib/ctl/events.h"
 #include "client_lib/ctl/json.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/roots.h"
+#include "client_lib/ctl/sight.h"
 #include "client_lib/ctl/stats.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
@@ -188,8 +191,9 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 		hakc_json_end_array(&json);
 		hakc_json_end_object(&json);
 	} else {
-		printf("%6s %8s %8s %-16s %-12s %-12s %10s %10s %12s  %s\n", "HOLDER", "PID", "UID",
-		       "NAME", "POOL", "STATE", "SUPERSLABS", "BLOCKS", "ALLOCATED", "ATTACHED");
+		hakc_style_header("%6s %8s %8s %-16s %-12s %-12s %10s %10s %12s  %s\n", "HOLDER",
+				  "PID", "UID", "NAME", "POOL", "STATE", "SUPERSLABS", "BLOCKS",
+				  "ALLOCATED", "ATTACHED");
 		for (size_t i = 0; i < all.n_clients; i++)
 			print_client(all.clients[i]);
 	}
@@ -227,6 +231,8 @@ const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, false},
 	{"stats", "what is counted, or of it what [GLOB]... match; also when the daemon is down",
 	 hakc_verb_stats, HAKC_TAKES_WORDS, true},
+	{"events", "what has happened, or of it what [GLOB]... match; also when the daemon is down",
+	 hakc_verb_events, HAKC_TAKES_WORDS, true},
 	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, true},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
 	 HAKC_TAKES_NOTHING, false},
@@ -234,6 +240,10 @@ const struct hakc_verb hakc_verbs[] = {
 	 HAKC_TAKES_NOTHING, false},
 	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks,
 	 HAKC_TAKES_NOTHING, false},
+	{"slabs", "size classes: slabs, blocks, what is live and what is waste", hakc_verb_slabs,
+	 HAKC_TAKES_NOTHING, false},
+	{"map", "a picture: who holds which SuperSlab, how full its slabs are; --svg, --all",
+	 hakc_verb_map, HAKC_TAKES_NOTHING, false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
 	 run_trim, HAKC_TAKES_NOTHING, false},
 	{"pool list", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, false},

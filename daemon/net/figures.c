@@ -81,9 +81,9 @@ void hakd_figures_init(struct hakd_daemon *daemon)
 	uv_timer_start(&daemon->figures, on_tick, PERIOD_MS, PERIOD_MS);
 }
 
-static void path_of(const struct hakd_realm *realm, char path[HAK_FIGURES_PATH_MAX])
+static void path_of(const struct hakd_realm *realm, char path[HAK_SHOWN_PATH_MAX])
 {
-	hak_figures_path(realm->daemon->config.socket, realm->pool->name, path);
+	hak_shown_path(realm->daemon->config.socket, "stats", realm->pool->name, path);
 }
 
 /* The daemon's own counters are the same in each pool's file: the first one's are taken. */
@@ -113,7 +113,7 @@ void hakd_figures_begin(struct hakd_realm *realm)
 	const struct hak_registry *header = realm->pool->registry;
 	struct hakd_shown_file *file = &realm->figures;
 	struct hak_figures before;
-	char path[HAK_FIGURES_PATH_MAX];
+	char path[HAK_SHOWN_PATH_MAX];
 	ssize_t n;
 	int r;
 
@@ -158,7 +158,7 @@ void hakd_figures_left(struct hakd_realm *realm)
 
 void hakd_figures_end(struct hakd_realm *realm)
 {
-	char path[HAK_FIGURES_PATH_MAX];
+	char path[HAK_SHOWN_PATH_MAX];
 
 	if (!realm->figures.bytes)
 		return;

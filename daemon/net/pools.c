@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "daemon/net/access.h"
-#include "daemon/util/log.h"
 #include "proto/error.h"
 
 static void refuse(struct hakd_peer *peer, uint64_t id, unsigned error)
@@ -85,8 +84,6 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 					      : hak_error_text(error_of(r)));
 		return true;
 	}
-	hakd_log(HAKD_LOG_INFO, "pool %s is made: capacity %llu MiB, limit %llu MiB", config.name,
-		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
 	answer(peer, id);
 	return true;
 }
@@ -105,8 +102,6 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 	} else if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
 	} else {
-		hakd_log(HAKD_LOG_INFO, "pool %s is deleted, with %u clients attached",
-			 realm->pool->name, realm->n_clients);
 		hakd_realm_delete(realm);
 		answer(peer, id);
 	}
@@ -137,8 +132,6 @@ bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset 
 			refuse(peer, id, error_of(r));
 			return true;
 		}
-		hakd_log(HAKD_LOG_INFO, "pool %s is reset, with %u clients attached",
-			 realm->pool->name, realm->n_clients);
 		hakd_realm_delete(realm);
 		answer(peer, id);
 	}

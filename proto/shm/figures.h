@@ -4,7 +4,7 @@
 
 /*
  * What is counted of a pool, as the daemon writes it into a file beside its socket once a second, so
- * that it can be read when the daemon is down. hak_figures_path says where.
+ * that it can be read when the daemon is down. hak_shown_path says where.
  *
  * | bytes          | field       | written by the daemon                              |
  * |----------------|-------------|----------------------------------------------------|

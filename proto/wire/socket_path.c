@@ -33,10 +33,11 @@ int hak_socket_path(const char *given, bool prefer_user, char path[HAK_SOCKET_PA
 	return copy(path, HAK_SOCKET_SYSTEM, "");
 }
 
-void hak_figures_path(const char *socket, const char *pool, char path[HAK_FIGURES_PATH_MAX])
+void hak_shown_path(const char *socket, const char *directory, const char *pool,
+		    char path[HAK_SHOWN_PATH_MAX])
 {
 	const char *slash = strrchr(socket, '/');
 	int n = slash ? (int)(slash + 1 - socket) : 0;
 
-	snprintf(path, HAK_FIGURES_PATH_MAX, "%.*sstats/%s.%s", n, socket, socket + n, pool);
+	snprintf(path, HAK_SHOWN_PATH_MAX, "%.*s%s/%s.%s", n, socket, directory, socket + n, pool);
 }

@@ -21,8 +21,9 @@ plain_headers='assert|errno|stdatomic|stdbool|stddef|stdint|string'
 #   hak_geometry  what each process works out for itself
 #   hak_audit     a walk under way, its caller's
 #   walk          the same, of one SuperSlab
+#   text          an event's, being made
 #   hak_counter   a row of a table, each program's own
-views='hak_segment hak_geometry hak_audit walk hak_counter'
+views='hak_segment hak_geometry hak_audit walk hak_counter text'
 longest=600
 tag_distance=15 # lines from an [order:tag] to the last access that it is about
 

@@ -122,6 +122,11 @@ static void test_tools_may_what_their_users_may(void **state)
 	CTL(OWNER, 4, "not permitted", "pool", "delete", "lab");
 	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "check");
 	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "roots");
+	CTL(OWNER, 0, "pool lab: 0 of ", "--pool", "lab", "map");
+	CTL(OWNER, 0, "pool lab: 0 of ", "--pool", "lab", "slabs");
+	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "map");
+	CTL(STRANGER, 4, "whom the pool's mode lets, see hakmemctl status", "--pool", "lab",
+	    "slabs");
 	CTL(STRANGER, 4, "user 21003 may not administer pool lab", "--pool", "lab", "trim");
 	CTL(STRANGER, 4, "user 21003 may not administer pool default", "trim");
 	CTL(STRANGER, 0, "clean", "check"); /* the first one is everybody's who may connect */

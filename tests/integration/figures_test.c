@@ -57,14 +57,14 @@ static char *run_ctl(const char *const *arguments, int exit_code, int stream)
 #define CTL(exit_code, stream, ...) \
 	run_ctl(HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (stream))
 
-static void path_of(const char *pool, char path[HAK_FIGURES_PATH_MAX])
+static void path_of(const char *pool, char path[HAK_SHOWN_PATH_MAX])
 {
-	hak_figures_path(hakt_keeper.daemon.socket, pool, path);
+	hak_shown_path(hakt_keeper.daemon.socket, "stats", pool, path);
 }
 
 static struct hak_figures read_file(const char *pool)
 {
-	char path[HAK_FIGURES_PATH_MAX];
+	char path[HAK_SHOWN_PATH_MAX];
 	struct hak_figures figures;
 	int fd;
 
@@ -196,7 +196,7 @@ static void test_the_next_daemon_counts_on(void **state)
 
 static void test_a_pool_that_has_ended_says_nothing(void **state)
 {
-	char path[HAK_FIGURES_PATH_MAX], *said;
+	char path[HAK_SHOWN_PATH_MAX], *said;
 
 	(void)state;
 	free(CTL(0, 1, "pool", "create", "lab", "--limit", "8M"));
@@ -240,7 +240,7 @@ static void test_what_is_not_counted_is_wrong_usage(void **state)
 /* It can be opened, or not. */
 static void check_reader(uid_t uid, gid_t gid, bool reads)
 {
-	char path[HAK_FIGURES_PATH_MAX];
+	char path[HAK_SHOWN_PATH_MAX];
 	struct hakt_process cat = {.uid = uid, .gid = gid};
 
 	path_of("lab", path);
@@ -276,7 +276,7 @@ static void test_those_may_read_it_who_may_read_the_pool(void **state)
 /* As a directory of systemd's is, for a daemon with another user. */
 static void test_without_a_file_the_daemon_works_and_says_so(void **state)
 {
-	char path[HAK_FIGURES_PATH_MAX], *log;
+	char path[HAK_SHOWN_PATH_MAX], *log;
 
 	(void)state;
 	hakt_keeper_kill(&hakt_keeper);

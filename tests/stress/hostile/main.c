@@ -110,8 +110,8 @@ static void start_honest(struct driver *d, unsigned i)
 
 static void start_tool(struct driver *d, unsigned i)
 {
-	static const char *const verbs[] = {"status", "stats", "clients", "check",
-					    "leaks",  "roots", "trim"};
+	static const char *const verbs[] = {"status", "stats", "clients", "check", "leaks",
+					    "roots",  "trim",  "map",	  "slabs"};
 	uint64_t r = hakt_random(&d->seed);
 	char timeout[32];
 
@@ -122,6 +122,7 @@ static void start_tool(struct driver *d, unsigned i)
 	if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
 		_exit(126);
 	execl(HAKT_HAKMEMCTL, "hakmemctl", "--timeout", timeout, "--wait", "20",
+	      r >> 33 & 1 ? "--svg" : "--all", /* of a map */
 	      r >> 32 & 1 ? "--json" : d->tools[i].verb, r >> 32 & 1 ? d->tools[i].verb : NULL,
 	      NULL);
 	_exit(127);
