@@ -47,7 +47,7 @@ done
 
 # Names with hakmem in them, on the machine: none is left, at the end, that wasn't there.
 cat >"$shared/left" <<'LEFT'
-find / -xdev -path /var/cache/man -prune -o -name '*hakmem*' -print | sort
+find /etc /home /opt /root /srv /usr /var -xdev -path /var/cache/man -prune -o -name '*hakmem*' -print
 ls -d /run/hakmem* 2>/dev/null
 getent passwd hakmem
 getent group hakmem
