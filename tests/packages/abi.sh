@@ -11,7 +11,9 @@ build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export LC_ALL=C
 types=tests/packages/libhakmem.abi symbols=deploy/packages/libhakmem1/symbols
-source tests/packages/judge.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+source tests/support/judge.sh
 
 if [ "${2:-}" = --write ]; then
 	abidw --exported-interfaces-only --headers-dir client_lib/include --drop-private-types \

@@ -6,8 +6,9 @@ set -uo pipefail
 build=$(readlink -f "$1") cc=$2 cxx=$3
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
-source tests/packages/judge.sh
+work=$(mktemp -d)
 trap 'kill "${daemon:-}" 2>/dev/null; wait; rm -rf "$work"' EXIT
+source tests/support/judge.sh
 
 prefix=$work/prefix
 for component in library development; do
@@ -25,8 +26,9 @@ done
 
 # works PROGRAM WHICH: it runs, and needs libhakmem.so.1 (shared) or not (static).
 works() {
-	readelf -d "$1" >"$work/said" 2>&1
-	if [ "$2" = static ]; then
+	if ! readelf -d "$1" >"$work/said" 2>&1; then
+		false
+	elif [ "$2" = static ]; then
 		! grep -q 'NEEDED.*hakmem' "$work/said"
 	else
 		grep -q 'NEEDED.*\[libhakmem\.so\.1\]' "$work/said"
@@ -51,6 +53,19 @@ judge $? "pkg-config knows the version"
 for which in shared static; do
 	by_pkg_config pkg-config-c-$which "$cc" tests/api/minimal.c $which
 	by_pkg_config pkg-config-c++-$which "$cxx" tests/packages/consumer/minimal.cc $which
+done
+
+# The daemon of the same prefix is found by the library, which lies in lib/ARCHITECTURE.
+install -D "$build/bin/hakmemd" "$prefix/bin/hakmemd" && mkdir -m 700 "$work/run"
+env -u HAKMEM_SOCKET XDG_RUNTIME_DIR="$work/run" PATH=/usr/bin:/bin HAKMEM_AUTOSPAWN=1 \
+	"$work/pkg-config-c-shared" >"$work/said" 2>&1
+judge $? "autospawn: starts the daemon of the prefix"
+lock=$work/run/hakmem/hakmemd.sock.lock
+kill "$(cat "$lock" 2>/dev/null)" 2>"$work/said"
+judge $? "autospawn: that runs"
+for _ in $(seq 1000); do
+	[ -e "$lock" ] || break
+	sleep 0.01
 done
 
 cmake -S tests/packages/consumer -B "$work/out" -DCMAKE_PREFIX_PATH="$prefix" \

@@ -7,7 +7,9 @@ set -uo pipefail
 build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export LC_ALL=C.UTF-8
-source tests/packages/judge.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+source tests/support/judge.sh
 
 for source in docs/man/*.scd; do
 	page=$build/docs/man/$(basename "$source" .scd)

@@ -4,7 +4,9 @@
 # packages, byte for byte.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
-source tests/packages/judge.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+source tests/support/judge.sh
 
 # build FOLDER DATE: a copy of the tree there, of files of that date, built and packed.
 build() {

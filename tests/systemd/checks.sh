@@ -2,19 +2,8 @@
 # What tests on a machine (machine.sh) judge by. To be sourced by one that sets
 #   work  a folder; its file `said` is shown where something is wrong
 #   told  the program of told.c, for clients that are told what to do
-# and ends by `failed`.
-failed=0
-
-# judge OK WHAT: 0 is right; what the last command has printed is shown if not.
-judge() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok      $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok  $2"
-		sed 's/^/        /' "$work/said"
-	fi
-}
+# and ends by verdict.
+source tests/support/judge.sh
 
 # holds WHAT COMMAND...: it ends with 0, on the machine.
 holds() {

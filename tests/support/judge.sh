@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-# To be sourced: `work` is a folder of the test's own, and goes with it; judge OK WHAT says what held,
-# and shows $work/said if it didn't; verdict ends.
-failed=0 work=$(mktemp -d)
+# To be sourced by a test that has made `work`, a folder: judge OK WHAT says what held (OK is 0), and
+# shows the file `said` there if it didn't; verdict ends.
+failed=0
 : >"$work/said"
-trap 'rm -rf "$work"' EXIT
 
 judge() {
 	if [ "$1" -eq 0 ]; then
 		echo "ok      $2"
 	else
 		failed=$((failed + 1))
-		echo "FAILED  $2"
+		echo "not ok  $2"
 		sed 's/^/        /' "$work/said"
 	fi
 }
