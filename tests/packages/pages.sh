@@ -12,9 +12,10 @@ trap 'rm -rf "$work"' EXIT
 source tests/support/judge.sh
 
 for source in docs/man/*.scd; do
-	page=$build/docs/man/$(basename "$source" .scd)
-	[ -s "$page" ]
-	judge $? "${page##*/}: is made"
+	[ -s "$build/docs/man/$(basename "$source" .scd)" ]
+	judge $? "$source: a page is made of it"
+done
+for page in "$build"/docs/man/*; do
 	man --warnings=all -E UTF-8 -Tutf8 -Z -l "$page" 2>"$work/said" >/dev/null
 	[ ! -s "$work/said" ]
 	judge $? "${page##*/}: man has no warnings"

@@ -31,6 +31,8 @@ mkdir "$shared/first" "$shared/second" && mv "$shared"/made/*.deb "$shared/first
 names='hakmem hakmem-doc libhakmem-dev libhakmem1'
 [ "$(for deb in "$shared"/first/*.deb; do dpkg-deb -f "$deb" Package; done | sort | tr '\n' ' ')" = "$names " ]
 judge $? "they are $names"
+[ "$(dpkg-deb -f "$shared"/first/libhakmem1_*.deb Multi-Arch)" = same ]
+judge $? "libraries of several architectures can be there"
 # hakmemd --supervise does without systemd; there is no script for other inits.
 lintian --allow-root --fail-on error,warning,info --display-info --suppress-tags \
 	package-supports-alternative-init-but-no-init.d-script "$shared"/first/*.deb >"$work/said" 2>&1
