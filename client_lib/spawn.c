@@ -20,10 +20,10 @@
 
 extern char **environ;
 
-/* bin/hakmemd beside the directory of the object that we are linked into. */
+/* bin/hakmemd beside lib/ or lib/ARCHITECTURE, where the object is that we are linked into. */
 static void find_daemon(char *path, size_t bytes)
 {
-	static const char *const places[] = {"hakmemd", "../bin/hakmemd"};
+	static const char *const places[] = {"hakmemd", "../bin/hakmemd", "../../bin/hakmemd"};
 	const char *given = getenv("HAKMEM_DAEMON");
 	char self[4096];
 	Dl_info info;

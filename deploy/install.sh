@@ -38,9 +38,9 @@ if [ $uninstalls -eq 1 ]; then
 	[ -f "$manifest" ] || fail "$manifest isn't there: it lists what was installed"
 	! has_systemd || systemctl disable --now hakmemd.socket hakmemd.service || true
 	grep -v '^/etc/' "$manifest" | xargs -d '\n' rm -f
-	grep -v '^/etc/' "$manifest" | xargs -d '\n' dirname | grep '/hakmem$' | sort -u |
+	grep -v '^/etc/' "$manifest" | xargs -d '\n' dirname | grep -E '/hakmem(/|$)' | sort -ru |
 		xargs -r -d '\n' rmdir --ignore-fail-on-non-empty
-	rmdir /run/hakmem/stats /run/hakmem/events /run/hakmem 2>/dev/null || true
+	rm -rf /run/hakmem
 	! has_systemd || systemctl daemon-reload
 	ldconfig
 	echo "install: removed; /etc/hakmem and the user hakmem are left"
@@ -53,8 +53,7 @@ if [ -z "$built" ]; then
 	cmake --build --preset release
 	built=build/release
 fi
-cmake "$built" -DCMAKE_INSTALL_PREFIX="$prefix" >/dev/null # units name the programs' paths
-cmake --install "$built" >/dev/null
+cmake --install "$built" --prefix "$prefix" >/dev/null
 ldconfig
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers hakmem.conf

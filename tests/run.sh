@@ -101,6 +101,9 @@ if [ $quick -eq 0 ]; then
 	stage "build another hakmemd" build_other
 	stage "survive, supervised" bash tests/stress/survive.sh && tail -n 2 "$logs/log"
 	stage "survive, and all else, under systemd" bash tests/systemd/run.sh && grep = "$logs/log"
+	stage "packages, under systemd" bash tests/packages/run.sh
+	stage "packages, the same each time" bash tests/packages/reproducible.sh
+	stage "packages, arm64" bash tests/packages/arm64.sh && tail -n 1 "$logs/log"
 	stage "build release, clang" build_with_clang
 	stage "build asan" build asan && programs asan
 	stage "hostile clients, asan" bash tests/stress/hostile.sh 1 --build build/asan &&

@@ -101,7 +101,7 @@ static bool find_cgroup(const char *root, char path[DIRECTORY])
 	if (strncmp(below, "/..", 3) == 0)
 		return false;
 	below += strcmp(below, "/") == 0;
-	return snprintf(path, PATH, "%s%s%s", root, mount.point, below) < DIRECTORY;
+	return snprintf(path, DIRECTORY, "%s%s%s", root, mount.point, below) < DIRECTORY;
 }
 
 static bool open_stalls(struct hakd_memory_files *files, const char *path, const char *what)

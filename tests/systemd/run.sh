@@ -25,99 +25,13 @@ build=$(readlink -f "$build") other=$(readlink -f "$other")
 refusal=$(machine_refusal)
 [ -z "$refusal" ] || { echo "$refusal"; exit 77; }
 
-failed=0 work=$(mktemp -d)
+work=$(mktemp -d) told=$build/bin/told
 clean_up() {
 	machine_stop
 	rm -rf "$work"
 }
 trap clean_up EXIT
-
-# judge OK WHAT: 0 is right; what the last command has printed is shown if not.
-judge() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok      $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok  $2"
-		sed 's/^/        /' "$work/said"
-	fi
-}
-
-# holds WHAT COMMAND...: it ends with 0, on the machine.
-holds() {
-	local what=$1
-	shift
-	machine_run "$@" >"$work/said" 2>&1
-	judge $? "$what"
-}
-
-# says WHAT TEXT COMMAND...: its output has TEXT in it.
-says() {
-	local what=$1 text=$2
-	shift 2
-	machine_run "$@" >"$work/said" 2>&1
-	grep -qF -- "$text" "$work/said"
-	judge $? "$what"
-}
-
-property() { machine_run systemctl show "${2:-hakmemd.service}" -P "$1"; }
-status() { machine_run hakmemctl status --json | jq -r "$1"; }
-main_pid() { property MainPID; }
-
-# another_than PID: waits until a daemon answers that has another pid.
-another_than() {
-	for _ in $(seq 200); do
-		[ "$(status .pid 2>/dev/null)" = "$1" ] || [ "$(property ActiveState)" != active ] ||
-			return 0
-		sleep 0.05
-	done
-	return 1
-}
-
-# start NAME: a client that is told what to do, see told.c. Is it attached?
-declare -A to from job
-start() {
-	local fd
-	mkfifo "$work/$1.to" "$work/$1.from"
-	machine_run setpriv --reuid=member --regid=member --init-groups "$build/bin/told" \
-		<"$work/$1.to" >"$work/$1.from" 2>>"$work/log" &
-	job[$1]=$!
-	exec {fd}>"$work/$1.to" && to[$1]=$fd
-	exec {fd}<"$work/$1.from" && from[$1]=$fd
-	hear "$1"
-}
-
-# hear NAME: its answer, in `answer`.
-hear() {
-	IFS= read -r -t 60 -u "${from[$1]}" answer || answer='no answer'
-	echo "$answer" >"$work/said"
-	[ "$answer" = ok ]
-}
-
-tell() { # NAME WORD...
-	echo "${*:2}" >&"${to[$1]}"
-	hear "$1"
-}
-
-# heap [PID]: the inode of the heap that the daemon has.
-heap() {
-	machine_run bash -c 'for fd in /proc/$0/fd/*; do
-		[[ $(readlink "$fd") != *memfd:hakmem-heap* ]] || stat -Lc %i "$fd"
-	done' "${1:-$(main_pid)}" | sort -u
-}
-
-# goes_on WHAT PID: after it, another daemon serves the same pool, and the client is well.
-pool=
-goes_on() {
-	another_than "$2"
-	judge $? "$1: the next daemon serves"
-	heap >"$work/said"
-	[ "$(cat "$work/said")" = "$pool" ]
-	judge $? "$1: it is the same pool"
-	tell client fill 40 && tell client check
-	judge $? "$1: its client works on, and grows"
-	holds "$1: audit" hakmemctl check
-}
+source tests/systemd/checks.sh
 
 cat >"$work/setup" <<SETUP
 set -e
@@ -301,5 +215,4 @@ holds "uninstall: nothing is left but settings" bash -c '
 	! find /usr/local /etc/systemd /run/hakmem -name "*hakmem*" 2>/dev/null | grep -v service.d | grep .'
 says "uninstall: systemd doesn't know it" "not-found" systemctl show -P LoadState hakmemd.service
 
-echo "$failed failed"
-[ $failed -eq 0 ]
+verdict

@@ -132,6 +132,23 @@ static void test_a_cgroup_is_found_in_what_is_mounted_of_them(void **state)
 	expect(NULL, "groups/memory.events");
 }
 
+/* Of 512 to 543 bytes, which is longer than the path of a directory may be here. */
+static void test_a_cgroup_whose_path_is_too_long_is_none(void **state)
+{
+	static const char mount[] = "41 31 0:38 / /groups rw - cgroup2 none rw\n";
+	char line[600];
+	size_t before = strlen(directory) + strlen("/groups");
+
+	(void)state;
+	memset(line, 'c', sizeof(line));
+	memcpy(line, "0::/", 4);
+	strcpy(line + 3 + 530 - before, "\n");
+	put("proc/self/mountinfo", mount);
+	put("proc/self/cgroup", line);
+	expect(NULL, NULL);
+	assert_ptr_equal(strstr(files.why_not, "cgroup: none of version 2"), files.why_not);
+}
+
 static void write_events(const char *text, bool has_risen)
 {
 	put(HAKT_OURS "memory.events", text);
@@ -165,6 +182,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_a_process_without_a_cgroup_of_version_2_has_the_machine, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_a_cgroup_is_found_in_what_is_mounted_of_them, setup,
+					teardown),
+	cmocka_unit_test_setup_teardown(test_a_cgroup_whose_path_is_too_long_is_none, setup,
 					teardown),
 	cmocka_unit_test_setup_teardown(test_what_counts_is_how_often_a_limit_was_reached, setup,
 					teardown),
