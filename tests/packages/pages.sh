@@ -46,7 +46,7 @@ for page in hakmemd.8 hakmemctl.1 hakmem-demo.1; do
 		sed -n 's/^|\(\[\| \) \([0-9]\)$/\2/p' >"$work/says"
 	same "$program: exit codes" "$work/has" "$work/says"
 done
-"$build/bin/hakmemctl" --help | sed -n '/^verbs:/,/^$/s/^  \([a-z]\+\( [a-z]\+\)\?\)  .*/\1/p' >"$work/has"
+"$build/bin/hakmemctl" --help | sed -n '/^verbs:/,/^$/s/^  \([a-z-]\+\( [a-z]\+\)\?\)  .*/\1/p' >"$work/has"
 sed -n '/^# VERBS/,/^# [^V]/s/^\*\([a-z][a-z -]*\)\*.*/\1/p' docs/man/hakmemctl.1.scd >"$work/says"
 same "hakmemctl: verbs" "$work/has" "$work/says"
 
