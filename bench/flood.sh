@@ -19,11 +19,6 @@ usage() {
 	END
 }
 
-cleanup() {
-	stop_daemon
-	[ -z "$directory" ] || rm -rf "$directory"
-}
-
 while [ $# -gt 0 ]; do
 	case $1 in
 	--ms | --rounds | --build)
@@ -36,13 +31,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-build=$(realpath "$build")
-[ -x "$build/bin/bench-flood" ] || { echo "flood: $build is not built" >&2 && exit 2; }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-directory=$(mktemp -d)
-export BENCH_EXPECT=$build/lib/libhakmem.so
+prepare flood
 # The daemon, with all threads that it will have, shares the first core with the crowd.
 cores=$(taskset -cp $$ | sed 's/.*: //')
 taskset -cp "${cores%%[-,]*}" $$ >/dev/null

@@ -36,9 +36,7 @@ static void check_json(const struct hakc_query_check *check)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_unsigned(&json, "superslabs", check->sums.superslabs);
 	hakc_json_unsigned(&json, "orphans", check->sums.orphans);
 	hakc_json_unsigned(&json, "slabs", check->sums.slabs);
@@ -145,9 +143,7 @@ static void leaks_json(const struct hakc_query_clients *all, const struct hakc_q
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "owners");
 	for (size_t i = 0; i < all->n_clients; i++)
 		owner_json(&json, all->clients[i], share_of(check, all->clients[i]->holder));

@@ -46,14 +46,6 @@ struct look {
 	size_t n_lines;
 };
 
-static bool is_asked_for(const struct hakc_query *query, const char *name)
-{
-	for (unsigned i = 0; i < query->arguments->n_words; i++)
-		if (fnmatch(query->arguments->words[i], name, 0) == 0)
-			return true;
-	return query->arguments->n_words == 0;
-}
-
 /* NULL: there are more pools than there can be. */
 static struct seen *seen_of(struct look *look, const char *pool)
 {
@@ -70,7 +62,7 @@ static void add(struct look *look, const struct hak_event *event, const char *po
 {
 	struct line *more;
 
-	if (!is_asked_for(look->query, hak_event_names[event->kind]))
+	if (!hakc_query_asks_for(look->query, hak_event_names[event->kind]))
 		return;
 	if ((look->n_lines & (look->n_lines - 1)) == 0) { /* room for twice as many */
 		more = realloc(look->lines, (2 * look->n_lines + 1) * sizeof(*more));
@@ -164,9 +156,7 @@ static void show(const struct look *look, bool as_json)
 	struct hakc_json json;
 
 	if (is_list) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_begin_answer(&json, stdout);
 		hakc_json_begin_array(&json, "events");
 	}
 	for (size_t i = 0; i < look->n_lines; i++) {

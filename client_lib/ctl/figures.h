@@ -26,7 +26,7 @@ struct hakc_figures {
 
 /*
  * As hakc_query_* return. Where no daemon answers and there is no file, what kept the query from its daemon.
- * Of one pool, if the query names one; -ENOENT: there is none of that name.
+ * Of one pool, if the query names one; HAK_E_NO_POOL: there is none of that name.
  */
 int hakc_figures_get(struct hakc_query *query, struct hakc_figures *ret_figures);
 

@@ -168,3 +168,10 @@ void hakc_json_hex(struct hakc_json *json, const char *name, uint64_t value)
 	begin_value(json, name);
 	fprintf(json->file, "\"0x%" PRIx64 "\"", value);
 }
+
+void hakc_json_begin_answer(struct hakc_json *json, FILE *file)
+{
+	hakc_json_init(json, file);
+	hakc_json_begin_object(json, NULL);
+	hakc_json_unsigned(json, "schema_version", HAKC_SCHEMA_VERSION);
+}

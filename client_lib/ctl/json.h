@@ -13,6 +13,8 @@
 
 #define HAKC_JSON_DEPTH_MAX 8
 
+#define HAKC_SCHEMA_VERSION 1 /* of all that hakmemctl answers */
+
 struct hakc_json {
 	FILE *file;
 	unsigned depth;
@@ -22,6 +24,9 @@ struct hakc_json {
 
 void hakc_json_init(struct hakc_json *json, FILE *file);
 void hakc_json_init_line(struct hakc_json *json, FILE *file);
+
+/* The object that is a verb's answer, its schema_version first; hakc_json_end_object ends it. */
+void hakc_json_begin_answer(struct hakc_json *json, FILE *file);
 
 void hakc_json_begin_object(struct hakc_json *json, const char *name);
 void hakc_json_end_object(struct hakc_json *json);

@@ -61,9 +61,7 @@ int hakc_map_json(struct hakc_view *view, FILE *out)
 	struct hakc_json json;
 	int r;
 
-	hakc_json_init(&json, out);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, out);
 	hakc_json_string(&json, "pool", view->pool);
 	hakc_json_unsigned(&json, "superslab_bytes", UINT64_C(1) << view->geometry.superslab_lg);
 	hakc_json_unsigned(&json, "slots_per_superslab", view->geometry.slots_per_superslab);

@@ -23,13 +23,6 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void begin_json(struct hakc_json *json)
-{
-	hakc_json_init(json, stdout);
-	hakc_json_begin_object(json, NULL);
-	hakc_json_unsigned(json, "schema_version", HAKC_SCHEMA_VERSION);
-}
-
 int hakc_verb_ping(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	uint64_t start = now_us(), us;
@@ -44,7 +37,7 @@ int hakc_verb_ping(struct hakc_query *query, bool as_json, bool *ret_degraded)
 		printf("the daemon at %s answers, in %" PRIu64 " us\n", query->path, us);
 		return 0;
 	}
-	begin_json(&json);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_unsigned(&json, "answered_in_us", us);
 	hakc_json_end_object(&json);
 	return 0;
@@ -62,7 +55,7 @@ static int report(int r, bool as_json, const char *sentence, const char *name, c
 		printf(sentence, hakc_safe_text(value, text));
 		return 0;
 	}
-	begin_json(&json);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_string(&json, name, value);
 	hakc_json_end_object(&json);
 	return 0;
@@ -128,7 +121,7 @@ int hakc_verb_kick(struct hakc_query *query, bool as_json, bool *ret_degraded)
 			     : "nothing more is granted to it; what it has stays its own");
 		return 0;
 	}
-	begin_json(&json);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_signed(&json, "pid", pid);
 	hakc_json_boolean(&json, "killed", kills);
 	hakc_json_end_object(&json);

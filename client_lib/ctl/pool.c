@@ -26,9 +26,7 @@ static void list_json(const Hak__Status *status)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "pools");
 	for (size_t i = 0; i < status->n_pools; i++)
 		hakc_verb_pool_json(&json, status->pools[i]);
@@ -69,9 +67,7 @@ static int report(int r, const struct hakc_query *query, bool as_json, const cha
 		       what);
 		return 0;
 	}
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_string(&json, "pool", query->arguments->creation.name);
 	hakc_json_string(&json, "is", what);
 	hakc_json_end_object(&json);

@@ -8,6 +8,7 @@
 #include "client_lib/ctl/query.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,14 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 	*query = (struct hakc_query){
 		.conn.fd = -1, .path = path, .pool_name = pool, .timeout_ms = timeout_ms};
 	return connect_to(query);
+}
+
+bool hakc_query_asks_for(const struct hakc_query *query, const char *name)
+{
+	for (unsigned i = 0; i < query->arguments->n_words; i++)
+		if (fnmatch(query->arguments->words[i], name, 0) == 0)
+			return true;
+	return query->arguments->n_words == 0;
 }
 
 int hakc_query_again(struct hakc_query *query)

@@ -57,6 +57,9 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 		    unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
 
+/* Does one of the globs behind the verb match it, or are there none? */
+bool hakc_query_asks_for(const struct hakc_query *query, const char *name);
+
 /* Asks a daemon that may be another one by now. As hakc_query_init. */
 int hakc_query_again(struct hakc_query *query);
 

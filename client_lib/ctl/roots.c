@@ -22,9 +22,7 @@ static void roots_json(const struct hakc_query_roots *all)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "roots");
 	for (size_t i = 0; i < all->n_roots; i++) {
 		const Hak__Root *root = all->roots[i];

@@ -120,9 +120,7 @@ void hakc_slabs_json(const struct hakc_slabs *slabs, FILE *out)
 	const uint64_t *n = slabs->view->totals.superslabs;
 	struct hakc_json json;
 
-	hakc_json_init(&json, out);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, out);
 	hakc_json_string(&json, "pool", slabs->view->pool);
 	hakc_json_unsigned(&json, "superslab_bytes",
 			   UINT64_C(1) << slabs->view->geometry.superslab_lg);

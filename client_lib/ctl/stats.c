@@ -2,7 +2,6 @@
 #include "client_lib/ctl/stats.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +22,10 @@ struct section {
 	uint64_t before[HAK_FIGURES_COUNT]; /* of the look before, for rates */
 };
 
-static bool is_asked_for(const struct hakc_query *query, const char *name)
-{
-	for (unsigned i = 0; i < query->arguments->n_words; i++)
-		if (fnmatch(query->arguments->words[i], name, 0) == 0)
-			return true;
-	return query->arguments->n_words == 0;
-}
-
 static bool has_any(const struct hakc_query *query, const struct section *section)
 {
 	for (unsigned i = 0; i < section->n; i++)
-		if (is_asked_for(query, section->table[i].name))
+		if (hakc_query_asks_for(query, section->table[i].name))
 			return true;
 	return false;
 }
@@ -69,7 +60,7 @@ static void print_section(const struct hakc_query *query, const char *title,
 		return;
 	hakc_style_header("%s\n", title);
 	for (unsigned i = 0; i < section->n; i++) {
-		if (!is_asked_for(query, section->table[i].name))
+		if (!hakc_query_asks_for(query, section->table[i].name))
 			continue;
 		printf("  %-24s %20" PRIu64, section->table[i].name, section->values[i]);
 		if (seconds > 0)
@@ -115,7 +106,7 @@ static void section_json(const struct hakc_query *query, struct hakc_json *json,
 {
 	hakc_json_begin_object(json, name);
 	for (unsigned i = 0; i < n; i++)
-		if (is_asked_for(query, table[i].name))
+		if (hakc_query_asks_for(query, table[i].name))
 			hakc_json_unsigned(json, table[i].name, values[i]);
 	hakc_json_end_object(json);
 }
@@ -125,9 +116,7 @@ static void print_json(const struct hakc_query *query, const struct hakc_figures
 	const struct section clients = clients_of(now, NULL);
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_boolean(&json, "daemon_answers", !now->is_down);
 	hakc_json_unsigned(&json, "age_ms", now->age_ms);
 	section_json(query, &json, "clients", clients.table, clients.n, clients.values);

@@ -59,9 +59,7 @@ static void status_json(const Hak__Status *status)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_string(&json, "version", status->version);
 	hakc_json_unsigned(&json, "layout_version", status->layout_version);
 	hakc_json_unsigned(&json, "generation", status->generation);
@@ -183,9 +181,7 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 	if (r != 0)
 		return r;
 	if (as_json) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_begin_answer(&json, stdout);
 		hakc_json_begin_array(&json, "clients");
 		for (size_t i = 0; i < all.n_clients; i++)
 			client_json(&json, all.clients[i]);
@@ -213,9 +209,7 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	if (r != 0)
 		return r;
 	if (as_json) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_begin_answer(&json, stdout);
 		hakc_json_unsigned(&json, "resident_before", reply->trimmed->resident_before);
 		hakc_json_unsigned(&json, "resident_after", reply->trimmed->resident_after);
 		hakc_json_end_object(&json);

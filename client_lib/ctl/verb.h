@@ -8,8 +8,6 @@
 
 #include "client_lib/ctl/query.h"
 
-#define HAKC_SCHEMA_VERSION 1 /* of all JSON */
-
 /* What may stand behind a verb. */
 enum hakc_takes { HAKC_TAKES_NOTHING, HAKC_TAKES_ONE /* word, it must */, HAKC_TAKES_WORDS };
 

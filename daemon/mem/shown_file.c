@@ -71,11 +71,10 @@ int hakd_shown_file_make(struct hakd_shown_file *file, const char *path, size_t 
 	return 0;
 }
 
-int hakd_shown_file_name(const struct hakd_shown_file *file, const char *path)
+int hakd_shown_file_name(const char *path)
 {
 	char temporary[PATH_BYTES];
 
-	(void)file;
 	new_path(path, temporary);
 	return rename(temporary, path) == 0 ? 0 : -errno;
 }

@@ -25,8 +25,8 @@ ssize_t hakd_shown_file_read(const char *path, void *ret_bytes, size_t n);
  */
 int hakd_shown_file_make(struct hakd_shown_file *file, const char *path, size_t n);
 
-/* 0 or a negative errno: it has no name then. */
-int hakd_shown_file_name(const struct hakd_shown_file *file, const char *path);
+/* The one that was made for that path gets its name. 0 or a negative errno: it has none then. */
+int hakd_shown_file_name(const char *path);
 
 /*
  * Lets those read who may by the 4s of mode. 0, or a negative errno: the file system knows no access

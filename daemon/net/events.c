@@ -37,7 +37,7 @@ void hakd_events_begin(struct hakd_realm *realm)
 	r = hakd_shown_file_make(file, path, sizeof(before));
 	if (r == 0) {
 		memcpy(file->bytes, &before, sizeof(before));
-		r = hakd_shown_file_name(file, path);
+		r = hakd_shown_file_name(path);
 	}
 	if (r == 0)
 		return;

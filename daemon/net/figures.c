@@ -128,7 +128,7 @@ void hakd_figures_begin(struct hakd_realm *realm)
 		hak_store_relaxed(&((struct hak_figures *)file->bytes)->pid, (uint64_t)getpid());
 		hakd_figures_left(realm);
 		write_all(realm);
-		r = hakd_shown_file_name(file, path);
+		r = hakd_shown_file_name(path);
 	}
 	if (r == 0)
 		return;

@@ -88,23 +88,34 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	return true;
 }
 
+/* The pool that an administrator may end; NULL: it has been refused. */
+static struct hakd_realm *find_to_end(struct hakd_peer *peer, uint64_t id, const char *name)
+{
+	struct hakd_realm *realm = *name ? hakd_daemon_find(peer->daemon, name) : NULL;
+
+	if (!hakd_access_is_admin(peer))
+		refuse(peer, id, HAK_E_DENIED);
+	else if (!realm)
+		refuse(peer, id, HAK_E_NO_POOL);
+	else if (realm->number == 0)
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
+	else
+		return realm;
+	return NULL;
+}
+
 bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelete *request)
 {
-	struct hakd_realm *realm = *request->name ? hakd_daemon_find(peer->daemon, request->name)
-						  : NULL;
+	struct hakd_realm *realm = find_to_end(peer, id, request->name);
 
-	if (!hakd_access_is_admin(peer)) {
-		refuse(peer, id, HAK_E_DENIED);
-	} else if (!realm) {
-		refuse(peer, id, HAK_E_NO_POOL);
-	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
-	} else if (realm->n_clients > 0 && !request->drain) {
+	if (!realm)
+		return true;
+	if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
-	} else {
-		hakd_realm_delete(realm);
-		answer(peer, id);
+		return true;
 	}
+	hakd_realm_delete(realm);
+	answer(peer, id);
 	return true;
 }
 
@@ -112,28 +123,24 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset *request)
 {
 	struct hakd_daemon *daemon = peer->daemon;
-	struct hakd_realm *realm = *request->name ? hakd_daemon_find(daemon, request->name) : NULL;
+	struct hakd_realm *realm = find_to_end(peer, id, request->name);
 	unsigned number = hakd_daemon_number(daemon);
 	int r;
 
-	if (!hakd_access_is_admin(peer)) {
-		refuse(peer, id, HAK_E_DENIED);
-	} else if (!realm) {
-		refuse(peer, id, HAK_E_NO_POOL);
-	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
-	} else if (number == HAKD_POOLS_MAX) {
+	if (!realm)
+		return true;
+	if (number == HAKD_POOLS_MAX) {
 		refuse(peer, id, HAK_E_POOLS_FULL);
-	} else {
-		r = hakd_realm_new(daemon, number, &realm->config);
-		if (r == 0)
-			r = hakd_realm_start(daemon->realms[number]);
-		if (r < 0) {
-			refuse(peer, id, error_of(r));
-			return true;
-		}
-		hakd_realm_delete(realm);
-		answer(peer, id);
+		return true;
 	}
+	r = hakd_realm_new(daemon, number, &realm->config);
+	if (r == 0)
+		r = hakd_realm_start(daemon->realms[number]);
+	if (r < 0) {
+		refuse(peer, id, error_of(r));
+		return true;
+	}
+	hakd_realm_delete(realm);
+	answer(peer, id);
 	return true;
 }

@@ -194,6 +194,22 @@ static void test_the_next_daemon_counts_on(void **state)
 	}
 }
 
+static void test_another_pool_of_the_name_counts_from_0(void **state)
+{
+	const unsigned n = 5;
+
+	(void)state;
+	hakt_process_run_child(be_client, &n);
+	hakt_ctl_wait_pool_of(hakt_keeper.daemon.socket, "default", "clients", 0);
+	wait_for_frees("default", 5);
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_remove(&hakt_keeper, "registry");
+	hakt_keeper_remove(&hakt_keeper, "heap");
+	expect(5, false); /* what the file has */
+	hakt_keeper_start(&hakt_keeper);
+	expect(0, true);
+}
+
 static void test_a_pool_that_has_ended_says_nothing(void **state)
 {
 	char path[HAK_SHOWN_PATH_MAX], *said;
@@ -296,6 +312,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_file_says_it_within_a_second, start, stop),
 	cmocka_unit_test_setup_teardown(test_it_can_be_read_while_the_daemon_is_down, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_counts_on, start, stop),
+	cmocka_unit_test_setup_teardown(test_another_pool_of_the_name_counts_from_0, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_pool_that_has_ended_says_nothing, start, stop),
 	cmocka_unit_test_setup_teardown(test_rates_are_shown_again_and_again, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_is_not_counted_is_wrong_usage, start, stop),
