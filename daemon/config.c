@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One table of settings serves flags and file: a name, where in the file it
- * stands, and what it does to the configuration.
- */
+/* Defaults, the file, the flags above it, and the file once more at a reload. */
 #include "daemon/config.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <ini.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "daemon/mem/warm.h"
+#include "daemon/setting.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
-#include "proto/wire/size.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
-#define LIMIT_MIN    (1u << 21)
-#define KEEP_MAX     86400u
-#define RETAIN_MAX   ((uint64_t)HAKD_WARM_MAX << HAK_SUPERSLAB_LG_MAX) /* 128M, see help */
 
 static const char help[] =
 	"usage: hakmemd [OPTION]...\n"
@@ -74,152 +65,6 @@ static const char help[] =
 	"exit codes: 0 stopped, 1 failed, 2 wrong usage, or the pool of an earlier daemon that\n"
 	"was handed over is of another version, 3 another daemon serves the socket\n";
 
-#define POOL_SECTION "pool NAME" /* in messages too */
-
-enum setting {
-	SOCKET,
-	CAPACITY,
-	LIMIT,
-	SUPERSLAB_LG,
-	KEEP,
-	RETAIN,
-	CLIENT_LIMIT,
-	USER_LIMIT,
-	USER_CLIENTS,
-	HARDENED,
-	OWNER,
-	GROUP,
-	MODE,
-	SOCKET_MODE,
-	IDLE_EXIT,
-	ADMIN_GROUP,
-	HELLO_TIMEOUT,
-	REQUESTS_PER_SECOND,
-	LOG_LEVEL,
-	N_SETTINGS
-};
-
-static const struct {
-	const char *flag;
-	const char *section;
-	const char *name;
-	const char *allowed;
-} settings[N_SETTINGS] = {
-	[SOCKET] = {"socket", "daemon", "socket", "a path of 1 to 107 bytes"},
-	[CAPACITY] = {"capacity", POOL_SECTION, "capacity", "2M to 1T, a multiple of 2M"},
-	[LIMIT] = {"limit", POOL_SECTION, "limit", "2M to the capacity"},
-	[SUPERSLAB_LG] = {"superslab-lg", POOL_SECTION, "superslab_lg", "20 or 21"},
-	[KEEP] = {"keep", POOL_SECTION, "keep", "seconds, 0 to 86400"},
-	[RETAIN] = {"retain", POOL_SECTION, "retain", "0 to 128M"},
-	[CLIENT_LIMIT] = {"client-limit", POOL_SECTION, "client_limit", "a size, 0: none"},
-	[USER_LIMIT] = {"user-limit", POOL_SECTION, "user_limit", "a size, 0: none"},
-	[USER_CLIENTS] = {"user-clients", POOL_SECTION, "user_clients", "0 to 4096"},
-	[HARDENED] = {"hardened", POOL_SECTION, "hardened", "yes or no"},
-	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
-	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
-	[MODE] = {"mode", POOL_SECTION, "mode",
-		  "three octal digits, of owner, group and others: 4 read, 2 "
-		  "write, 1 administer"},
-	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
-	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
-	[ADMIN_GROUP] = {"admin-group", "daemon", "admin_group", "a group's name or number"},
-	[HELLO_TIMEOUT] = {"hello-timeout", "daemon", "hello_timeout", "seconds, 0 to 3600"},
-	[REQUESTS_PER_SECOND] = {"requests-per-second", "daemon", "requests_per_second",
-				 "0 to 1000000"},
-	[LOG_LEVEL] = {"log-level", "daemon", "log_level", "error, warn, info or debug"},
-};
-
-static int number(const char *text, int base, unsigned long least, unsigned long most,
-		  unsigned *ret_value)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, base);
-
-	if (*text < '0' || *text > '9' || *end || value < least || value > most)
-		return -EINVAL;
-	*ret_value = (unsigned)value;
-	return 0;
-}
-
-static int user(const char *text, uid_t *ret_uid)
-{
-	const struct passwd *entry = getpwnam(text);
-	unsigned id;
-
-	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
-		return -EINVAL;
-	*ret_uid = entry ? entry->pw_uid : id;
-	return 0;
-}
-
-static int group(const char *text, gid_t *ret_gid)
-{
-	const struct group *entry = getgrnam(text);
-	unsigned id;
-
-	if (!entry && number(text, 10, 0, UINT32_MAX - 1, &id) < 0)
-		return -EINVAL;
-	*ret_gid = entry ? entry->gr_gid : id;
-	return 0;
-}
-
-static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum setting setting,
-		 const char *text)
-{
-	switch (setting) {
-	case SOCKET:
-		if (!*text || strlen(text) >= sizeof(config->socket))
-			return -EINVAL;
-		strcpy(config->socket, text);
-		return 0;
-	case CAPACITY:
-		return hak_size_parse(text, &pool->capacity);
-	case LIMIT:
-		if (hak_size_parse(text, &pool->limit) < 0 || pool->limit < LIMIT_MIN)
-			return -EINVAL;
-		return 0;
-	case SUPERSLAB_LG:
-		return number(text, 10, HAK_SUPERSLAB_LG_MIN, HAK_SUPERSLAB_LG_MAX,
-			      &pool->superslab_lg);
-	case KEEP:
-		return number(text, 10, 0, KEEP_MAX, &pool->keep);
-	case RETAIN:
-		if (hak_size_parse(text, &pool->retain) < 0 || pool->retain > RETAIN_MAX)
-			return -EINVAL;
-		return 0;
-	case CLIENT_LIMIT:
-		return hak_size_parse(text, &pool->client_limit);
-	case USER_LIMIT:
-		return hak_size_parse(text, &pool->user_limit);
-	case USER_CLIENTS:
-		return number(text, 10, 0, HAK_HOLDER_COUNT, &pool->user_clients);
-	case HARDENED:
-		pool->is_hardened = strcmp(text, "yes") == 0;
-		return pool->is_hardened || strcmp(text, "no") == 0 ? 0 : -EINVAL;
-	case OWNER:
-		return user(text, &pool->owner);
-	case GROUP:
-		return group(text, &pool->group);
-	case MODE:
-		return number(text, 8, 0, 0777, &pool->mode);
-	case SOCKET_MODE:
-		return number(text, 8, 0600, 0777, &config->socket_mode);
-	case IDLE_EXIT:
-		return number(text, 10, 0, 31536000, &config->idle_exit);
-	case ADMIN_GROUP:
-		return group(text, &config->admin_group);
-	case HELLO_TIMEOUT:
-		return number(text, 10, 0, 3600, &config->hello_timeout);
-	case REQUESTS_PER_SECOND:
-		return number(text, 10, 0, 1000000, &config->requests_per_second);
-	case LOG_LEVEL:
-		config->log_level = hakd_log_level_of(text);
-		return config->log_level < 0 ? -EINVAL : 0;
-	default:
-		return -EINVAL;
-	}
-}
-
 struct file {
 	struct hakd_config *config;
 	const char *path;
@@ -248,7 +93,7 @@ static const struct hakd_pool_config usual = {.capacity = UINT64_C(64) << 30,
 					      .superslab_lg = HAK_SUPERSLAB_LG_MAX,
 					      .keep = 10,
 					      .mode = 0766,
-					      .retain = RETAIN_MAX};
+					      .retain = HAKD_RETAIN_MAX};
 
 void hakd_config_usual_pool(struct hakd_pool_config *ret_pool)
 {
@@ -276,16 +121,16 @@ static int on_line(void *context, const char *section, const char *name, const c
 	struct file *file = context;
 	struct hakd_pool_config *pool = pool_of(file->config, section);
 
-	for (unsigned i = 0; i < N_SETTINGS; i++) {
-		bool is_pools = strcmp(settings[i].section, POOL_SECTION) == 0;
+	for (unsigned i = 0; i < HAKD_SETTING_COUNT; i++) {
+		bool is_pools = strcmp(hakd_settings[i].section, HAKD_POOL_SECTION) == 0;
 
-		if ((is_pools ? !pool : strcmp(section, settings[i].section) != 0) ||
-		    strcmp(name, settings[i].name) != 0)
+		if ((is_pools ? !pool : strcmp(section, hakd_settings[i].section) != 0) ||
+		    strcmp(name, hakd_settings[i].name) != 0)
 			continue;
-		if (apply(file->config, pool, (enum setting)i, value) == 0)
+		if (hakd_setting_apply(file->config, pool, (enum hakd_setting_number)i, value) == 0)
 			return 1;
 		fprintf(stderr, "hakmemd: %s: [%s] %s = %s: must be %s\n", file->path, section,
-			name, value, settings[i].allowed);
+			name, value, hakd_settings[i].allowed);
 		file->failed = true;
 		return 0;
 	}
@@ -329,7 +174,8 @@ int hakd_config_check_pool(struct hakd_pool_config *pool)
 
 	if (hak_geometry_init(&geometry, pool->capacity, pool->superslab_lg) < 0) {
 		fprintf(stderr, "hakmemd: pool %s: capacity %llu: must be %s\n", pool->name,
-			(unsigned long long)pool->capacity, settings[CAPACITY].allowed);
+			(unsigned long long)pool->capacity,
+			hakd_settings[HAKD_SETTING_CAPACITY].allowed);
 		return -EINVAL;
 	}
 	if (pool->limit == 0) { /* as tmpfs does */
@@ -338,13 +184,14 @@ int hakd_config_check_pool(struct hakd_pool_config *pool)
 		    (uint64_t)machine.totalram * machine.mem_unit / 2 < pool->limit)
 			pool->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
 	}
-	if (pool->limit > pool->capacity || pool->limit < LIMIT_MIN) {
+	if (pool->limit > pool->capacity || pool->limit < HAKD_LIMIT_MIN) {
 		fprintf(stderr, "hakmemd: pool %s: limit %llu: must be %s\n", pool->name,
-			(unsigned long long)pool->limit, settings[LIMIT].allowed);
+			(unsigned long long)pool->limit, hakd_settings[HAKD_SETTING_LIMIT].allowed);
 		return -EINVAL;
 	}
-	return pool->keep <= KEEP_MAX && pool->retain <= RETAIN_MAX && pool->mode <= 0777 ? 0
-											  : -EINVAL;
+	return pool->keep <= HAKD_KEEP_MAX && pool->retain <= HAKD_RETAIN_MAX && pool->mode <= 0777
+		       ? 0
+		       : -EINVAL;
 }
 
 static int check(struct hakd_config *config)
@@ -357,33 +204,14 @@ static int check(struct hakd_config *config)
 }
 
 enum {
-	OPTION_CONFIG = N_SETTINGS + 1,
+	OPTION_CONFIG = HAKD_SETTING_COUNT + 1,
 	OPTION_FOREGROUND,
 	OPTION_SUPERVISE,
 	OPTION_HELP,
 	OPTION_VERSION
 };
 
-static const struct option flags[] = {
-	{"socket", required_argument, NULL, SOCKET + 256},
-	{"capacity", required_argument, NULL, CAPACITY + 256},
-	{"limit", required_argument, NULL, LIMIT + 256},
-	{"superslab-lg", required_argument, NULL, SUPERSLAB_LG + 256},
-	{"keep", required_argument, NULL, KEEP + 256},
-	{"retain", required_argument, NULL, RETAIN + 256},
-	{"client-limit", required_argument, NULL, CLIENT_LIMIT + 256},
-	{"user-limit", required_argument, NULL, USER_LIMIT + 256},
-	{"user-clients", required_argument, NULL, USER_CLIENTS + 256},
-	{"hardened", required_argument, NULL, HARDENED + 256},
-	{"owner", required_argument, NULL, OWNER + 256},
-	{"group", required_argument, NULL, GROUP + 256},
-	{"mode", required_argument, NULL, MODE + 256},
-	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
-	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
-	{"admin-group", required_argument, NULL, ADMIN_GROUP + 256},
-	{"hello-timeout", required_argument, NULL, HELLO_TIMEOUT + 256},
-	{"requests-per-second", required_argument, NULL, REQUESTS_PER_SECOND + 256},
-	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
+static const struct option own_flags[] = {
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
 	{"supervise", no_argument, NULL, OPTION_SUPERVISE},
@@ -392,15 +220,22 @@ static const struct option flags[] = {
 	{NULL, 0, NULL, 0},
 };
 
+enum { N_OWN_FLAGS = sizeof(own_flags) / sizeof(own_flags[0]) };
+
 static int read_flags(struct hakd_config *config, int argc, char **argv, const char **given)
 {
 	static char foreground[] = "--foreground";
+	struct option flags[HAKD_SETTING_COUNT + N_OWN_FLAGS];
 	int option;
+
+	for (int i = 0; i < HAKD_SETTING_COUNT; i++)
+		flags[i] = (struct option){hakd_settings[i].flag, required_argument, NULL, i + 256};
+	memcpy(flags + HAKD_SETTING_COUNT, own_flags, sizeof(own_flags));
 
 	while ((option = getopt_long(argc, argv, "", flags, NULL)) != -1) {
 		switch (option) {
 		case OPTION_CONFIG:
-			given[N_SETTINGS] = optarg;
+			given[HAKD_SETTING_COUNT] = optarg;
 			break;
 		case OPTION_FOREGROUND:
 			config->foreground = true;
@@ -432,7 +267,7 @@ static int read_flags(struct hakd_config *config, int argc, char **argv, const c
 
 int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 {
-	const char *given[N_SETTINGS + 1] = {NULL};
+	const char *given[HAKD_SETTING_COUNT + 1] = {NULL};
 	const char *level = getenv("HAKMEM_LOG");
 	int r;
 
@@ -451,15 +286,16 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 	r = read_flags(config, argc, argv, given);
 	if (r != 0)
 		return r;
-	config->file = given[N_SETTINGS];
+	config->file = given[HAKD_SETTING_COUNT];
 	r = read_file(config, config->file ? config->file : DEFAULT_FILE, config->file != NULL);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < N_SETTINGS; i++) {
-		if (!given[i] || apply(config, &config->pools[0], (enum setting)i, given[i]) == 0)
+	for (unsigned i = 0; i < HAKD_SETTING_COUNT; i++) {
+		if (!given[i] || hakd_setting_apply(config, &config->pools[0],
+						    (enum hakd_setting_number)i, given[i]) == 0)
 			continue;
-		fprintf(stderr, "hakmemd: --%s %s: must be %s\n", settings[i].flag, given[i],
-			settings[i].allowed);
+		fprintf(stderr, "hakmemd: --%s %s: must be %s\n", hakd_settings[i].flag, given[i],
+			hakd_settings[i].allowed);
 		return -EINVAL;
 	}
 	/* Who isn't root can seldom write where the system's daemon listens. */
@@ -472,15 +308,15 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 }
 
 /* Is it one that only a start can change, and another one now? */
-static bool has_changed(enum setting setting, const struct hakd_config *now,
+static bool has_changed(enum hakd_setting_number setting, const struct hakd_config *now,
 			const struct hakd_config *then)
 {
 	switch (setting) {
-	case SOCKET:
+	case HAKD_SETTING_SOCKET:
 		return strcmp(now->socket, then->socket) != 0;
-	case SOCKET_MODE:
+	case HAKD_SETTING_SOCKET_MODE:
 		return now->socket_mode != then->socket_mode;
-	case IDLE_EXIT:
+	case HAKD_SETTING_IDLE_EXIT:
 		return now->idle_exit != then->idle_exit;
 	default:
 		return false;
@@ -534,11 +370,11 @@ int hakd_config_reload(struct hakd_config *config)
 	optind = 0; /* glibc: begin anew */
 	if (hakd_config_init(&now, config->argc, config->argv) != 0)
 		return -EINVAL;
-	for (unsigned i = 0; i < N_SETTINGS; i++)
-		if (has_changed((enum setting)i, &now, config))
+	for (unsigned i = 0; i < HAKD_SETTING_COUNT; i++)
+		if (has_changed((enum hakd_setting_number)i, &now, config))
 			hakd_log(HAKD_LOG_WARN,
 				 "%s is another one in the configuration: that needs a new start",
-				 settings[i].name);
+				 hakd_settings[i].name);
 	config->log_level = now.log_level;
 	config->hello_timeout = now.hello_timeout;
 	config->requests_per_second = now.requests_per_second;

@@ -13,6 +13,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/access.h"
 #include "daemon/net/audit.h"
+#include "daemon/net/dump.h"
 #include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "daemon/net/orders.h"
@@ -329,6 +330,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 	case HAK__REQUEST__BODY_LOG_LEVEL:
 		return !peer->client &&
 		       hakd_orders_log_level(peer, request->id, request->log_level);
+	case HAK__REQUEST__BODY_DUMP_CONFIG:
+		return !peer->client && hakd_dump_config(peer, request->id);
 	case HAK__REQUEST__BODY_KICK:
 		return !peer->client && hakd_orders_kick(peer, request->id, request->kick);
 	default:

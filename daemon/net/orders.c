@@ -19,7 +19,7 @@ static void answer(struct hakd_peer *peer, uint64_t id)
 	hakd_peer_reply(peer, &reply, NULL, 0);
 }
 
-static bool may(struct hakd_peer *peer, uint64_t id)
+bool hakd_orders_may(struct hakd_peer *peer, uint64_t id)
 {
 	if (hakd_access_is_admin(peer))
 		return true;
@@ -35,7 +35,7 @@ bool hakd_orders_ping(struct hakd_peer *peer, uint64_t id)
 
 bool hakd_orders_reload(struct hakd_peer *peer, uint64_t id)
 {
-	if (!may(peer, id))
+	if (!hakd_orders_may(peer, id))
 		return true;
 	if (hakd_daemon_reload(peer->daemon))
 		answer(peer, id);
@@ -50,13 +50,14 @@ bool hakd_orders_log_level(struct hakd_peer *peer, uint64_t id, const Hak__LogLe
 {
 	int level = hakd_log_level_of(request->level);
 
-	if (!may(peer, id))
+	if (!hakd_orders_may(peer, id))
 		return true;
 	if (level < 0) {
 		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
 				 "there is no such level: error, warn, info, debug");
 		return true;
 	}
+	peer->daemon->config.log_level = level;
 	hakd_log_set_level((enum hakd_log_level)level);
 	answer(peer, id);
 	return true;

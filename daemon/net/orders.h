@@ -7,6 +7,9 @@
 #include "daemon/net/peer.h"
 #include "proto/wire/wire.h"
 
+/* Is it from an administrator of the daemon? False: it has been refused. */
+bool hakd_orders_may(struct hakd_peer *peer, uint64_t id);
+
 bool hakd_orders_ping(struct hakd_peer *peer, uint64_t id);
 bool hakd_orders_reload(struct hakd_peer *peer, uint64_t id);
 bool hakd_orders_log_level(struct hakd_peer *peer, uint64_t id, const Hak__LogLevel *request);

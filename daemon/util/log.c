@@ -21,6 +21,11 @@ int hakd_log_level_of(const char *name)
 	return -1;
 }
 
+const char *hakd_log_level_name(enum hakd_log_level level)
+{
+	return names[level];
+}
+
 void hakd_log_set_level(enum hakd_log_level level)
 {
 	chosen = level;

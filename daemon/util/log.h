@@ -11,6 +11,7 @@ enum hakd_log_level { HAKD_LOG_ERROR, HAKD_LOG_WARN, HAKD_LOG_INFO, HAKD_LOG_DEB
 
 /* The level of a name; -1: there is none of that name. */
 int hakd_log_level_of(const char *name);
+const char *hakd_log_level_name(enum hakd_log_level level);
 void hakd_log_set_level(enum hakd_log_level level);
 void hakd_log(enum hakd_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
