@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One table of options: what getopt_long gets, what is done, and what --help says come from it. */
+/* One table of options: what getopt_long gets, what is done, --help and completion come from it. */
 #include "client_lib/ctl/arguments.h"
 
 #include <errno.h>
@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_lib/ctl/guess.h"
+#include "client_lib/ctl/help.h"
+#include "client_lib/ctl/option.h"
 #include "client_lib/ctl/style.h"
 #include "client_lib/ctl/verb.h"
 #include "proto/wire/size.h"
@@ -18,38 +21,13 @@
 
 #define DEFAULT_TIMEOUT_MS 5000u
 #define DEFAULT_WAIT_MS	   1000u
-
-/* What an option sets, at its row's place. */
-enum kind {
-	HELP,
-	VERSION,
-	FLAG,	 /* a bool */
-	SAID,	 /* nothing but the bool behind `said` */
-	STYLE,	 /* a bool of hakc_style */
-	TEXT,	 /* a string */
-	NUMBER,	 /* an unsigned, from `least` to `most` */
-	SECONDS, /* an unsigned, of milliseconds */
-	SIZE,	 /* a uint64_t */
-	COUNT,	 /* a uint32_t; that it is said, in the bool behind `said` */
-	USER,	 /* a uint32_t, likewise */
-	GROUP,
-	MODE,
-};
+#define FIRST_OPTION	   256 /* to getopt_long: none of its letters */
 
 #define AT(member)	 offsetof(struct hakc_arguments, member)
 #define STYLE_AT(member) offsetof(struct hakc_style, member)
 #define POOL		 "pool create"
 
-static const struct row {
-	const char *name;
-	enum kind kind;
-	size_t place;
-	size_t said; /* 0: nobody asks */
-	unsigned long least, most;
-	const char *argument; /* NULL: it takes none */
-	const char *verbs;    /* that it is for, with a comma behind each; NULL: for all */
-	const char *help;
-} rows[] = {
+const struct hakc_option hakc_options[] = {
 	{.name = "socket",
 	 .kind = TEXT,
 	 .place = AT(socket),
@@ -64,7 +42,11 @@ static const struct row {
 	 .most = 86400000,
 	 .argument = "MS",
 	 .help = "longest wait for an answer, default 5000"},
-	{.name = "json", .kind = FLAG, .place = AT(as_json), .help = "print JSON"},
+	{.name = "json",
+	 .kind = FLAG,
+	 .place = AT(as_json),
+	 .not_verbs = "metrics,",
+	 .help = "print JSON"},
 	{.name = "bytes",
 	 .kind = STYLE,
 	 .place = STYLE_AT(has_raw_bytes),
@@ -76,7 +58,7 @@ static const struct row {
 	{.name = "pool",
 	 .kind = TEXT,
 	 .place = AT(pool),
-	 .argument = "NAME",
+	 .argument = "POOL",
 	 .verbs = "stats,metrics,events,check,leaks,trim,roots,map,slabs,kick,",
 	 .help = "which pool; default: all for stats, metrics and events, else the first"},
 	{.name = "watch",
@@ -208,9 +190,10 @@ static const struct row {
 	 .help = "of owner, group, others: 4 read, 2 write, 1 administer (766)"},
 	{.name = "help", .kind = HELP, .help = "print this; with a verb, what is about that"},
 	{.name = "version", .kind = VERSION, .help = "print the version"},
+	{.name = NULL},
 };
 
-enum { N_ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum { N_OPTIONS = sizeof(hakc_options) / sizeof(hakc_options[0]) - 1 };
 
 int hakc_arguments_wrong(const char *what, const char *which)
 {
@@ -218,11 +201,12 @@ int hakc_arguments_wrong(const char *what, const char *which)
 	return -EINVAL;
 }
 
-static bool is_of(const struct row *row, const struct hakc_verb *verb)
+/* Is the verb's name in a list with a comma behind each? */
+static bool names(const char *list, const struct hakc_verb *verb)
 {
 	size_t n = strlen(verb->name);
 
-	for (const char *at = row->verbs; at; at = strchr(at, ',')) {
+	for (const char *at = list; at; at = strchr(at, ',')) {
 		at += *at == ',';
 		if (strncmp(at, verb->name, n) == 0 && at[n] == ',')
 			return true;
@@ -230,63 +214,9 @@ static bool is_of(const struct row *row, const struct hakc_verb *verb)
 	return false;
 }
 
-/* Its lines begin below each other. */
-static void print_row(const struct row *row)
+bool hakc_option_is_for(const struct hakc_option *option, const struct hakc_verb *verb)
 {
-	char left[48];
-
-	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? " " : "",
-		 row->argument ? row->argument : "");
-	printf("  %-20s ", left);
-	for (const char *c = row->help; *c; c++)
-		if (*c == '\n')
-			printf("\n%23s", "");
-		else
-			putchar(*c);
-	putchar('\n');
-}
-
-static void print_verb(const struct hakc_verb *verb)
-{
-	printf("usage: hakmemctl [OPTION...] %s%s%s\n%s\n\noptions:\n", verb->name,
-	       *verb->argument ? " " : "", verb->argument, verb->description);
-	for (unsigned i = 0; i < N_ROWS; i++)
-		if (is_of(&rows[i], verb))
-			print_row(&rows[i]);
-	for (unsigned i = 0; i < N_ROWS; i++)
-		if (!rows[i].verbs)
-			print_row(&rows[i]);
-}
-
-static void print_help(void)
-{
-	printf("usage: hakmemctl [OPTION...] VERB\n"
-	       "Asks hakmemd, the daemon of the shared heap.\n\nverbs:\n");
-	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
-		printf("  %-16s %s\n", verb->name, verb->description);
-	printf("\noptions of all:\n");
-	for (unsigned i = 0; i < N_ROWS; i++)
-		if (!rows[i].verbs)
-			print_row(&rows[i]);
-	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++) {
-		bool has_title = false;
-
-		for (unsigned i = 0; i < N_ROWS; i++) {
-			if (!is_of(&rows[i], verb) || strcmp(rows[i].name, "pool") == 0)
-				continue;
-			if (!has_title)
-				printf("\noptions of %s:\n", verb->name);
-			has_title = true;
-			print_row(&rows[i]);
-		}
-	}
-	printf("\n  --pool NAME          is for stats, metrics, events, check, leaks, trim, "
-	       "roots,\n"
-	       "                       map, slabs and kick\n"
-	       "SIZE is a number of bytes, or one with K, M, G or T behind it.\n"
-	       "\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon reachable,\n"
-	       "4 not permitted, 5 daemon of another version, 6 degraded: check found\n"
-	       "anomalies, leaks found blocks of nobody\n");
+	return !names(option->not_verbs, verb) && (!option->verbs || names(option->verbs, verb));
 }
 
 static int parse_number(const char *text, int base, unsigned long least, unsigned long most,
@@ -323,7 +253,7 @@ static int parse_count(const char *text, uint32_t *ret_value)
 	return 0;
 }
 
-static int parse_id(enum kind kind, const char *text, uint32_t *ret_id)
+static int parse_id(enum hakc_option_kind kind, const char *text, uint32_t *ret_id)
 {
 	const struct passwd *user = kind == USER ? getpwnam(text) : NULL;
 	const struct group *group = kind == GROUP ? getgrnam(text) : NULL;
@@ -346,27 +276,27 @@ static int parse_mode(const char *text, uint32_t *ret_mode)
 }
 
 /* 0 or -EINVAL. */
-static int set(struct hakc_arguments *arguments, const struct row *row, const char *text)
+static int set(struct hakc_arguments *arguments, const struct hakc_option *option, const char *text)
 {
-	void *place = (char *)arguments + row->place;
+	void *place = (char *)arguments + option->place;
 	unsigned long number;
 
-	if (row->said)
-		*(protobuf_c_boolean *)((char *)arguments + row->said) = true;
-	switch (row->kind) {
+	if (option->said)
+		*(protobuf_c_boolean *)((char *)arguments + option->said) = true;
+	switch (option->kind) {
 	case FLAG:
 		*(bool *)place = true;
 		return 0;
 	case SAID:
 		return 0;
 	case STYLE:
-		*((bool *)((char *)&hakc_style + row->place)) = true;
+		*((bool *)((char *)&hakc_style + option->place)) = true;
 		return 0;
 	case TEXT:
 		*(const char **)place = text;
 		return 0;
 	case NUMBER:
-		if (parse_number(text, 10, row->least, row->most, &number) < 0)
+		if (parse_number(text, 10, option->least, option->most, &number) < 0)
 			return -EINVAL;
 		*(unsigned *)place = (unsigned)number;
 		return 0;
@@ -378,7 +308,7 @@ static int set(struct hakc_arguments *arguments, const struct row *row, const ch
 		return parse_count(text, place);
 	case USER:
 	case GROUP:
-		return parse_id(row->kind, text, place);
+		return parse_id(option->kind, text, place);
 	case MODE:
 		return parse_mode(text, place);
 	default:
@@ -386,44 +316,78 @@ static int set(struct hakc_arguments *arguments, const struct row *row, const ch
 	}
 }
 
-static int wrong_value(const struct row *row, const char *text)
+static int wrong_value(const struct hakc_option *option, const char *text)
 {
 	char what[128];
 
-	if (row->kind == NUMBER)
-		snprintf(what, sizeof(what), "--%s takes %lu to %lu%s, not ", row->name, row->least,
-			 row->most, strcmp(row->argument, "MS") == 0 ? " milliseconds" : "");
-	else if (row->kind == SECONDS)
-		snprintf(what, sizeof(what), "--%s takes 0.1 to 3600 seconds, not ", row->name);
+	if (option->kind == NUMBER)
+		snprintf(what, sizeof(what), "--%s takes %lu to %lu%s, not ", option->name,
+			 option->least, option->most,
+			 strcmp(option->argument, "MS") == 0 ? " milliseconds" : "");
+	else if (option->kind == SECONDS)
+		snprintf(what, sizeof(what), "--%s takes 0.1 to 3600 seconds, not ", option->name);
 	else
-		snprintf(what, sizeof(what), "--%s takes %s, not ", row->name, row->argument);
+		snprintf(what, sizeof(what), "--%s takes %s, not ", option->name, option->argument);
 	return hakc_arguments_wrong(what, text);
 }
 
-/* The verb, of one word or two; how many words that is, 0: there is none of that name. */
-static int find_verb(int n, char **words, const struct hakc_verb **ret_verb)
+/* What was meant, or nothing. */
+static void suggest(const struct hakc_guess *guess, const char *dashes, char *text, size_t n)
 {
-	char two[64];
+	*text = 0;
+	if (guess->best)
+		snprintf(text, n, " (did you mean %s%s?)", dashes, guess->best);
+}
 
-	*ret_verb = n > 0 ? hakc_verb_lookup(words[0]) : NULL;
-	if (*ret_verb)
-		return 1;
-	if (n > 1) {
-		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
-		*ret_verb = hakc_verb_lookup(two);
+static int no_such_verb(int n, char **words)
+{
+	struct hakc_guess guess = {.distance = 0};
+	char both[64], meant[64], text[128];
+
+	snprintf(both, sizeof(both), "%s %s", words[0], n > 1 ? words[1] : "");
+	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
+		if (n > 1 && strchr(verb->name, ' '))
+			hakc_guess_try(&guess, both, verb->name);
+	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
+		hakc_guess_try(&guess, words[0], verb->name);
+	suggest(&guess, "", meant, sizeof(meant));
+	snprintf(text, sizeof(text), "%.40s%s",
+		 guess.best && strchr(guess.best, ' ') ? both : words[0], meant);
+	return hakc_arguments_wrong("no such verb: ", text);
+}
+
+/* Of getopt_long's answer, which isn't that one is there. */
+static int wrong_option(int answer, const char *word)
+{
+	const struct hakc_option *option = &hakc_options[optopt - FIRST_OPTION];
+	struct hakc_guess guess = {.distance = 0};
+	char meant[64], text[128];
+
+	if (optopt >= FIRST_OPTION) {
+		snprintf(text, sizeof(text), "--%s %s", option->name,
+			 answer == ':' ? "needs " : "takes no value");
+		return hakc_arguments_wrong(text, answer == ':' ? option->argument : "");
 	}
-	return *ret_verb ? 2 : 0;
+	if (optopt) { /* a letter */
+		snprintf(text, sizeof(text), "-%c", optopt);
+		return hakc_arguments_wrong("no such option: ", text);
+	}
+	for (option = hakc_options; option->name; option++)
+		hakc_guess_try(&guess, word + strspn(word, "-"), option->name);
+	suggest(&guess, "--", meant, sizeof(meant));
+	snprintf(text, sizeof(text), "%.40s%s", word, meant);
+	return hakc_arguments_wrong("no such option: ", text);
 }
 
 /* The verb and what stands behind it; 0 or -EINVAL, which has been reported. */
 static int parse_verb(int n, char **words, struct hakc_arguments *arguments)
 {
-	int used = find_verb(n, words, &arguments->verb);
+	int used = hakc_verb_find(n, words, &arguments->verb);
 
 	if (n == 0)
 		return hakc_arguments_wrong("a verb is missing", "");
 	if (used == 0)
-		return hakc_arguments_wrong("no such verb: ", words[0]);
+		return no_such_verb(n, words);
 	if (arguments->verb->takes == HAKC_TAKES_WORDS) {
 		arguments->words = words + used;
 		arguments->n_words = (unsigned)(n - used);
@@ -441,42 +405,53 @@ static int parse_verb(int n, char **words, struct hakc_arguments *arguments)
 	return 0;
 }
 
-/* Of a verb, if one is named. */
-static void help(int n, char **words)
+/* An option that says nothing to the verb was meant for another one. */
+static int check_options(const bool *given, const struct hakc_verb *verb)
 {
-	const struct hakc_verb *verb;
+	char text[128];
 
-	if (find_verb(n, words, &verb) > 0)
-		print_verb(verb);
-	else
-		print_help();
+	for (unsigned i = 0; i < N_OPTIONS; i++) {
+		if (!given[i] || hakc_option_is_for(&hakc_options[i], verb))
+			continue;
+		snprintf(text, sizeof(text), "--%s is not for ", hakc_options[i].name);
+		return hakc_arguments_wrong(text, verb->name);
+	}
+	return 0;
 }
 
 int hakc_arguments_parse(struct hakc_arguments *arguments, int argc, char **argv)
 {
-	struct option options[N_ROWS + 1] = {0};
-	bool wants_help = false;
-	int option, at;
+	struct option options[N_OPTIONS + 1] = {0};
+	bool given[N_OPTIONS] = {false}, wants_help = false;
+	int answer, r;
 
-	for (unsigned i = 0; i < N_ROWS; i++)
-		options[i] = (struct option){
-			rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, 0};
+	for (int i = 0; i < N_OPTIONS; i++)
+		options[i] = (struct option){hakc_options[i].name,
+					     hakc_options[i].argument ? required_argument
+								      : no_argument,
+					     NULL, FIRST_OPTION + i};
 	*arguments = (struct hakc_arguments){.timeout_ms = DEFAULT_TIMEOUT_MS,
 					     .wait_ms = DEFAULT_WAIT_MS,
 					     .creation = HAK__POOL_CREATE__INIT};
-	while ((option = getopt_long(argc, argv, "", options, &at)) != -1) {
-		if (option != 0) /* getopt_long has said what is wrong */
-			return hakc_arguments_wrong("wrong option", "");
-		if (rows[at].kind == VERSION) {
+	opterr = 0;
+	while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		const struct hakc_option *option = &hakc_options[answer - FIRST_OPTION];
+
+		if (answer < FIRST_OPTION)
+			return wrong_option(answer, argv[optind - 1]);
+		if (option->kind == VERSION) {
 			printf("hakmemctl %s\n", HAKMEM_VERSION);
 			return 0;
 		}
-		wants_help |= rows[at].kind == HELP;
-		if (rows[at].kind != HELP && set(arguments, &rows[at], optarg) < 0)
-			return wrong_value(&rows[at], optarg);
+		given[answer - FIRST_OPTION] = true;
+		wants_help |= option->kind == HELP;
+		if (option->kind != HELP && set(arguments, option, optarg) < 0)
+			return wrong_value(option, optarg);
 	}
-	if (!wants_help)
-		return parse_verb(argc - optind, argv + optind, arguments);
-	help(argc - optind, argv + optind);
-	return 0;
+	if (wants_help) {
+		hakc_help_print(argc - optind, argv + optind);
+		return 0;
+	}
+	r = parse_verb(argc - optind, argv + optind, arguments);
+	return r < 0 ? r : check_options(given, arguments->verb);
 }

@@ -176,6 +176,8 @@ static void print_leaks(const struct hakc_query_clients *all, const struct hakc_
 		print_owner(all->clients[i], share_of(check, all->clients[i]->holder));
 	printf("%6u %8s %-16s %14s %12" PRIu64 " %12s\n", HAK_HOLDER_ROOT, "-", "(roots)", "-",
 	       root->blocks, hakc_bytes_text(root->bytes, bytes));
+	if (hakc_style.no_headers)
+		return;
 	if (check->sums.orphans)
 		printf("SuperSlabs whose owner died, with blocks of others: %" PRIu64 "\n",
 		       check->sums.orphans);

@@ -136,6 +136,8 @@ static void line_json(struct hakc_json *json, const struct line *line)
 	memcpy(name, event->name, HAK_EVENT_NAME_BYTES);
 	hak_event_text(event, text, sizeof(text));
 	hakc_json_begin_object(json, NULL);
+	if (json->is_line) /* each is an answer of its own */
+		hakc_json_unsigned(json, "schema_version", HAKC_SCHEMA_VERSION);
 	hakc_json_unsigned(json, "number", event->number);
 	hakc_json_unsigned(json, "at_ms", event->at);
 	hakc_json_string(json, "pool", line->pool);
@@ -200,7 +202,8 @@ static bool knows_words(struct hakc_query *query)
 		if (is_known)
 			continue;
 		snprintf(query->reason, sizeof(query->reason),
-			 "no kind of event is called %s: attached, died, limit and so on",
+			 "no kind of event is called %s: 'hakmemctl events' has their names, "
+			 "attached, died, limit and so on",
 			 hakc_safe_text(query->arguments->words[i], text));
 		return false;
 	}

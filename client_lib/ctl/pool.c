@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pool list, create and delete. */
+/* pools, and pool create and so on. */
 #include "client_lib/ctl/pool.h"
 
 #include <inttypes.h>
@@ -14,12 +14,10 @@ static void print_row(const Hak__PoolStatus *pool)
 	char name[HAKC_TEXT_BYTES], limit[HAKC_TEXT_BYTES], resident[HAKC_TEXT_BYTES],
 		allocated[HAKC_TEXT_BYTES];
 
-	hakc_style_header("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
-			  hakc_safe_text(pool->name, name),
-			  hakc_bytes_text(pool->limit_bytes, limit),
-			  hakc_bytes_text(pool->resident_bytes, resident),
-			  hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients,
-			  pool->live_blocks);
+	printf("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
+	       hakc_safe_text(pool->name, name), hakc_bytes_text(pool->limit_bytes, limit),
+	       hakc_bytes_text(pool->resident_bytes, resident),
+	       hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients, pool->live_blocks);
 }
 
 static void list_json(const Hak__Status *status)
@@ -45,8 +43,8 @@ int hakc_verb_pool_list(struct hakc_query *query, bool as_json, bool *ret_degrad
 	if (as_json) {
 		list_json(reply->status);
 	} else {
-		printf("%-32s %10s %10s %10s %8s %10s\n", "POOL", "LIMIT", "RESIDENT", "ALLOCATED",
-		       "CLIENTS", "BLOCKS");
+		hakc_style_header("%-32s %10s %10s %10s %8s %10s\n", "POOL", "LIMIT", "RESIDENT",
+				  "ALLOCATED", "CLIENTS", "BLOCKS");
 		for (size_t i = 0; i < reply->status->n_pools; i++)
 			print_row(reply->status->pools[i]);
 	}

@@ -146,6 +146,16 @@ int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply)
 	return ask(query, &request, HAK__REPLY__BODY_STATS, ret_reply);
 }
 
+int hakc_query_config(struct hakc_query *query, Hak__Reply **ret_reply)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__DumpConfig dump_config = HAK__DUMP_CONFIG__INIT;
+
+	request.body_case = HAK__REQUEST__BODY_DUMP_CONFIG;
+	request.dump_config = &dump_config;
+	return ask(query, &request, HAK__REPLY__BODY_CONFIG, ret_reply);
+}
+
 /* A request whose reply has nothing in it. */
 static int order(struct hakc_query *query, Hak__Request *request)
 {

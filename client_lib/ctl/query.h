@@ -77,6 +77,9 @@ int hakc_query_ping(struct hakc_query *query);
 int hakc_query_reload(struct hakc_query *query);
 int hakc_query_log_level(struct hakc_query *query, const char *level);
 
+/* *ret_reply carries a config. */
+int hakc_query_config(struct hakc_query *query, Hak__Reply **ret_reply);
+
 /* *ret_pidfd is the caller's to close; -1: there is none. */
 int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd);
 

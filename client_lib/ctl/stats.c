@@ -210,6 +210,11 @@ int hakc_verb_stats(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	(void)ret_degraded;
 	if (!knows_words(query))
 		return -EINVAL;
+	if (as_json && query->arguments->watch_ms > 0) {
+		snprintf(query->reason, sizeof(query->reason),
+			 "--watch is for people; --json answers once");
+		return -EINVAL;
+	}
 	r = hakc_figures_get(query, &figures);
 	if (r != 0)
 		return r;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/audit.h"
+#include "client_lib/ctl/config.h"
 #include "client_lib/ctl/events.h"
 #include "client_lib/ctl/json.h"
 #include "client_lib/ctl/orders.h"
@@ -224,10 +225,10 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 
 const struct hakc_verb hakc_verbs[] = {
 	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, "", false},
-	{"stats", "what is counted, or of it what [GLOB]... match; also when the daemon is down",
-	 hakc_verb_stats, HAKC_TAKES_WORDS, "[GLOB...]", true},
-	{"events", "what has happened, or of it what [GLOB]... match; also when the daemon is down",
-	 hakc_verb_events, HAKC_TAKES_WORDS, "[GLOB...]", true},
+	{"stats", "what is counted, or of it what globs match; also when the daemon is down",
+	 hakc_verb_stats, HAKC_TAKES_WORDS, "[COUNTER...]", true},
+	{"events", "what has happened, or of it what globs match; also when the daemon is down",
+	 hakc_verb_events, HAKC_TAKES_WORDS, "[EVENT...]", true},
 	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, "", true},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
 	 HAKC_TAKES_NOTHING, "", false},
@@ -241,13 +242,14 @@ const struct hakc_verb hakc_verbs[] = {
 	 hakc_verb_map, HAKC_TAKES_NOTHING, "", false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
 	 run_trim, HAKC_TAKES_NOTHING, "", false},
-	{"pool list", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},
+	{"pools", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},
+	{"pool list", "the same", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},
 	{"pool create", "makes one: NAME; settings are options", hakc_verb_pool_create,
 	 HAKC_TAKES_ONE, "NAME", false},
-	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
-	 hakc_verb_pool_delete, HAKC_TAKES_ONE, "NAME", false},
-	{"pool reset", "NAME: ends it for its clients; an empty one with its settings is there",
-	 hakc_verb_pool_reset, HAKC_TAKES_ONE, "NAME", false},
+	{"pool delete", "POOL, if nobody is attached; --drain: it goes with its last client",
+	 hakc_verb_pool_delete, HAKC_TAKES_ONE, "POOL", false},
+	{"pool reset", "POOL: ends it for its clients; an empty one with its settings is there",
+	 hakc_verb_pool_reset, HAKC_TAKES_ONE, "POOL", false},
 	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots,
 	 HAKC_TAKES_NOTHING, "", false},
 	{"kick", "ends grants to the clients that are that process; --kill: ends it too",
@@ -256,15 +258,31 @@ const struct hakc_verb hakc_verbs[] = {
 	 HAKC_TAKES_NOTHING, "", false},
 	{"reload", "the daemon reads its configuration again, as by SIGHUP", hakc_verb_reload,
 	 HAKC_TAKES_NOTHING, "", false},
-	{"log-level", "what the daemon's log says: error, warn, info or debug", hakc_verb_log_level,
-	 HAKC_TAKES_ONE, "LEVEL", false},
+	{"dump-config", "the configuration in force, as hakmemd.conf would say it",
+	 hakc_verb_dump_config, HAKC_TAKES_NOTHING, "", false},
+	{"log-level", "what the daemon's log says from now on", hakc_verb_log_level, HAKC_TAKES_ONE,
+	 "error|warn|info|debug", false},
 	{NULL, NULL, NULL, HAKC_TAKES_NOTHING, "", false},
 };
 
-const struct hakc_verb *hakc_verb_lookup(const char *name)
+static const struct hakc_verb *lookup(const char *name)
 {
 	for (const struct hakc_verb *verb = hakc_verbs; verb->name; verb++)
 		if (strcmp(verb->name, name) == 0)
 			return verb;
 	return NULL;
+}
+
+int hakc_verb_find(int n, char **words, const struct hakc_verb **ret_verb)
+{
+	char two[64];
+
+	*ret_verb = n > 0 ? lookup(words[0]) : NULL;
+	if (*ret_verb)
+		return 1;
+	if (n > 1) {
+		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+		*ret_verb = lookup(two);
+	}
+	return *ret_verb ? 2 : 0;
 }

@@ -20,7 +20,7 @@ struct hakc_verb {
 	 */
 	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);
 	enum hakc_takes takes;
-	const char *argument; /* what it is, for the help */
+	const char *argument; /* what it is, for the help and the completion: complete.h */
 	bool runs_without;    /* a daemon; query->error says what kept it from that */
 };
 
@@ -32,7 +32,10 @@ struct hakc_json;
 /* An object with all that a status says of a pool. */
 void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool);
 
-/* NULL: there is none of that name. */
-const struct hakc_verb *hakc_verb_lookup(const char *name);
+/*
+ * The verb that the words begin with, of one word or two; how many words that is. 0 and NULL: they
+ * begin with none.
+ */
+int hakc_verb_find(int n, char **words, const struct hakc_verb **ret_verb);
 
 #endif

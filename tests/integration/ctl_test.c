@@ -288,9 +288,23 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 	memset(path, 'p', sizeof(path));
 	path[sizeof(path) - 1] = 0;
 	check(HAKT_LIST(HAKT_HAKMEMCTL), NULL, 2, "a verb is missing");
-	check(HAKT_LIST(HAKT_HAKMEMCTL, "state"), NULL, 2, "no such verb: state");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "frobnicate"), NULL, 2, "no such verb: frobnicate; ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "stauts"), NULL, 2,
+	      "no such verb: stauts (did you mean status?)");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "pool", "lst"), NULL, 2,
+	      "no such verb: pool lst (did you mean pool list?)");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "clientele"), NULL, 2, "(did you mean clients?)");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "status", "stats"), NULL, 2, "one verb only");
-	check(HAKT_LIST(HAKT_HAKMEMCTL, "--xml", "status"), NULL, 2, "wrong option");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--xml", "status"), NULL, 2, "no such option: --xml; ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--jsno", "status"), NULL, 2,
+	      "no such option: --jsno (did you mean --json?)");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "-j", "status"), NULL, 2, "no such option: -j; ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--json=1", "status"), NULL, 2, "--json takes no value");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "map", "--pool"), NULL, 2, "--pool needs POOL");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--svg", "status"), NULL, 2, "--svg is not for status");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--json", "metrics"), NULL, 2, "--json is not for metrics");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--watch", "1", "stats"), NULL, 2,
+	      "--json answers once");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "0", "status"), NULL, 2,
 	      "--timeout takes 1 to 86400000 milliseconds, not 0");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "1s", "status"), NULL, 2, "not 1s");
@@ -307,7 +321,7 @@ static void test_each_verb_has_a_help_of_its_own(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "trim", "--help"), NULL, 0, "--wait MS");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--help", "pool", "create"), NULL, 0, "--hardened");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "pool", "delete", "--help"), NULL, 0,
-	      "[OPTION...] pool delete NAME");
+	      "[OPTION...] pool delete POOL");
 }
 
 static void test_no_daemon_is_exit_code_3(void **state)

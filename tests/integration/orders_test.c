@@ -107,7 +107,7 @@ static void test_the_log_says_more_or_less(void **state)
 	assert_non_null(strstr(log, "hakmemd: debug: pool default: pid "));
 	free(log);
 	CTL(1, "no such level", "log-level", "loud");
-	CTL(2, "it needs to be said: LEVEL", "log-level");
+	CTL(2, "it needs to be said: error|warn|info|debug", "log-level");
 }
 
 /* How much more it gets, in MiB. */
@@ -174,6 +174,7 @@ static void test_orders_are_for_administrators(void **state)
 	STRANGER_CTL(0, "answers", "ping");
 	STRANGER_CTL(4, "not permitted", "reload");
 	STRANGER_CTL(4, "not permitted", "log-level", "debug");
+	STRANGER_CTL(4, "not permitted", "dump-config");
 }
 
 static const struct CMUnitTest tests[] = {

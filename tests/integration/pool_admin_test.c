@@ -106,9 +106,9 @@ static void test_what_cannot_be_made_is_refused(void **state)
 	CTL(2, "no such verb: pool", "pool", "make", "b");
 	CTL(2, "not also c", "pool", "delete", "b", "c");
 	assert_int_equal(number_of("b", "clients"), -1);
-	CTL(1, "no pool of that name", "pool", "delete", "b");
+	CTL(1, "there is no pool b at ", "pool", "delete", "b");
 	CTL(1, "the first pool stays", "pool", "delete", "default");
-	CTL(1, "no pool of that name", "--pool", "b", "check");
+	CTL(1, "hakmemctl pools lists those", "--pool", "b", "check");
 }
 
 static void test_one_in_use_stays_and_one_that_is_not_goes(void **state)
@@ -195,7 +195,7 @@ static void test_a_reset_ends_one_and_touches_no_other(void **state)
 	assert_int_equal(hakmem_pool_close(next), 0);
 	assert_int_equal(hakmem_pool_close(beside), 0);
 	CTL(1, "the first pool stays", "pool", "reset", "default");
-	CTL(1, "no pool of that name", "pool", "reset", "none");
+	CTL(1, "there is no pool none at ", "pool", "reset", "none");
 }
 
 static void test_the_next_daemon_has_it_as_it_was(void **state)

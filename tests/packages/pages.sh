@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # pages.sh BUILD: man and mandoc have nothing to say of the pages, and in them is every option of
-# hakmemd and hakmemctl, every verb, every setting of the configuration, every function and
-# variable of hakmem.h; and nothing that isn't there.
+# hakmemd and hakmemctl, every verb, every setting of the configuration, every counter, every
+# function and variable of hakmem.h; and nothing that isn't there.
 set -uo pipefail
 build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -41,19 +41,32 @@ for page in hakmemd.8 hakmemctl.1 hakmem-demo.1; do
 		grep -oE -- '\*--[a-z][a-z-]*\*' | tr -d '*' >"$work/says"
 	same "$program: options" "$work/has" "$work/says"
 	"$build/bin/$program" --help | tr '\n' ' ' | sed 's/.*exit codes: //' |
-		grep -oE '(^|[,;] )[0-9] ' | tr -d ',; ' >"$work/has"
+		grep -oE '(^|[,;] +)[0-9] ' | tr -d ',; ' >"$work/has"
 	sed -n '/^# EXIT STATUS/,/^# [^E]/p' "docs/man/$page.scd" |
 		sed -n 's/^|\(\[\| \) \([0-9]\)$/\2/p' >"$work/says"
 	same "$program: exit codes" "$work/has" "$work/says"
 done
+"$build/bin/hakmemctl" --help | sed -n 's/^\(exit codes: \| *\)\([0-9] [^;]*\);\?$/\2/p' >"$work/has"
+sed -n '/^# EXIT STATUS/,/^# [^E]/p' docs/man/hakmemctl.1.scd |
+	sed -nE '/^\|[[ ] [0-9]$/{N;s/^\|[[ ] ([0-9])\n:[< ] /\1 /p}' >"$work/says"
+same "hakmemctl: what exit codes say" "$work/has" "$work/says"
 "$build/bin/hakmemctl" --help | sed -n '/^verbs:/,/^$/s/^  \([a-z-]\+\( [a-z]\+\)\?\)  .*/\1/p' >"$work/has"
-sed -n '/^# VERBS/,/^# [^V]/s/^\*\([a-z][a-z -]*\)\*.*/\1/p' docs/man/hakmemctl.1.scd >"$work/says"
+sed -n '/^# VERBS/,/^# [^V]/p' docs/man/hakmemctl.1.scd | grep -E '^\*[a-z]' |
+	grep -oE '\*[a-z][a-z -]*\*' | tr -d '*' >"$work/says"
 same "hakmemctl: verbs" "$work/has" "$work/says"
 
-sed -nE 's/.*\{"[a-z-]+", *(POOL_SECTION|"daemon"), *"([a-z_]+)".*/\2/p' daemon/*.c >"$work/has"
+tr '\n\t' '  ' <daemon/setting.c | grep -oE '\{"[a-z-]+", *(HAKD_POOL_SECTION|"daemon"), *"[a-z_]+"' |
+	sed -E 's/.*"([a-z_]+)"/\1/' >"$work/has"
 sed -n '/^# THE SECTION/,/^# RELOAD/p' docs/man/hakmemd.conf.5.scd | grep -E '^\*' |
 	grep -oE '\*[a-z_]+\*' | tr -d '*' >"$work/says"
 same "hakmemd.conf: settings" "$work/has" "$work/says"
+
+page=$build/docs/hakmem-counters.7.scd
+"$build/bin/hakmemctl" --complete stats '' >"$work/has"
+sed -nE '/^\*/{N;s/^\*([a-z0-9_\\]*)\* \((counter|gauge), [a-z]+\)\n\t[^ ].*/\1/p}' "$page" | tr -d '\\' >"$work/says"
+same "hakmem-counters: counters" "$work/has" "$work/says"
+[ "$(wc -l <"$work/has")" -eq "$(wc -l <"$work/says")" ]
+judge $? "hakmem-counters: each once"
 
 sed -n 's/^HAKMEM_API .*[ *]\(hakmem_[a-z_]*\)(.*/\1/p' client_lib/include/hakmem.h >"$work/has"
 bold libhakmem.3 | grep -E '^hakmem_[a-z_]+$' >"$work/says"

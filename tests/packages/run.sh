@@ -86,10 +86,14 @@ holds "install: systemd has nothing to say of the units" bash -c "cd /usr/lib/sy
 	systemd-analyze verify system/hakmemd.service system/hakmemd.socket
 	systemd-analyze verify --user user/hakmemd.service user/hakmemd.socket
 	} 2>&1 | tee /dev/stderr | (! grep -q hakmem)"
-for page in hakmemd.8 hakmemctl.1 hakmem-demo.1 hakmemd.conf.5 libhakmem.3 libhakmem_malloc.7; do
+for page in hakmemd.8 hakmemctl.1 hakmem-demo.1 hakmemd.conf.5 hakmem-counters.7 libhakmem.3 libhakmem_malloc.7; do
 	[ -n "$(machine_run man -w "${page##*.}" "${page%.*}" 2>"$work/said")" ]
 	judge $? "install: man finds ${page%.*}"
 done
+says "install: bash completes hakmemctl" dump-config bash -c '
+	source /usr/share/bash-completion/completions/hakmemctl
+	COMP_WORDS=(hakmemctl dump) COMP_CWORD=1
+	_hakmemctl hakmemctl && echo "${COMPREPLY[@]}"'
 
 compile='cc -Wall -Werror $0 -o $1 $(pkg-config --cflags --libs hakmem)'
 holds "a program compiles" bash -c "$compile" "$PWD/tests/api/minimal.c" /root/minimal
