@@ -71,7 +71,7 @@ bool hakd_dump_config(struct hakd_peer *peer, uint64_t id)
 	dump->message.sections = dump->list;
 	add(dump, &daemon->config, NULL);
 	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-		if (daemon->realms[i] && !daemon->realms[i]->is_deleted)
+		if (daemon->realms[i])
 			add(dump, &daemon->config, &daemon->realms[i]->config);
 	reply.id = id;
 	reply.body_case = HAK__REPLY__BODY_CONFIG;

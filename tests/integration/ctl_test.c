@@ -329,6 +329,23 @@ static void test_no_daemon_is_exit_code_3(void **state)
 	(void)state;
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", NOWHERE, "status"), NULL, 3,
 	      "no daemon listens on " NOWHERE " (No such file or directory)");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--socket", NOWHERE, "status"), NULL, 3,
+	      "start hakmemd or name its socket with --socket\n");
+}
+
+static void test_a_pool_that_is_not_there_is_named(void **state)
+{
+	static const char *const verbs[] = {"stats", "metrics", "events", "check", "leaks",
+					    "trim",  "roots",	"map",	  "slabs"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		check(HAKT_LIST(HAKT_HAKMEMCTL, verbs[i], "--pool", "nowhere"), NULL, 1,
+		      "there is no pool nowhere at ");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "pool", "reset", "nowhere"), NULL, 1,
+	      "; hakmemctl pools lists those that are\n");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "kick", "1"), NULL, 1,
+	      "refuses it: no client of the pool has that pid; hakmemctl kick --help says");
 }
 
 static void test_a_daemon_that_hangs_is_exit_code_3(void **state)
@@ -414,6 +431,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_wrong_usage_is_exit_code_2),
 	cmocka_unit_test(test_each_verb_has_a_help_of_its_own),
 	cmocka_unit_test(test_no_daemon_is_exit_code_3),
+	cmocka_unit_test(test_a_pool_that_is_not_there_is_named),
 	cmocka_unit_test(test_a_daemon_that_hangs_is_exit_code_3),
 	cmocka_unit_test(test_a_socket_that_may_not_be_opened_is_exit_code_4),
 	cmocka_unit_test(test_another_user_is_exit_code_4),
