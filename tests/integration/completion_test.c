@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
-#include "tests/support/daemon.h"
+#include "tests/support/audit.h"
 #include "tests/support/process.h"
 
 /*
@@ -22,23 +22,6 @@
 	"verbs() { \"$ctl\" --help | sed -n '/^verbs:/,/^$/s/^  \\([a-z -]*[a-z]\\)  .*/\\1/p'; " \
 	"}; "                                                                                     \
 	"options() { grep -oE '^  --[a-z-]+' | tr -d ' ' | sort; }; "
-
-static struct hakt_daemon hakd;
-
-static int start(void **state)
-{
-	(void)state;
-	hakt_daemon_start(&hakd,
-			  HAKT_LIST("--limit", "64M", "--capacity", "1G", "--log-level", "warn"));
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	hakmem_detach();
-	return hakt_daemon_stop_empty(&hakd);
-}
 
 /* The script says that and nothing else. */
 static void expect(const char *script, const char *expected)
@@ -128,4 +111,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_of_files_users_and_groups_bash_knows),
 };
 
-HAKT_MAIN(tests, start, stop)
+HAKT_MAIN(tests, hakt_audit_start, hakt_audit_stop)

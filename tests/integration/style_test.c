@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "client_lib/include/hakmem.h"
-#include "tests/support/daemon.h"
+#include "tests/support/audit.h"
 #include "tests/support/process.h"
 
 /* All verbs that print a table or sizes, with what stands above the table. */
@@ -29,15 +29,12 @@ static const struct {
 
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
-static struct hakt_daemon hakd;
 static void *blocks[3];
 static hakmem_ref_t published;
 
 static int start(void **state)
 {
-	(void)state;
-	hakt_daemon_start(&hakd,
-			  HAKT_LIST("--limit", "64M", "--capacity", "1G", "--log-level", "warn"));
+	hakt_audit_start(state);
 	blocks[0] = hakmem_malloc(5000000);
 	blocks[1] = hakmem_malloc(100000);
 	blocks[2] = hakmem_malloc(3000);
@@ -47,13 +44,11 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		hakmem_free(blocks[i]);
 	assert_int_equal(hakmem_root_withdraw("a", &published), 0);
 	hakmem_free(hakmem_ptr(published));
-	hakmem_detach();
-	return hakt_daemon_stop_empty(&hakd);
+	return hakt_audit_stop(state);
 }
 
 static bool has(const char *text, const char *pattern)
