@@ -113,9 +113,11 @@ static void start_honest(struct driver *d, unsigned i)
 static void start_tool(struct driver *d, unsigned i)
 {
 	static const char *const verbs[] = {"status", "stats", "clients", "check", "leaks",
-					    "roots",  "trim",  "map",	  "slabs"};
+					    "roots",  "trim",  "map",	  "slabs", "dump-config"};
 	uint64_t r = hakt_random(&d->seed);
+	const char *arguments[8] = {"hakmemctl", "--timeout"};
 	char timeout[32];
+	unsigned n = 2;
 
 	d->tools[i].verb = verbs[r % (sizeof(verbs) / sizeof(verbs[0]))];
 	snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)PATIENCE_MS);
@@ -123,10 +125,15 @@ static void start_tool(struct driver *d, unsigned i)
 		return;
 	if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
 		_exit(126);
-	execl(HAKT_HAKMEMCTL, "hakmemctl", "--timeout", timeout, "--wait", "20",
-	      r >> 33 & 1 ? "--svg" : "--all", /* of a map */
-	      r >> 32 & 1 ? "--json" : d->tools[i].verb, r >> 32 & 1 ? d->tools[i].verb : NULL,
-	      NULL);
+	arguments[n++] = timeout;
+	arguments[n++] = d->tools[i].verb;
+	if (strcmp(d->tools[i].verb, "trim") == 0)
+		arguments[n++] = "--wait=20";
+	else if (strcmp(d->tools[i].verb, "map") == 0)
+		arguments[n++] = r >> 33 & 1 ? "--svg" : "--all";
+	if (r >> 32 & 1)
+		arguments[n++] = "--json";
+	execv(HAKT_HAKMEMCTL, (char *const *)(uintptr_t)arguments);
 	_exit(127);
 }
 
