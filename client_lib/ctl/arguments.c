@@ -359,11 +359,12 @@ static int no_such_verb(int n, char **words)
 /* Of getopt_long's answer, which isn't that one is there. */
 static int wrong_option(int answer, const char *word)
 {
-	const struct hakc_option *option = &hakc_options[optopt - FIRST_OPTION];
+	const struct hakc_option *option;
 	struct hakc_guess guess = {.distance = 0};
 	char meant[64], text[128];
 
 	if (optopt >= FIRST_OPTION) {
+		option = &hakc_options[optopt - FIRST_OPTION];
 		snprintf(text, sizeof(text), "--%s %s", option->name,
 			 answer == ':' ? "needs " : "takes no value");
 		return hakc_arguments_wrong(text, answer == ':' ? option->argument : "");
@@ -435,10 +436,11 @@ int hakc_arguments_parse(struct hakc_arguments *arguments, int argc, char **argv
 					     .creation = HAK__POOL_CREATE__INIT};
 	opterr = 0;
 	while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		const struct hakc_option *option = &hakc_options[answer - FIRST_OPTION];
+		const struct hakc_option *option;
 
 		if (answer < FIRST_OPTION)
 			return wrong_option(answer, argv[optind - 1]);
+		option = &hakc_options[answer - FIRST_OPTION];
 		if (option->kind == VERSION) {
 			printf("hakmemctl %s\n", HAKMEM_VERSION);
 			return 0;

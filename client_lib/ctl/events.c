@@ -182,7 +182,8 @@ static int look_again(struct look *look, bool as_json)
 	static struct hak_events buffer;
 	int n = hakc_shown_each(look->query, "events", &buffer, sizeof(buffer), take, look);
 
-	qsort(look->lines, look->n_lines, sizeof(*look->lines), by_time);
+	if (look->n_lines > 0)
+		qsort(look->lines, look->n_lines, sizeof(*look->lines), by_time);
 	if (n > 0 || look->query->arguments->follows)
 		show(look, as_json);
 	free(look->lines);
