@@ -202,19 +202,29 @@ static int watch(struct hakc_query *query, struct hakc_figures *figures)
 	return 0;
 }
 
+/* Options that make no sense together are told, not ignored. */
+static bool agree(struct hakc_query *query, bool as_json)
+{
+	const struct hakc_arguments *arguments = query->arguments;
+	const char *reason = NULL;
+
+	if (arguments->n_times > 0 && arguments->watch_ms == 0)
+		reason = "--times is how often to --watch";
+	else if (as_json && arguments->watch_ms > 0)
+		reason = "--watch is for people; --json answers once";
+	if (reason)
+		snprintf(query->reason, sizeof(query->reason), "%s", reason);
+	return !reason;
+}
+
 int hakc_verb_stats(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	static struct hakc_figures figures;
 	int r;
 
 	(void)ret_degraded;
-	if (!knows_words(query))
+	if (!knows_words(query) || !agree(query, as_json))
 		return -EINVAL;
-	if (as_json && query->arguments->watch_ms > 0) {
-		snprintf(query->reason, sizeof(query->reason),
-			 "--watch is for people; --json answers once");
-		return -EINVAL;
-	}
 	r = hakc_figures_get(query, &figures);
 	if (r != 0)
 		return r;

@@ -305,6 +305,7 @@ static void test_wrong_usage_is_exit_code_2(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--json", "metrics"), NULL, 2, "--json is not for metrics");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--json", "--watch", "1", "stats"), NULL, 2,
 	      "--json answers once");
+	check(HAKT_LIST(HAKT_HAKMEMCTL, "--times", "2", "stats"), NULL, 2, "--times is how often");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "0", "status"), NULL, 2,
 	      "--timeout takes 1 to 86400000 milliseconds, not 0");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "--timeout", "1s", "status"), NULL, 2, "not 1s");
