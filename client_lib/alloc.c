@@ -274,7 +274,8 @@ static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 static void guard(struct hakc_heap *heap, int r, uint32_t slot)
 {
 	if (r == 0 && heap->is_hardened)
-		hak_slab_set_guarded(&heap->segment.slab_words[slot], heap->holder);
+		hak_slab_mark(&heap->segment.slab_words[slot], heap->holder,
+			      HAK_SLAB_GUARDED);
 }
 
 /* Fills the magazine of a class; 0 or a negative errno. */

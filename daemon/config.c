@@ -19,7 +19,7 @@
 
 #include "daemon/mem/warm.h"
 #include "daemon/util/log.h"
-#include "proto/shm/registry.h"
+#include "proto/shm/sample.h"
 #include "proto/wire/size.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
@@ -46,6 +46,7 @@ static const char help[] =
 	"how\n"
 	"                        many clients (0: no limit of its own)\n"
 	"  --hardened yes|no     processes that attach find misuse of the heap at the call (no)\n"
+	"  --profile SIZE        one in so many bytes that are allocated is sampled, 0: none (0)\n"
 	"  --owner USER, --group GROUP, --mode MODE\n"
 	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
 	"is\n"
@@ -87,6 +88,7 @@ enum setting {
 	USER_LIMIT,
 	USER_CLIENTS,
 	HARDENED,
+	PROFILE,
 	OWNER,
 	GROUP,
 	MODE,
@@ -115,6 +117,7 @@ static const struct {
 	[USER_LIMIT] = {"user-limit", POOL_SECTION, "user_limit", "a size, 0: none"},
 	[USER_CLIENTS] = {"user-clients", POOL_SECTION, "user_clients", "0 to 4096"},
 	[HARDENED] = {"hardened", POOL_SECTION, "hardened", "yes or no"},
+	[PROFILE] = {"profile", POOL_SECTION, "profile", "a size of 4K or more, 0: none"},
 	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
 	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
 	[MODE] = {"mode", POOL_SECTION, "mode",
@@ -196,6 +199,11 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 	case HARDENED:
 		pool->is_hardened = strcmp(text, "yes") == 0;
 		return pool->is_hardened || strcmp(text, "no") == 0 ? 0 : -EINVAL;
+	case PROFILE:
+		if (hak_size_parse(text, &pool->profile) < 0 ||
+		    (pool->profile > 0 && pool->profile < HAK_SAMPLE_INTERVAL_MIN))
+			return -EINVAL;
+		return 0;
 	case OWNER:
 		return user(text, &pool->owner);
 	case GROUP:
@@ -375,6 +383,7 @@ static const struct option flags[] = {
 	{"user-limit", required_argument, NULL, USER_LIMIT + 256},
 	{"user-clients", required_argument, NULL, USER_CLIENTS + 256},
 	{"hardened", required_argument, NULL, HARDENED + 256},
+	{"profile", required_argument, NULL, PROFILE + 256},
 	{"owner", required_argument, NULL, OWNER + 256},
 	{"group", required_argument, NULL, GROUP + 256},
 	{"mode", required_argument, NULL, MODE + 256},
