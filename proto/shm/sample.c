@@ -110,14 +110,16 @@ bool hak_sample_next(const struct hak_segment *segment, struct hak_sample_walk *
 	for (; walk->slot < segment->geometry.n_slots; walk->slot++, walk->index = 0) {
 		uint64_t w = hak_slab_load(&segment->slab_words[walk->slot]);
 		uint32_t n = blocks_of(segment, walk->slot, w);
+		const struct hak_sample *at;
 
 		while (walk->index < n) {
 			if (!is_taken(segment, walk->slot, walk->index++, w, ret_location))
 				continue;
-			if (hak_sample_read(hak_sample_of(segment, ret_location),
-					    ret_location->start, ret_sample))
+			at = hak_sample_of(segment, ret_location);
+			if (hak_sample_read(at, ret_location->start, ret_sample))
 				return true;
-			walk->n_broken++;
+			/* Relaxed: only counted. 0: it has ended, or has not begun. */
+			walk->n_broken += hak_load_relaxed(&at->seal) != 0;
 		}
 	}
 	return false;
