@@ -173,7 +173,7 @@ static size_t some_size(uint64_t *seed)
 {
 	size_t size = sizes[hakt_random(seed) % SIZES];
 
-	return size > 2000000 && hakt_random(seed) % 8 ? 100 : size;
+	return size > 60000 && hakt_random(seed) % 16 ? size / 1000 : size;
 }
 
 struct owned {
@@ -238,13 +238,13 @@ static bool resize(struct owned *o, uint64_t *seed)
 	return true;
 }
 
-/* At random, 20000 steps with 60 blocks. NULL: no byte was wrong. */
+/* At random, 4000 steps with 60 blocks. NULL: no byte was wrong. */
 static void *work(void *argument)
 {
 	struct owned owned[60] = {0};
 	uint64_t seed = *(uint64_t *)argument;
 
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 4000; i++) {
 		struct owned *o = &owned[hakt_random(&seed) % 60];
 
 		if (!o->block) {
