@@ -23,6 +23,7 @@
 #include "client_lib/hardened.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
+#include "client_lib/sample.h"
 #include "proto/shm/guard.h"
 
 #define HINT_LOOKS    256u  /* SuperSlabs that one look for hints goes over */
@@ -128,6 +129,11 @@ static void take_hint(struct hakc_thread *t, uint32_t superslab, uint32_t slot, 
 	bool is_slab = hak_slab_state(w) == HAK_SLAB_ACTIVE && cls < HAK_CLASS_COUNT &&
 		       hak_slab_owner(w) == heap->holder;
 
+	if (is_slab && (w & HAK_SLAB_SAMPLED)) {
+		hak_segment_take_pending(&heap->segment, superslab, bit);
+		hakc_sample_relist(heap, slot);
+		return;
+	}
 	if (is_slab && hak_slab_thread(w) != t->number &&
 	    (hak_slab_thread(w) != 0 || heap->slabs[slot].list != HAKC_LIST_UNCLAIMED ||
 	     !adopt(t, cls, slot)))
@@ -169,6 +175,11 @@ static void take_hints(struct hakc_thread *t, uint32_t looks)
 				take_hint(t, superslab, superslab * per + bit, UINT32_C(1) << bit);
 		}
 	}
+}
+
+void hakc_alloc_take_some_hints(struct hakc_thread *t)
+{
+	take_hints(t, HINT_LOOKS);
 }
 
 void hakc_alloc_take_hints(struct hakc_thread *t)
@@ -274,7 +285,7 @@ static void adapt(struct hakc_thread *t, struct hakc_magazine *m)
 static void guard(struct hakc_heap *heap, int r, uint32_t slot)
 {
 	if (r == 0 && heap->is_hardened)
-		hak_slab_set_guarded(&heap->segment.slab_words[slot], heap->holder);
+		hak_slab_mark(&heap->segment.slab_words[slot], heap->holder, HAK_SLAB_GUARDED);
 }
 
 /* Fills the magazine of a class; 0 or a negative errno. */
@@ -351,13 +362,20 @@ static inline bool is_lack(int r)
 	return r == -ENOMEM || r == -ESTALE || r == -EDQUOT;
 }
 
-static void *alloc_class(struct hakc_thread *t, unsigned cls)
+static void *alloc_class(struct hakc_thread *t, unsigned cls, size_t alignment, size_t size)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
 
-	if (!m->next) {
+	while (!m->next) {
 		int r;
 
+		if (__builtin_expect(hakc_sample_is_next(m), 0)) {
+			void *block = hakc_sample_alloc(t, cls, alignment, size);
+
+			if (block)
+				return block;
+			continue;
+		}
 		hakc_decay_check(t);
 		r = fill_magazine(t, cls);
 
@@ -367,6 +385,7 @@ static void *alloc_class(struct hakc_thread *t, unsigned cls)
 		}
 		if (r < 0)
 			return fail(t, r);
+		hakc_sample_salt(t, cls);
 	}
 	return hakc_magazine_pop(m);
 }
@@ -414,6 +433,7 @@ static inline void *take_span(struct hakc_thread *t, size_t size, void **ret_los
 /* More than the largest class, or at a larger alignment than that. */
 static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bool *ret_zeroed)
 {
+	bool is_sample;
 	uint32_t slot;
 	int r;
 
@@ -431,6 +451,7 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 	}
 	if (size > SIZE_MAX / 2)
 		return fail(t, -ENOMEM);
+	is_sample = hakc_sample_wants_span(t, size);
 	hakc_decay_check(t);
 	r = cut_span(t, alignment, size, &slot, ret_zeroed);
 	if (is_lack(r) && size <= t->heap->segment.geometry.capacity) {
@@ -439,6 +460,8 @@ static void *alloc_span(struct hakc_thread *t, size_t alignment, size_t size, bo
 	}
 	if (r < 0)
 		return fail(t, r);
+	if (__builtin_expect(is_sample, 0))
+		hakc_sample_set_span(t, slot, size);
 	return (void *)hak_segment_address(&t->heap->segment, slot);
 }
 
@@ -465,7 +488,7 @@ __attribute__((noinline, cold)) static void *alloc_hardened(struct hakc_thread *
 	void *block;
 
 	*ret_zeroed = false;
-	block = cls < HAK_CLASS_COUNT ? alloc_class(t, cls)
+	block = cls < HAK_CLASS_COUNT ? alloc_class(t, cls, alignment, size)
 				      : alloc_span(t, alignment, room, ret_zeroed);
 	if (!block)
 		return NULL;
@@ -486,7 +509,7 @@ __attribute__((noinline)) static void *alloc_any(size_t size)
 	if (__builtin_expect(t->heap->is_hardened, 0))
 		return alloc_hardened(t, 1, size, &zeroed);
 	if (size <= HAK_CLASS_MAX)
-		return alloc_class(t, hak_class_of(size));
+		return alloc_class(t, hak_class_of(size), 1, size);
 	return alloc_span(t, 1, size, &zeroed);
 }
 
@@ -537,7 +560,7 @@ void *hakc_alloc_aligned(size_t alignment, size_t size)
 	if (t->heap->is_hardened)
 		return alloc_hardened(t, alignment, size, &zeroed);
 	if (cls < HAK_CLASS_COUNT)
-		return alloc_class(t, cls);
+		return alloc_class(t, cls, alignment, size);
 	return alloc_span(t, alignment, size ? size : 1, &zeroed);
 }
 

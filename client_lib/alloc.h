@@ -28,6 +28,9 @@ void hakc_alloc_scrape(struct hakc_thread *t);
 /* Takes the hints of all SuperSlabs, other threads at the heap in between. Heap not locked. */
 void hakc_alloc_take_hints(struct hakc_thread *t);
 
+/* Some of them. Heap locked. */
+void hakc_alloc_take_some_hints(struct hakc_thread *t);
+
 /* The next fill of each class begins with the lowest slab that the thread has for it. */
 void hakc_alloc_choose_lowest(struct hakc_thread *t);
 

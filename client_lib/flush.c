@@ -140,6 +140,8 @@ static void free_blocks(struct hakc_thread *t, void *const *blocks, uint32_t n, 
 		unsigned index;
 		uint64_t bit;
 
+		if (!blocks[i]) /* a token, see sample.h */
+			continue;
 		if (e >> HAK_SLOT_LG != place) {
 			place = e >> HAK_SLOT_LG;
 			o = open_slab(t, place, own_cls);
@@ -216,6 +218,8 @@ static void flush_spans(struct hakc_thread *t, uint32_t n, uint32_t keep)
 		uint32_t slot = (uint32_t)(((uintptr_t)block - t->base) >> HAK_SLOT_LG);
 
 		t->span_bytes -= n * HAK_SLOT_BYTES;
+		if (!block)
+			continue;
 		if (!hakc_thread_keeps(t, slot, n)) {
 			hakc_free_report_double(t, block);
 			continue;

@@ -19,6 +19,7 @@
 #include "client_lib/hardened.h"
 #include "client_lib/list.h"
 #include "client_lib/log.h"
+#include "client_lib/sample.h"
 #include "client_lib/session.h"
 #include "client_lib/ticket.h"
 #include "proto/shm/crossing.h"
@@ -131,6 +132,8 @@ static inline void free_remote(struct hakc_thread *t, void *block, uint64_t w, b
 {
 	struct hakc_outgoing *o = &t->outgoing;
 
+	if (__builtin_expect((w & HAK_SLAB_SAMPLED) != 0, 0))
+		hakc_sample_free(t, block);
 	o->incs[o->n] = inc;
 	o->blocks[o->n++] = (void *)((uintptr_t)block |
 				     (uint64_t)hak_slab_epoch(w) << HAKC_OUTGOING_EPOCH |
@@ -181,7 +184,7 @@ static inline bool keep_span(struct hakc_thread *t, uint32_t slot, uint64_t w, v
 	hak_u32 *keeper = &t->slabs[slot].keeper;
 	struct hakc_magazine *m;
 
-	if (n - 1 >= HAKC_SPAN_SLOTS_MAX || bytes > HAKC_SPANS_BYTES)
+	if (n - 1 >= HAKC_SPAN_SLOTS_MAX || bytes > HAKC_SPANS_BYTES || (w & HAK_SLAB_SAMPLED))
 		return false;
 	m = &t->magazines[HAKC_SPANS_AT + n - 1];
 	/* Relaxed: whether another process has freed it; [order:keeper] a thread of ours. */
@@ -203,6 +206,8 @@ __attribute__((noinline)) static void retire_span(struct hakc_thread *t, uint32_
 	int saved = errno; /* memory that is given back may change it */
 
 	hakc_decay_check(t);
+	if (w & HAK_SLAB_SAMPLED)
+		hakc_sample_free(t, block);
 	pthread_mutex_lock(&t->heap->lock);
 	hakc_free_own_span(t, slot, w, block);
 	pthread_mutex_unlock(&t->heap->lock);

@@ -67,16 +67,6 @@ void hakc_hardened_enter(struct hakc_thread *t)
 	t->random = t->heap->seed + t->number;
 }
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-static uint64_t next_random(struct hakc_thread *t)
-{
-	uint64_t x = t->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
 /* The free block that comes first from a random one on, round the slab's end. */
 bool hakc_hardened_claim(struct hakc_thread *t, unsigned cls, uint32_t slot)
 {
@@ -84,7 +74,7 @@ bool hakc_hardened_claim(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	hak_u64 *bits = hak_segment_bits(&t->heap->segment, slot);
 	hak_u32 *tags = hak_segment_tags(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
-	unsigned at = (unsigned)((next_random(t) >> 32) * shape->n_blocks >> 32);
+	unsigned at = (unsigned)((hakc_thread_random(t) >> 32) * shape->n_blocks >> 32);
 
 	for (unsigned tried = 0; tried <= n_words; tried++) {
 		unsigned i = (at / 64 + tried) % n_words;

@@ -15,6 +15,7 @@
 
 #include "client_lib/list.h"
 #include "client_lib/session.h"
+#include "client_lib/stack.h"
 
 /*
  * Of a new slab or span. The last who wrote to it may have been another thread, ordered before us by
@@ -74,6 +75,8 @@ void hakc_heap_deinit(struct hakc_heap *heap)
 	heap->is_asked = false;
 	heap->extended = 0;
 	memset(heap->unclaimed, 0, sizeof(heap->unclaimed));
+	memset(heap->sampled, 0, sizeof(heap->sampled));
+	hakc_stack_deinit(heap);
 }
 
 static uint32_t slots_of(const struct hakc_heap *heap)
@@ -225,7 +228,9 @@ static uint32_t inherit(struct hakc_heap *heap, uint32_t slot, uint32_t room)
 		    : hak_slab_is_empty(bits, hak_classes[cls].n_blocks) &&
 			      hak_slab_retire(word, bits, tags, heap->holder, 0))
 		return 0;
-	if (!is_span)
+	if (!is_span && (w & HAK_SLAB_SAMPLED))
+		hakc_list_push(heap, &heap->sampled[cls], slot, HAKC_LIST_SAMPLED);
+	else if (!is_span)
 		hakc_list_push(heap, &heap->unclaimed[cls], slot, HAKC_LIST_UNCLAIMED);
 	return n;
 }

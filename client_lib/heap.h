@@ -29,6 +29,7 @@
 #define HAKC_SLICES	   8u	/* of the time that what nobody needs is kept */
 
 struct hakc_thread;
+struct hakc_modules;
 
 /* Which private list a slab is on. */
 enum hakc_list {
@@ -38,6 +39,7 @@ enum hakc_list {
 	HAKC_LIST_FULL,
 	HAKC_LIST_EMPTY,
 	HAKC_LIST_UNCLAIMED,
+	HAKC_LIST_SAMPLED,
 };
 
 /*
@@ -113,6 +115,10 @@ struct hakc_heap {
 	uint32_t n_late;
 	uint32_t extended;		     /* head + 1 of the run that is to be longer; 0: none */
 	uint32_t unclaimed[HAK_CLASS_COUNT]; /* slabs of threads that ended, slot + 1 */
+
+	uint32_t sampled[HAK_CLASS_COUNT]; /* SAMPLED slabs that may have free blocks, slot + 1 */
+	struct hakc_modules *modules;	   /* see stack.c; NULL: none were asked for */
+	hak_u64 modules_version;
 
 	struct hakc_thread **threads; /* by number - 1 */
 	uint32_t n_threads_max;

@@ -17,6 +17,7 @@
 #include "client_lib/run.h"
 #include "client_lib/ticket.h"
 #include "proto/shm/guard.h"
+#include "proto/shm/sample.h"
 
 struct hak_location hakc_locate(const void *block)
 {
@@ -51,7 +52,7 @@ static bool fits(const struct hak_location *l, size_t size)
 {
 	uint64_t have, n;
 
-	if (size > l->bytes)
+	if (size > hak_sample_usable(l))
 		return false;
 	if (l->bytes <= superslab_bytes() || !is_own_span(l))
 		return size >= l->bytes / 2;
@@ -167,7 +168,7 @@ void *hakc_resize(const struct hak_location *l, void *block, size_t size)
 	if (is_guarded ? resize_guarded(l, size) : fits(l, size) || resize_in_place(l, size))
 		return block;
 	moved = move(l, block, size);
-	if (moved || errno != ENOMEM || size <= l->bytes)
+	if (moved || errno != ENOMEM || size <= hak_sample_usable(l))
 		return moved;
 	/* What was kept without need has gone back by now. */
 	return (is_guarded ? resize_guarded(l, size) : resize_in_place(l, size)) ? block : NULL;

@@ -35,7 +35,8 @@
 /*
  * A stack of blocks. The one that goes next stands in the head, so that a pair of free and malloc
  * hands it over without a look at the room; the others lie in room behind the state, from
- * bottom[1] on. bottom[0] is NULL: what is next in an empty one. Zero: empty, no room.
+ * bottom[1] on. bottom[0] is NULL: what is next in an empty one. Zero: empty, no room. A NULL
+ * among the blocks is a token, see sample.h.
  */
 struct hakc_magazine {
 	void *next;
@@ -113,6 +114,14 @@ struct hakc_thread_decay {
 	bool is_watched;
 };
 
+/* See sample.c. */
+struct hakc_thread_samples {
+	uint64_t owed;	    /* weight of those that were left out */
+	uint64_t credit_at; /* when credit was last given, milliseconds */
+	uint32_t credit;    /* samples that the thread may take now */
+	bool is_busy;	    /* with one */
+};
+
 struct hakc_thread {
 	/* Read by the fast paths. */
 	uintptr_t base;	  /* first: see struct hakc_magazine */
@@ -143,7 +152,8 @@ struct hakc_thread {
 	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
 	struct hakc_thread_decay decay;
 	uint64_t idle_slice; /* in which it became idle; UINT64_MAX: it has nothing */
-	uint64_t random;     /* see hardened.c */
+	uint64_t random;     /* see hakc_thread_random */
+	struct hakc_thread_samples samples;
 };
 
 #define HAKC_EMPTY_KEPT 4u
@@ -223,6 +233,16 @@ struct hakc_thread *hakc_thread_get(int *ret_error);
  * attached for reading, where no thread has a state. NULL and *ret_error.
  */
 struct hakc_heap *hakc_thread_reads(int *ret_error);
+
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
+static inline uint64_t hakc_thread_random(struct hakc_thread *t)
+{
+	uint64_t x = t->random += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
 
 /* Counts on a slow path; published now and then. */
 static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, uint64_t n)

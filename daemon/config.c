@@ -37,6 +37,7 @@ static const char help[] =
 	"how\n"
 	"                        many clients (0: no limit of its own)\n"
 	"  --hardened yes|no     processes that attach find misuse of the heap at the call (no)\n"
+	"  --profile SIZE        one in so many bytes that are allocated is sampled, 0: none (0)\n"
 	"  --owner USER, --group GROUP, --mode MODE\n"
 	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
 	"is\n"

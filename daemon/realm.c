@@ -58,6 +58,7 @@ static void read_config(struct hakd_realm *realm)
 	realm->config.user_limit = hints.user_limit;
 	realm->config.user_clients = hints.user_clients;
 	realm->config.is_hardened = hints.is_hardened;
+	realm->config.profile = hints.profile;
 	realm->config.owner = hints.uid;
 	realm->config.group = hints.gid;
 	realm->config.mode = hints.mode;
@@ -175,6 +176,7 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 	hakd_hints_set_quotas(realm->pool, config->client_limit, config->user_limit,
 			      config->user_clients);
 	hakd_hints_set_hardened(realm->pool, config->is_hardened);
+	hakd_hints_set_profile(realm->pool, config->profile);
 	hakd_hints_set_access(realm->pool, config->owner, config->group, config->mode);
 	hakd_figures_let_read(realm);
 	hakd_events_let_read(realm);

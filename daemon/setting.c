@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/util/log.h"
+#include "proto/shm/sample.h"
 #include "proto/wire/size.h"
 
 const struct hakd_setting hakd_settings[HAKD_SETTING_COUNT] = {
@@ -28,6 +29,8 @@ const struct hakd_setting hakd_settings[HAKD_SETTING_COUNT] = {
 	[HAKD_SETTING_USER_CLIENTS] = {"user-clients", HAKD_POOL_SECTION, "user_clients",
 				       "0 to 4096"},
 	[HAKD_SETTING_HARDENED] = {"hardened", HAKD_POOL_SECTION, "hardened", "yes or no"},
+	[HAKD_SETTING_PROFILE] = {"profile", HAKD_POOL_SECTION, "profile",
+				  "a size of 4K or more, 0: none"},
 	[HAKD_SETTING_OWNER] = {"owner", HAKD_POOL_SECTION, "owner", "a user's name or number"},
 	[HAKD_SETTING_GROUP] = {"group", HAKD_POOL_SECTION, "group", "a group's name or number"},
 	[HAKD_SETTING_MODE] = {"mode", HAKD_POOL_SECTION, "mode",
@@ -113,6 +116,11 @@ int hakd_setting_apply(struct hakd_config *config, struct hakd_pool_config *pool
 	case HAKD_SETTING_HARDENED:
 		pool->is_hardened = strcmp(text, "yes") == 0;
 		return pool->is_hardened || strcmp(text, "no") == 0 ? 0 : -EINVAL;
+	case HAKD_SETTING_PROFILE:
+		if (hak_size_parse(text, &pool->profile) < 0 ||
+		    (pool->profile > 0 && pool->profile < HAK_SAMPLE_INTERVAL_MIN))
+			return -EINVAL;
+		return 0;
 	case HAKD_SETTING_OWNER:
 		return user(text, &pool->owner);
 	case HAKD_SETTING_GROUP:
@@ -180,6 +188,8 @@ bool hakd_setting_print(const struct hakd_config *config, const struct hakd_pool
 		return print_number("%u", pool->user_clients, text);
 	case HAKD_SETTING_HARDENED:
 		return print_text(pool->is_hardened ? "yes" : "no", text);
+	case HAKD_SETTING_PROFILE:
+		return print_size(pool->profile, text);
 	case HAKD_SETTING_OWNER:
 		return print_number("%u", pool->owner, text);
 	case HAKD_SETTING_GROUP:

@@ -34,6 +34,13 @@ void hakd_hints_set_hardened(struct hakd_pool *pool, bool is_hardened)
 	hak_store_relaxed(&header->hardened, is_hardened);
 }
 
+void hakd_hints_set_profile(struct hakd_pool *pool, uint64_t interval)
+{
+	struct hak_registry *header = pool->registry;
+
+	hak_store_relaxed(&header->profile, interval);
+}
+
 void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode)
 {
 	struct hak_registry *header = pool->registry;
@@ -57,7 +64,8 @@ struct hakd_hints hakd_hints_get(const struct hakd_pool *pool)
 		.uid = (uint32_t)access,
 		.gid = (uint32_t)(access >> 32),
 		.mode = (unsigned)hak_load_relaxed(&header->mode) & 0777,
-		.is_hardened = hak_load_relaxed(&header->hardened) != 0};
+		.is_hardened = hak_load_relaxed(&header->hardened) != 0,
+		.profile = hak_load_relaxed(&header->profile)};
 }
 
 void hakd_hints_ask(struct hakd_pool *pool)

@@ -20,6 +20,9 @@ void hakd_hints_set_quotas(struct hakd_pool *pool, uint64_t client_limit, uint64
 /* For who attaches, and the next daemon. */
 void hakd_hints_set_hardened(struct hakd_pool *pool, bool is_hardened);
 
+/* Bytes between two samples; for clients at once, and the next daemon. */
+void hakd_hints_set_profile(struct hakd_pool *pool, uint64_t interval);
+
 void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode);
 
 /* All that an earlier daemon left so. */
@@ -30,6 +33,7 @@ struct hakd_hints {
 	uint32_t uid, gid;
 	unsigned mode;
 	bool is_hardened;
+	uint64_t profile;
 };
 struct hakd_hints hakd_hints_get(const struct hakd_pool *pool);
 

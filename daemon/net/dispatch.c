@@ -273,6 +273,7 @@ static unsigned rights_for(const Hak__Request *request)
 	case HAK__REQUEST__BODY_ROOTS:
 		return HAKD_MAY_READ;
 	case HAK__REQUEST__BODY_TRIM:
+	case HAK__REQUEST__BODY_PROFILE:
 	case HAK__REQUEST__BODY_KICK:
 		return HAKD_MAY_ADMINISTER;
 	default:
@@ -332,6 +333,8 @@ bool hakd_dispatch(struct hakd_peer *peer, const Hak__Request *request)
 		       hakd_orders_log_level(peer, request->id, request->log_level);
 	case HAK__REQUEST__BODY_DUMP_CONFIG:
 		return !peer->client && hakd_dump_config(peer, request->id);
+	case HAK__REQUEST__BODY_PROFILE:
+		return !peer->client && hakd_orders_profile(peer, request->id, request->profile);
 	case HAK__REQUEST__BODY_KICK:
 		return !peer->client && hakd_orders_kick(peer, request->id, request->kick);
 	default:

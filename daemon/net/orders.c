@@ -6,10 +6,12 @@
  */
 #include "daemon/net/orders.h"
 
+#include "daemon/mem/hints.h"
 #include "daemon/net/access.h"
 #include "daemon/net/events.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
+#include "proto/shm/sample.h"
 
 static void answer(struct hakd_peer *peer, uint64_t id)
 {
@@ -96,5 +98,18 @@ bool hakd_orders_kick(struct hakd_peer *peer, uint64_t id, const Hak__Kick *requ
 	reply.body_case = HAK__REPLY__BODY_KICKED;
 	reply.kicked = &kicked;
 	hakd_peer_reply(peer, &reply, &pidfd, pidfd >= 0);
+	return true;
+}
+
+bool hakd_orders_profile(struct hakd_peer *peer, uint64_t id, const Hak__Profile *request)
+{
+	if (request->interval > 0 && request->interval < HAK_SAMPLE_INTERVAL_MIN) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
+				 "samples are 4 KiB apart at least; 0: none are taken");
+		return true;
+	}
+	peer->realm->config.profile = request->interval;
+	hakd_hints_set_profile(peer->realm->pool, request->interval);
+	answer(peer, id);
 	return true;
 }

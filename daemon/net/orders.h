@@ -15,6 +15,8 @@ bool hakd_orders_reload(struct hakd_peer *peer, uint64_t id);
 bool hakd_orders_log_level(struct hakd_peer *peer, uint64_t id, const Hak__LogLevel *request);
 bool hakd_orders_kick(struct hakd_peer *peer, uint64_t id, const Hak__Kick *request);
 
+bool hakd_orders_profile(struct hakd_peer *peer, uint64_t id, const Hak__Profile *request);
+
 /* Was it kicked, by this daemon or an earlier one? */
 bool hakd_orders_has_kicked(const struct hakd_client *client);
 

@@ -12,42 +12,45 @@
  */
 
 /* What the clients of a pool have counted, those that have left too. */
-#define HAK_CLIENT_COUNTERS(X)                                                                \
-	X(CLAIMS, claims, blocks, "blocks claimed from free bits")                            \
-	X(FREES, frees, blocks, "blocks whose free bit was set")                              \
-	X(STAGE_0, stage_0, refills, "times the thread's current slab served")                \
-	X(STAGE_0_PARTIAL, stage_0_partial, refills,                                          \
-	  "times another partial slab of the process served")                                 \
-	X(STAGE_1, stage_1, refills, "times an empty slab was cut again")                     \
-	X(STAGE_2, stage_2, refills, "times an unused slot was cut")                          \
-	X(STAGE_3, stage_3, requests, "times the daemon was asked for memory")                \
-	X(AHEAD, ahead, requests, "of these, asked ahead of need")                            \
-	X(WAITS, waits, waits, "times a thread waited for the daemon's memory")               \
-	X(WAITS_100US, waits_100us, waits, "of these, at most 100 us")                        \
-	X(WAITS_1MS, waits_1ms, waits, "of these, at most 1 ms")                              \
-	X(WAITS_10MS, waits_10ms, waits, "of these, at most 10 ms")                           \
-	X(WAITS_100MS, waits_100ms, waits, "of these, at most 100 ms")                        \
-	X(WAITS_LONG, waits_long, waits, "of these, longer than 100 ms")                      \
-	X(FLUSHES, flushes, batches, "batches of blocks given back to free bits")             \
-	X(REMOTE_FREES, remote_frees, blocks,                                                 \
-	  "blocks freed that another thread or process claims")                               \
-	X(LOST_FREES, lost_frees, blocks, "remote frees dropped: the owner had gone")         \
-	X(ADOPTIONS, adoptions, slabs, "slabs taken over from threads that ended")            \
-	X(SPANS, spans, spans, "spans of slots cut")                                          \
-	X(HUGE, huge, runs, "runs of SuperSlabs granted for one block")                       \
-	X(CACHED_HUGE, cached_huge, runs,                                                     \
-	  "runs of SuperSlabs allocated again from the process's cache")                      \
-	X(RETURNS, returns, superslabs, "SuperSlabs given back to the daemon")                \
-	X(OUT_OF_MEMORY, out_of_memory, allocations, "allocations answered by ENOMEM")        \
-	X(DOUBLE_FREES, double_frees, calls, "double frees refused")                          \
-	X(INVALID_FREES, invalid_frees, calls, "frees of what is no block refused")           \
-	X(FOREIGN_FREES, foreign_frees, calls, "frees of addresses outside the pool refused") \
-	X(TAKES, takes, blocks, "blocks taken by a ref")                                      \
-	X(STALE_TAKES, stale_takes, calls, "takes refused: the ref was taken, or void")       \
-	X(TAGGED_FREES, tagged_frees, blocks, "blocks freed by their tag")                    \
-	X(INHERITED, inherited, superslabs, "SuperSlabs got that others hold blocks in")      \
-	X(THREADS, threads, threads, "threads that started to allocate")                      \
-	X(OVERFLOWS, overflows, blocks, "blocks found written past their end (hardened mode)")
+#define HAK_CLIENT_COUNTERS(X)                                                                 \
+	X(CLAIMS, claims, blocks, "blocks claimed from free bits")                             \
+	X(FREES, frees, blocks, "blocks whose free bit was set")                               \
+	X(STAGE_0, stage_0, refills, "times the thread's current slab served")                 \
+	X(STAGE_0_PARTIAL, stage_0_partial, refills,                                           \
+	  "times another partial slab of the process served")                                  \
+	X(STAGE_1, stage_1, refills, "times an empty slab was cut again")                      \
+	X(STAGE_2, stage_2, refills, "times an unused slot was cut")                           \
+	X(STAGE_3, stage_3, requests, "times the daemon was asked for memory")                 \
+	X(AHEAD, ahead, requests, "of these, asked ahead of need")                             \
+	X(WAITS, waits, waits, "times a thread waited for the daemon's memory")                \
+	X(WAITS_100US, waits_100us, waits, "of these, at most 100 us")                         \
+	X(WAITS_1MS, waits_1ms, waits, "of these, at most 1 ms")                               \
+	X(WAITS_10MS, waits_10ms, waits, "of these, at most 10 ms")                            \
+	X(WAITS_100MS, waits_100ms, waits, "of these, at most 100 ms")                         \
+	X(WAITS_LONG, waits_long, waits, "of these, longer than 100 ms")                       \
+	X(FLUSHES, flushes, batches, "batches of blocks given back to free bits")              \
+	X(REMOTE_FREES, remote_frees, blocks,                                                  \
+	  "blocks freed that another thread or process claims")                                \
+	X(LOST_FREES, lost_frees, blocks, "remote frees dropped: the owner had gone")          \
+	X(ADOPTIONS, adoptions, slabs, "slabs taken over from threads that ended")             \
+	X(SPANS, spans, spans, "spans of slots cut")                                           \
+	X(HUGE, huge, runs, "runs of SuperSlabs granted for one block")                        \
+	X(CACHED_HUGE, cached_huge, runs,                                                      \
+	  "runs of SuperSlabs allocated again from the process's cache")                       \
+	X(RETURNS, returns, superslabs, "SuperSlabs given back to the daemon")                 \
+	X(OUT_OF_MEMORY, out_of_memory, allocations, "allocations answered by ENOMEM")         \
+	X(DOUBLE_FREES, double_frees, calls, "double frees refused")                           \
+	X(INVALID_FREES, invalid_frees, calls, "frees of what is no block refused")            \
+	X(FOREIGN_FREES, foreign_frees, calls, "frees of addresses outside the pool refused")  \
+	X(TAKES, takes, blocks, "blocks taken by a ref")                                       \
+	X(STALE_TAKES, stale_takes, calls, "takes refused: the ref was taken, or void")        \
+	X(TAGGED_FREES, tagged_frees, blocks, "blocks freed by their tag")                     \
+	X(INHERITED, inherited, superslabs, "SuperSlabs got that others hold blocks in")       \
+	X(THREADS, threads, threads, "threads that started to allocate")                       \
+	X(OVERFLOWS, overflows, blocks, "blocks found written past their end (hardened mode)") \
+	X(SAMPLES, samples, blocks, "samples taken for the profile")                           \
+	X(SAMPLES_LEFT_OUT, samples_left_out, blocks,                                          \
+	  "samples left out, so that they cost little: others stand for them")
 
 /* The daemon's own, of all its pools. */
 #define HAK_DAEMON_COUNTERS(X)                                                                     \

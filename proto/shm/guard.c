@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "proto/shm/sample.h"
+
 #define SLACK_SHIFT 40
 #define HASH_MASK   ((UINT64_C(1) << SLACK_SHIFT) - 1)
 #define NOT_ZERO    UINT64_C(0x0101010101) /* in each byte of the hash */
@@ -62,7 +64,7 @@ uint64_t hak_guard_usable(const struct hak_segment *segment, const struct hak_lo
 	uint64_t seal, slack;
 
 	if (!hak_guard_is_there(l))
-		return l->bytes;
+		return hak_sample_usable(l);
 	return l->bytes - HAK_GUARD_BYTES - (read_seal(segment, l, &seal, &slack) ? slack : 0);
 }
 

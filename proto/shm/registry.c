@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proto/shm/modules.h"
 #include "proto/shm/roots.h"
+#include "proto/shm/sample.h"
 
 #define HUGE_PAGE (UINT64_C(1) << 21)
 
@@ -45,6 +47,9 @@ uint64_t hak_layout_fingerprint(void)
 		HAK_SLAB_EPOCH_SHIFT,
 		HAK_SLAB_NAMED,
 		HAK_SLAB_GUARDED,
+		HAK_SLAB_SAMPLED,
+		sizeof(struct hak_sample),
+		sizeof(struct hak_module),
 		HAK_TAG_HOLDER_SHIFT,
 		HAK_TAG_INC_SHIFT,
 		HAK_SLAB_BITS_WORDS,

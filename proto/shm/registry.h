@@ -36,6 +36,7 @@
  * | 160..167     | user_limit         |
  * | 168..175     | user_clients       |
  * | 176..183     | hardened           |
+ * | 184..191     | profile            |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -52,7 +53,7 @@
 
 #define HAK_REGISTRY_MAGIC UINT64_C(0x6d656d6b61680a1a) /* \x1a \n h a k m e m */
 #ifndef HAK_LAYOUT_VERSION /* a test builds a client that has another one */
-#define HAK_LAYOUT_VERSION 4u
+#define HAK_LAYOUT_VERSION 5u
 #endif
 
 #define HAK_PAGE_BYTES		   UINT64_C(4096)
@@ -85,12 +86,13 @@ struct hak_registry {
 	hak_u64 user_limit;   /* likewise */
 	hak_u64 user_clients; /* 0: no limit */
 	hak_u64 hardened;     /* 1: who attaches from now on is */
+	hak_u64 profile;      /* bytes between two samples, see sample.h; 0: none are taken */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
 		       offsetof(struct hak_registry, asked) == 96 &&
-		       sizeof(struct hak_registry) == 184,
+		       sizeof(struct hak_registry) == 192,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */

@@ -15,6 +15,7 @@
  *   |            | Super-  | holder       | slot      | a slot | offset 0  |
  *   |            | Slab    |              |           |        | of refs   |
  *
+ * Holder 0 is nobody: in place of its area is the table of modules, see modules.h.
  * Written by clients (slab words also by the daemon at grant and collect).
  * Everything in it is input from processes one doesn't control.
  */

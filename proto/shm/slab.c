@@ -11,6 +11,7 @@
 
 #define EPOCH_MASK ((uint64_t)HAK_REF_EPOCH_MAX << HAK_SLAB_EPOCH_SHIFT)
 #define KEPT	   (HAK_SLAB_TAGGED | HAK_SLAB_NAMED | EPOCH_MASK)
+#define MARKS	   (HAK_SLAB_GUARDED | HAK_SLAB_SAMPLED)
 
 /*
  * A head's W: from what `from` says, its epoch and TAGGED apart, to `next`.
@@ -157,7 +158,7 @@ bool hak_slab_retire(hak_u64 *word, hak_u64 *bits, hak_u32 *tags, unsigned owner
 	uint64_t w = hak_slab_load(word);
 	unsigned cls = hak_slab_class(w);
 
-	if ((w & ~(KEPT | HAK_SLAB_GUARDED)) != hak_slab_pack_active(0, owner, cls, thread) ||
+	if ((w & ~(KEPT | MARKS)) != hak_slab_pack_active(0, owner, cls, thread) ||
 	    cls >= HAK_CLASS_COUNT)
 		return false;
 
@@ -201,7 +202,7 @@ bool hak_slab_resize_span(hak_u64 *word, unsigned owner, uint32_t n_slots)
 	if (!write_bodies(word, owner, before, n_slots, 0))
 		return false;
 	return try_move(word, w & ~KEPT,
-			hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots) | (w & HAK_SLAB_GUARDED));
+			hak_slab_pack(HAK_SLAB_SPAN, 0, owner, n_slots) | (w & MARKS));
 }
 
 /*
@@ -236,14 +237,14 @@ bool hak_slab_set_tagged(hak_u64 *word, unsigned owner)
 	return true;
 }
 
-bool hak_slab_set_guarded(hak_u64 *word, unsigned owner)
+bool hak_slab_mark(hak_u64 *word, unsigned owner, uint64_t mark)
 {
 	uint64_t w = hak_slab_load(word) & ~KEPT;
 
 	if (hak_slab_owner(w) != owner ||
 	    (hak_slab_state(w) != HAK_SLAB_ACTIVE && hak_slab_state(w) != HAK_SLAB_SPAN))
 		return false;
-	return try_move(word, w, w | HAK_SLAB_GUARDED);
+	return try_move(word, w, w | mark);
 }
 
 /*

@@ -20,6 +20,8 @@
  * N, NAMED: refs may name addresses in the slot though it has no tags of its own: it was in the
  * body of a TAGGED slab.
  * G, GUARDED, bit 57: blocks that are given out of it have a guard, see guard.h.
+ * S, SAMPLED, bit 58: they have a record of who allocated them, see sample.h. No thread claims a
+ * slab of these.
  *
  *               cut                     retire
  *   UNUSED ------------> ACTIVE --------------------------> UNUSED
@@ -37,12 +39,12 @@
  * |-----------------|-----------------------------------|--------------------------|
  * | cut             | a thread of the owner, to which   | bodies without a head:   |
  * |                 | its process gave the slots        | dead weight of the dead  |
- * | claim bits      | the thread in W only              | bits stay 1 (their tags  |
- * |                 |                                   | cleared), or are lost    |
- * |                 |                                   | with their owner         |
+ * | claim bits      | the thread in W only; where that  | bits stay 1 (their tags  |
+ * |                 | is nobody, one of the owner's at  | cleared), or are lost    |
+ * |                 | a time                            | with their owner         |
  * | set TAGGED      | a thread of the owner             | one CAS                  |
- * | set GUARDED     | who cut it, before a block of it  | one CAS                  |
- * |                 | is given out                      |                          |
+ * | set GUARDED,    | who cut it, before a block of it  | one CAS                  |
+ * | SAMPLED         | is given out                      |                          |
  * | free bits       | anybody                           | not freed                |
  * | release, adopt  | the thread in W; a thread of the  | one CAS                  |
  * |                 | owner when W names nobody         |                          |
@@ -92,6 +94,7 @@ enum hak_slab_state {
 #define HAK_SLAB_EPOCH_SHIFT  46
 #define HAK_SLAB_NAMED	      (UINT64_C(1) << 56)
 #define HAK_SLAB_GUARDED      (UINT64_C(1) << 57)
+#define HAK_SLAB_SAMPLED      (UINT64_C(1) << 58)
 #define HAK_SLAB_ARG_MAX      UINT32_C(0xffffff)
 
 #define HAK_SLAB_BITS_WORDS 64 /* words of free bits a slot: 4096 bits */
@@ -263,10 +266,10 @@ bool hak_slab_pass(hak_u64 *word, unsigned owner, uint32_t from, uint32_t to);
 bool hak_slab_set_tagged(hak_u64 *word, unsigned owner);
 
 /*
- * Who cut a slab or span, before anybody has a block of it: all blocks of it have guards. Ends
- * with the slab, or when somebody inherits it. False: it isn't owner's.
+ * Who cut a slab or span, before anybody has a block of it. mark is GUARDED, which ends with the
+ * slab or when somebody inherits it, or SAMPLED, which ends with the slab. False: it isn't owner's.
  */
-bool hak_slab_set_guarded(hak_u64 *word, unsigned owner);
+bool hak_slab_mark(hak_u64 *word, unsigned owner, uint64_t mark);
 
 /*
  * The daemon: a slot of a SuperSlab is granted to owner, or collected.

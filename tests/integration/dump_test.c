@@ -36,6 +36,8 @@ static const char *const options[] = {"--capacity",
 				      "1234",
 				      "--log-level",
 				      "info",
+				      "--profile",
+				      "512K",
 				      NULL};
 
 static const char *const options_of_pool[] = {HAKT_HAKMEMCTL,
@@ -116,10 +118,11 @@ static void test_all_that_was_said_is_dumped(void **state)
 		 "log_level = error\n\n"
 		 "[pool default]\ncapacity = 1G\nlimit = 64M\nsuperslab_lg = 20\nkeep = 3\n"
 		 "retain = 4M\nclient_limit = 0\nuser_limit = 0\nuser_clients = 0\nhardened = no\n"
+		 "profile = 512K\n"
 		 "owner = %u\ngroup = %u\nmode = 751\n\n"
 		 "[pool lab.2]\ncapacity = 256M\nlimit = 16385K\nsuperslab_lg = 21\nkeep = 0\n"
 		 "retain = 0\nclient_limit = 3M\nuser_limit = 5M\nuser_clients = 7\n"
-		 "hardened = yes\nowner = 21001\ngroup = 22001\nmode = 707\n",
+		 "hardened = yes\nprofile = 0\nowner = 21001\ngroup = 22001\nmode = 707\n",
 		 hakd.socket, (unsigned)geteuid(), (unsigned)getegid());
 	assert_string_equal(text, expected);
 	free(text);

@@ -26,7 +26,7 @@ static struct hak_location cut(struct hakt_pool *pool, unsigned cls, bool is_gua
 	else
 		assert_true(hakt_pool_cut_span(pool, 0, OWNER, 2));
 	if (is_guarded)
-		assert_true(hak_slab_set_guarded(&s->slab_words[0], OWNER));
+		assert_true(hak_slab_mark(&s->slab_words[0], OWNER, HAK_SLAB_GUARDED));
 	return hak_segment_locate_offset(s, cls < HAK_CLASS_COUNT ? hak_classes[cls].size : 0);
 }
 
@@ -165,7 +165,7 @@ static void test_more_slack_than_a_seal_can_tell_is_the_callers(void **state)
 	hakt_pool_init(&pool, UINT64_C(16) << 21, 21);
 	hakt_pool_grant(&pool, 0, 10, true, OWNER);
 	assert_true(hakt_pool_cut_span(&pool, 0, OWNER, 320));
-	assert_true(hak_slab_set_guarded(&pool.segment.slab_words[0], OWNER));
+	assert_true(hak_slab_mark(&pool.segment.slab_words[0], OWNER, HAK_SLAB_GUARDED));
 	l = hak_segment_locate_offset(&pool.segment, 0);
 	hak_guard_set(&pool.segment, &l, 100);
 	usable = hak_guard_usable(&pool.segment, &l);
@@ -190,10 +190,10 @@ static void test_the_mark_ends_with_the_slab_and_with_its_heir(void **state)
 	(void)state;
 	start(&pool);
 	word = &pool.segment.slab_words[0];
-	assert_false(hak_slab_set_guarded(word, OWNER)); /* no slab yet */
+	assert_false(hak_slab_mark(word, OWNER, HAK_SLAB_GUARDED)); /* no slab yet */
 	for (unsigned cls = 0; cls <= HAK_CLASS_COUNT; cls++) {
 		cut(&pool, cls, false);
-		assert_false(hak_slab_set_guarded(word, OWNER + 1));
+		assert_false(hak_slab_mark(word, OWNER + 1, HAK_SLAB_GUARDED));
 		assert_false(is_guarded(&pool));
 		uncut(&pool);
 		cut(&pool, cls, true);
@@ -208,12 +208,12 @@ static void test_the_mark_ends_with_the_slab_and_with_its_heir(void **state)
 		assert_false(is_guarded(&pool));
 		cut(&pool, cls, false);
 		assert_false(is_guarded(&pool));
-		assert_true(hak_slab_set_guarded(word, OWNER));
+		assert_true(hak_slab_mark(word, OWNER, HAK_SLAB_GUARDED));
 		hak_slab_orphan(word); /* who holds blocks in it finds their guards */
 		assert_true(is_guarded(&pool));
 		hak_slab_inherit(word, OWNER + 1);
 		assert_false(is_guarded(&pool));
-		assert_true(hak_slab_set_guarded(word, OWNER + 1));
+		assert_true(hak_slab_mark(word, OWNER + 1, HAK_SLAB_GUARDED));
 		hak_slab_collect(word);
 		assert_false(is_guarded(&pool));
 		hak_slab_grant(word, OWNER, false);
