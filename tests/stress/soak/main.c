@@ -43,7 +43,7 @@
 struct soak_driver {
 	struct soak_table *table;
 	struct hakt_keeper keeper;
-	const char *options[7];
+	const char *options[9];
 	pid_t auditor;
 	pid_t pids[SOAK_CLIENTS_MAX];	  /* -1: it has ended */
 	bool is_killed[SOAK_CLIENTS_MAX]; /* and its end is waited for */
@@ -388,8 +388,9 @@ static void finish(struct soak_driver *d)
 
 static void start(struct soak_driver *d, const char *limit)
 {
-	const char *const options[] = {"--limit",     limit,  "--capacity", SOAK_CAPACITY_TEXT,
-				       "--log-level", "warn", NULL};
+	const char *const options[] = {"--limit",	   limit,	  "--capacity",
+				       SOAK_CAPACITY_TEXT, "--log-level", "warn",
+				       "--profile",	   "64K",	  NULL};
 
 	memcpy(d->options, options, sizeof(options)); /* for each daemon */
 	hakt_keeper_init(&d->keeper, d->options);
