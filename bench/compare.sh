@@ -72,11 +72,6 @@ skip() {
 	echo "skipped: $*" >&2
 }
 
-cleanup() {
-	stop_daemon
-	[ -z "$directory" ] || rm -rf "$directory"
-}
-
 read_arguments() {
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -305,9 +300,7 @@ save_results() {
 	echo "saved $base.json and .md"
 }
 
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+clean_up_at_end
 read_arguments "$@"
 if [ $build_first -eq 1 ]; then
 	[ "$build" = build/release ] || fail "--build needs --no-build"

@@ -22,11 +22,6 @@ usage() {
 	END
 }
 
-cleanup() {
-	stop_daemon
-	[ -z "$directory" ] || rm -rf "$directory"
-}
-
 measure() { # SIZE
 	local blocks private status word
 	start_daemon --limit "$pool" # one for each size: nothing is left of the one before
@@ -63,13 +58,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-build=$(realpath "$build")
-[ -x "$build/bin/bench-overhead" ] || { echo "overhead: $build is not built" >&2 && exit 2; }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-directory=$(mktemp -d)
-export BENCH_EXPECT=$build/lib/libhakmem.so
+prepare overhead
 for size in $sizes; do
 	measure "$size" >>"$directory/rows"
 done

@@ -20,11 +20,6 @@ usage() {
 	END
 }
 
-cleanup() {
-	stop_daemon
-	[ -z "$directory" ] || rm -rf "$directory"
-}
-
 while [ $# -gt 0 ]; do
 	case $1 in
 	--mib | --rounds | --build)
@@ -37,12 +32,6 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-build=$(realpath "$build")
-[ -x "$build/bin/bench-reclaim" ] || { echo "reclaim: $build is not built" >&2 && exit 2; }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-directory=$(mktemp -d)
-export BENCH_EXPECT=$build/lib/libhakmem.so
+prepare reclaim
 start_daemon
 "$build/bin/bench-reclaim" "$mib" "$rounds"

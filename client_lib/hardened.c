@@ -53,7 +53,8 @@ void hakc_hardened_random(void *ret_bytes, size_t n)
 
 void hakc_hardened_init(struct hakc_heap *heap)
 {
-	heap->is_hardened = is_wanted();
+	/* Relaxed: a setting, which may change at any time for those that come. */
+	heap->is_hardened = is_wanted() || hak_load_relaxed(&heap->segment.header->hardened);
 	if (heap->is_hardened)
 		hakc_hardened_random(&heap->seed, sizeof(heap->seed));
 }

@@ -15,7 +15,7 @@
 #define HAKC_HARDENED_FILL	 0xdb		     /* what freed blocks are full of */
 #define HAKC_HARDENED_FILL_BYTES (UINT64_C(1) << 16) /* at most, from a block's begin */
 
-/* Decides for a process that attaches, once: by HAKMEM_HARDENED. */
+/* Decides for a process that attaches, once: by HAKMEM_HARDENED, or the pool's setting. */
 void hakc_hardened_init(struct hakc_heap *heap);
 
 /* Random bytes: of the kernel if it has some, else what differs from process to process. */

@@ -45,12 +45,14 @@ static const char help[] =
 	"                        memory that a client may have, and all clients of a user, and "
 	"how\n"
 	"                        many clients (0: no limit of its own)\n"
+	"  --hardened yes|no     processes that attach find misuse of the heap at the call (no)\n"
 	"  --owner USER, --group GROUP, --mode MODE\n"
 	"                        who may do what with the pool, as with a file; of MODE's digits 4 "
 	"is\n"
 	"                        to read, 2 to attach for writing, 1 to administer (the daemon's, "
 	"766)\n"
 	"  --socket-mode MODE    permissions of the socket, octal (660)\n"
+	"  --admin-group GROUP   a group that may all that root may (none)\n"
 	"  --idle-exit SECONDS   end when nobody was attached for so long (0: never)\n"
 	"  --hello-timeout SECONDS, --requests-per-second N\n"
 	"                        a connection says hello in that time (10), and is paused when it\n"
@@ -62,8 +64,8 @@ static const char help[] =
 	"                        descriptors, and starts the next daemon when one has ended\n"
 	"  --help, --version\n"
 	"SIZE is a number of bytes, or one with K, M, G or T behind it.\n\n"
-	"SIGHUP   reads the file again: log_level, limit, keep and retain; the flags stay above "
-	"it\n"
+	"SIGHUP   reads the file again, all but capacity, superslab_lg, socket, socket_mode and\n"
+	"         idle_exit; the flags stay above it\n"
 	"SIGTERM  stops; with a keeper (NOTIFY_SOCKET, with --foreground) the pool is left for\n"
 	"         the next hakmemd, without one it ends\n"
 	"SIGINT   stops, and the pool ends\n"
@@ -84,11 +86,13 @@ enum setting {
 	CLIENT_LIMIT,
 	USER_LIMIT,
 	USER_CLIENTS,
+	HARDENED,
 	OWNER,
 	GROUP,
 	MODE,
 	SOCKET_MODE,
 	IDLE_EXIT,
+	ADMIN_GROUP,
 	HELLO_TIMEOUT,
 	REQUESTS_PER_SECOND,
 	LOG_LEVEL,
@@ -110,6 +114,7 @@ static const struct {
 	[CLIENT_LIMIT] = {"client-limit", POOL_SECTION, "client_limit", "a size, 0: none"},
 	[USER_LIMIT] = {"user-limit", POOL_SECTION, "user_limit", "a size, 0: none"},
 	[USER_CLIENTS] = {"user-clients", POOL_SECTION, "user_clients", "0 to 4096"},
+	[HARDENED] = {"hardened", POOL_SECTION, "hardened", "yes or no"},
 	[OWNER] = {"owner", POOL_SECTION, "owner", "a user's name or number"},
 	[GROUP] = {"group", POOL_SECTION, "group", "a group's name or number"},
 	[MODE] = {"mode", POOL_SECTION, "mode",
@@ -117,6 +122,7 @@ static const struct {
 		  "write, 1 administer"},
 	[SOCKET_MODE] = {"socket-mode", "daemon", "socket_mode", "an octal mode, 600 to 777"},
 	[IDLE_EXIT] = {"idle-exit", "daemon", "idle_exit", "seconds, 0 to 31536000"},
+	[ADMIN_GROUP] = {"admin-group", "daemon", "admin_group", "a group's name or number"},
 	[HELLO_TIMEOUT] = {"hello-timeout", "daemon", "hello_timeout", "seconds, 0 to 3600"},
 	[REQUESTS_PER_SECOND] = {"requests-per-second", "daemon", "requests_per_second",
 				 "0 to 1000000"},
@@ -187,6 +193,9 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		return hak_size_parse(text, &pool->user_limit);
 	case USER_CLIENTS:
 		return number(text, 10, 0, HAK_HOLDER_COUNT, &pool->user_clients);
+	case HARDENED:
+		pool->is_hardened = strcmp(text, "yes") == 0;
+		return pool->is_hardened || strcmp(text, "no") == 0 ? 0 : -EINVAL;
 	case OWNER:
 		return user(text, &pool->owner);
 	case GROUP:
@@ -197,6 +206,8 @@ static int apply(struct hakd_config *config, struct hakd_pool_config *pool, enum
 		return number(text, 8, 0600, 0777, &config->socket_mode);
 	case IDLE_EXIT:
 		return number(text, 10, 0, 31536000, &config->idle_exit);
+	case ADMIN_GROUP:
+		return group(text, &config->admin_group);
 	case HELLO_TIMEOUT:
 		return number(text, 10, 0, 3600, &config->hello_timeout);
 	case REQUESTS_PER_SECOND:
@@ -363,11 +374,13 @@ static const struct option flags[] = {
 	{"client-limit", required_argument, NULL, CLIENT_LIMIT + 256},
 	{"user-limit", required_argument, NULL, USER_LIMIT + 256},
 	{"user-clients", required_argument, NULL, USER_CLIENTS + 256},
+	{"hardened", required_argument, NULL, HARDENED + 256},
 	{"owner", required_argument, NULL, OWNER + 256},
 	{"group", required_argument, NULL, GROUP + 256},
 	{"mode", required_argument, NULL, MODE + 256},
 	{"socket-mode", required_argument, NULL, SOCKET_MODE + 256},
 	{"idle-exit", required_argument, NULL, IDLE_EXIT + 256},
+	{"admin-group", required_argument, NULL, ADMIN_GROUP + 256},
 	{"hello-timeout", required_argument, NULL, HELLO_TIMEOUT + 256},
 	{"requests-per-second", required_argument, NULL, REQUESTS_PER_SECOND + 256},
 	{"log-level", required_argument, NULL, LOG_LEVEL + 256},
@@ -428,6 +441,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 				       .n_pools = 1,
 				       .hello_timeout = 10,
 				       .requests_per_second = 50000,
+				       .admin_group = (gid_t)-1,
 				       .argc = argc,
 				       .argv = argv};
 	hakd_config_usual_pool(&config->pools[0]);
@@ -486,6 +500,16 @@ static void warn_of_pool(const struct hakd_pool_config *now, const struct hakd_p
 			now->capacity != then->capacity ? "capacity" : "superslab_lg", now->name);
 }
 
+void hakd_config_take_pool(struct hakd_pool_config *to, const struct hakd_pool_config *from)
+{
+	struct hakd_pool_config taken = *from;
+
+	memcpy(taken.name, to->name, sizeof(taken.name));
+	taken.capacity = to->capacity;
+	taken.superslab_lg = to->superslab_lg;
+	*to = taken;
+}
+
 /* Sections that are new, and what a pool can take; those that have gone stay as they are. */
 static void take_pools(struct hakd_config *config, const struct hakd_config *now)
 {
@@ -496,15 +520,7 @@ static void take_pools(struct hakd_config *config, const struct hakd_config *now
 		warn_of_pool(pool, then);
 		if (!pool)
 			continue;
-		then->limit = pool->limit;
-		then->keep = pool->keep;
-		then->retain = pool->retain;
-		then->client_limit = pool->client_limit;
-		then->user_limit = pool->user_limit;
-		then->user_clients = pool->user_clients;
-		then->owner = pool->owner;
-		then->group = pool->group;
-		then->mode = pool->mode;
+		hakd_config_take_pool(then, pool);
 	}
 	for (unsigned i = 0; i < now->n_pools && config->n_pools < HAKD_POOLS_MAX; i++)
 		if (!hakd_config_pool(config, now->pools[i].name))
@@ -526,6 +542,7 @@ int hakd_config_reload(struct hakd_config *config)
 	config->log_level = now.log_level;
 	config->hello_timeout = now.hello_timeout;
 	config->requests_per_second = now.requests_per_second;
+	config->admin_group = now.admin_group;
 	take_pools(config, &now);
 	return 0;
 }

@@ -29,6 +29,7 @@ struct hakd_pool_config {
 	gid_t group;
 	uint64_t client_limit; /* bytes that a client may have; 0: as many as there are */
 	uint64_t user_limit;   /* and all clients of a user together */
+	bool is_hardened;      /* processes that attach are, see docs/security.md */
 	unsigned user_clients; /* clients that a user may have; 0: as many as there can be */
 	unsigned
 		mode; /* of owner, group, others: HAKD_MAY_... in three octal digits, as of a file */
@@ -39,6 +40,7 @@ struct hakd_config {
 	char socket[HAK_SOCKET_PATH_MAX];
 	unsigned n_pools;
 	struct hakd_pool_config pools[HAKD_POOLS_MAX]; /* the first one is "default" */
+	gid_t admin_group;			       /* may all that root may; (gid_t)-1: none */
 	unsigned hello_timeout;	      /* seconds that a peer has to say hello; 0: for ever */
 	unsigned requests_per_second; /* of a connection; 0: no limit */
 	unsigned idle_exit;	      /* seconds; 0: never */
@@ -59,9 +61,9 @@ struct hakd_config {
 int hakd_config_init(struct hakd_config *config, int argc, char **argv);
 
 /*
- * Reads the file again, with the flags over it: log_level, and limit, keep and retain of each pool
- * are taken from it, and pools that it didn't have; what else has changed is named in the log. -EINVAL: said on stderr what is wrong, and
- * nothing has changed.
+ * Reads the file again, with the flags over it: what can change while the daemon is at work is
+ * taken from it, and pools that it didn't have; what else has changed is named in the log.
+ * -EINVAL: said on stderr what is wrong, and nothing has changed.
  */
 int hakd_config_reload(struct hakd_config *config);
 
@@ -73,6 +75,9 @@ static inline uint64_t hakd_config_keep_ms(const struct hakd_pool_config *pool)
 {
 	return pool->keep ? pool->keep * UINT64_C(500) : 1;
 }
+
+/* All settings of `from` that a pool can take while it is there. */
+void hakd_config_take_pool(struct hakd_pool_config *to, const struct hakd_pool_config *from);
 
 /* The section of a pool; NULL: there is none. */
 const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config, const char *name);

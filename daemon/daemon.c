@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/net/figures.h"
 #include "daemon/net/pace.h"
 #include "daemon/net/peer.h"
 #include "daemon/net/shortage.h"
@@ -244,6 +245,7 @@ static void init_loop(struct hakd_daemon *daemon)
 	uv_signal_start(&daemon->hangup, on_hangup, SIGHUP);
 	mask_signals(SIG_UNBLOCK);
 	hakd_pace_init(daemon);
+	hakd_figures_init(daemon);
 	hakd_daemon_count_client(daemon, 0);
 }
 

@@ -28,42 +28,9 @@
 #include "daemon/util/memory_files.h"
 #include "proto/wire/wire.h"
 
-/* X(name, description): the daemon's own counters, of stats. */
-#define HAKD_COUNTERS(X)                                                  \
-	X(connections, "connections accepted")                            \
-	X(attached, "clients that attached")                              \
-	X(readers, "processes that attached for reading")                 \
-	X(detached, "clients that detached")                              \
-	X(deaths, "clients that died or called exec")                     \
-	X(leases_over, "of these, found by their lease")                  \
-	X(leases_looked_at, "looks at leases of clients in doubt")        \
-	X(disconnects, "clients that hung up and live on")                \
-	X(resumed, "clients that connected again")                        \
-	X(granted_superslabs, "SuperSlabs granted")                       \
-	X(kept_hits, "of these, returned ones with their pages")          \
-	X(reserve_hits, "of these, from the reserve")                     \
-	X(fresh_grants, "of these, backed for the request")               \
-	X(reserve_filled, "SuperSlabs backed for the reserve")            \
-	X(collected_superslabs, "SuperSlabs taken back")                  \
-	X(inherited_superslabs, "orphans granted to an heir")             \
-	X(graces_waited, "graces that somebody in a crossing held up")    \
-	X(scan_passes, "scans of the pool for dead holders")              \
-	X(scan_freed, "blocks of tagged slabs that scans freed")          \
-	X(scan_survived, "blocks of the dead's slabs that others held")   \
-	X(trims, "requests to give back all that is free")                \
-	X(refused_no_memory, "requests refused for want of memory")       \
-	X(refused_quota, "requests refused by a limit of client or user") \
-	X(pressure_asked, "times that clients were asked for memory")     \
-	X(pressure_waits, "requests that waited for its return")          \
-	X(pressure_served, "of these, granted in the end")                \
-	X(pressure_events, "times that the machine was short")            \
-	X(strangers_cut_off, "peers cut off that did not say hello")      \
-	X(pauses, "times that a peer asked too often, and had to wait")   \
-	X(protocol_errors, "peers cut off for breaking the protocol")
-
 struct hakd_counters {
-#define X(name, description) uint64_t name;
-	HAKD_COUNTERS(X)
+#define X(NAME, name, unit, description) uint64_t name;
+	HAK_DAEMON_COUNTERS(X)
 #undef X
 };
 
@@ -103,6 +70,7 @@ struct hakd_daemon {
 	uv_signal_t hangup;
 	uv_timer_t idle;
 	uv_timer_t watchdog; /* pings the keeper, if it wants that */
+	uv_timer_t figures;  /* writes what is counted, once a second */
 	uv_timer_t behind;   /* runs while the keeper has no room for what is posted */
 	bool ends_for_good;  /* nobody goes on with the pool */
 	struct hakd_questions questions;

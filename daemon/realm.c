@@ -9,6 +9,8 @@
 
 #include "daemon/daemon.h"
 #include "daemon/mem/hints.h"
+#include "daemon/net/events.h"
+#include "daemon/net/figures.h"
 #include "daemon/net/pressure.h"
 #include "daemon/net/trim.h"
 #include "daemon/net/upkeep.h"
@@ -55,6 +57,7 @@ static void read_config(struct hakd_realm *realm)
 	realm->config.client_limit = hints.client_limit;
 	realm->config.user_limit = hints.user_limit;
 	realm->config.user_clients = hints.user_clients;
+	realm->config.is_hardened = hints.is_hardened;
 	realm->config.owner = hints.uid;
 	realm->config.group = hints.gid;
 	realm->config.mode = hints.mode;
@@ -121,6 +124,7 @@ int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
 	realm->loop = &daemon->loop;
 	realm->number = number;
 	realm->config = *config;
+	realm->figures.fd = realm->events.fd = -1;
 	if (files->registry_fd >= 0 && files->heap_fd >= 0)
 		r = open_pool(realm, files);
 	realm->is_handed_over = r == 0;
@@ -140,8 +144,16 @@ int hakd_realm_start(struct hakd_realm *realm)
 	int r;
 
 	init_parts(realm);
+	hakd_figures_begin(realm);
+	hakd_events_begin(realm);
 	hakd_realm_configure(realm, &realm->config);
+	if (!realm->is_handed_over)
+		hakd_event(realm, HAK_EVENT_MADE, NULL, realm->config.capacity >> 20,
+			   realm->pool->limit >> 20);
 	r = realm->is_handed_over ? hakd_resume(realm) : 0;
+	if (realm->is_handed_over && r == 0)
+		hakd_event(realm, HAK_EVENT_STARTED, NULL, realm->pool->generation,
+			   realm->n_clients);
 	if (r == 0)
 		hakd_upkeep_init(realm);
 	return r;
@@ -159,18 +171,13 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 {
 	uint32_t over = hakd_pool_set_limit(realm->pool, config->limit);
 
-	realm->config.limit = config->limit;
-	realm->config.keep = config->keep;
-	realm->config.retain = config->retain;
-	realm->config.client_limit = config->client_limit;
-	realm->config.user_limit = config->user_limit;
-	realm->config.user_clients = config->user_clients;
+	hakd_config_take_pool(&realm->config, config);
 	hakd_hints_set_quotas(realm->pool, config->client_limit, config->user_limit,
 			      config->user_clients);
-	realm->config.owner = config->owner;
-	realm->config.group = config->group;
-	realm->config.mode = config->mode;
+	hakd_hints_set_hardened(realm->pool, config->is_hardened);
 	hakd_hints_set_access(realm->pool, config->owner, config->group, config->mode);
+	hakd_figures_let_read(realm);
+	hakd_events_let_read(realm);
 	hakd_pool_set_retain(realm->pool, config->retain);
 	hakd_hints_set_keep(realm->pool, hakd_config_keep_ms(config));
 	hakd_hints_set_bounds(realm->pool, config->limit, config->retain);
@@ -184,6 +191,9 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 void hakd_realm_end(struct hakd_realm *realm)
 {
 	hakd_hints_end(realm->pool);
+	hakd_event(realm, HAK_EVENT_ENDED, NULL, realm->n_clients, 0);
+	hakd_figures_end(realm);
+	hakd_events_end(realm);
 	hakd_keeper_forget_pool(&realm->daemon->keeper, realm->number);
 }
 

@@ -8,6 +8,7 @@
  */
 
 #include "daemon/mem/pool.h"
+#include "daemon/mem/shown_file.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/lease.h"
 #include "daemon/reclaim/orphan.h"
@@ -63,12 +64,13 @@ struct hakd_client {
 	struct hakd_peer *peer;	     /* NULL: disconnected */
 	struct hakd_peer *rejoining; /* who waits for the end of its job; NULL: nobody does */
 	uint64_t rejoin_id;
-	bool is_busy;	    /* a job of it is under way */
-	bool is_leaving;    /* dead or detached: to be collected */
-	bool has_detached;  /* by its own word */
-	uint32_t n_pending; /* SuperSlabs that it has asked for, while a job is under way */
-	uint64_t n_refused; /* requests, for want of room within its limits */
-	bool is_in_doubt;   /* its lease is to be looked at */
+	bool is_busy;	     /* a job of it is under way */
+	bool is_leaving;     /* dead or detached: to be collected */
+	bool has_detached;   /* by its own word */
+	uint32_t n_pending;  /* SuperSlabs that it has asked for, while a job is under way */
+	uint64_t n_refused;  /* requests, for want of room within its limits */
+	uint64_t n_unserved; /* requests, for want of memory */
+	bool is_in_doubt;    /* its lease is to be looked at */
 };
 
 struct hakd_realm {
@@ -92,7 +94,10 @@ struct hakd_realm {
 	uint32_t generations[HAK_HOLDER_COUNT];
 	unsigned n_holders; /* no client has ever had a slot from here on */
 	unsigned n_clients;
-	uint64_t left[HAK_STAT_COUNT]; /* counters of clients that have left */
+	uint64_t left[HAK_STAT_COUNT];	/* counters of clients that have left */
+	struct hakd_shown_file events;	/* its file of what has happened; likewise */
+	uint64_t n_events;		/* number of the last one */
+	struct hakd_shown_file figures; /* its file of what is counted; none before it is at work */
 };
 
 /*

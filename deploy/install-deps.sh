@@ -8,7 +8,7 @@ packages=(build-essential clang clang-format cmake git gnuplot-nox jq libapr1-de
 	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libinih-dev libjansson-dev
 	libjemalloc2 libmimalloc2.0 libmm-dev libprotobuf-c-dev libpython3.11-testsuite
 	libtcmalloc-minimal4 libuv1-dev ninja-build perl pkg-config procps protobuf-c-compiler
-	python3 python3-yaml redis-server redis-tools spin sqlite3 systemd util-linux valgrind)
+	python3 python3-jsonschema python3-yaml redis-server redis-tools spin sqlite3 systemd util-linux valgrind)
 
 missing=()
 for package in "${packages[@]}"; do

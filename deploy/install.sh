@@ -40,7 +40,7 @@ if [ $uninstalls -eq 1 ]; then
 	grep -v '^/etc/' "$manifest" | xargs -d '\n' rm -f
 	grep -v '^/etc/' "$manifest" | xargs -d '\n' dirname | grep '/hakmem$' | sort -u |
 		xargs -r -d '\n' rmdir --ignore-fail-on-non-empty
-	rmdir /run/hakmem 2>/dev/null || true
+	rmdir /run/hakmem/stats /run/hakmem/events /run/hakmem 2>/dev/null || true
 	! has_systemd || systemctl daemon-reload
 	ldconfig
 	echo "install: removed; /etc/hakmem and the user hakmem are left"

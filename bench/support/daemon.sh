@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A daemon of its own for a benchmark, sourced by it: start_daemon and stop_daemon use $build, the
-# private folder $directory, and set $daemon and HAKMEM_SOCKET.
+# private folder $directory, and set $daemon and HAKMEM_SOCKET. Both are gone when it ends.
 
 # start_daemon [OPTION]...: returns when it answers; else ends the benchmark with 2.
 start_daemon() {
@@ -32,4 +32,24 @@ stop_daemon() {
 		wait "$daemon" 2>/dev/null || true
 	fi
 	daemon=
+}
+
+cleanup() {
+	stop_daemon
+	[ -z "$directory" ] || rm -rf "$directory"
+}
+
+clean_up_at_end() {
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# prepare NAME: $build has bench-NAME, which is to use libhakmem; a folder of its own.
+prepare() {
+	build=$(realpath "$build")
+	[ -x "$build/bin/bench-$1" ] || { echo "$1: $build is not built" >&2 && exit 2; }
+	clean_up_at_end
+	directory=$(mktemp -d)
+	export BENCH_EXPECT=$build/lib/libhakmem.so
 }

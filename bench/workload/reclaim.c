@@ -7,26 +7,24 @@
  * small one made, so that most slabs are tagged and the scan has to look at
  * each block; then it is killed. The parent asks the daemon for a SuperSlab and
  * gives it back, over and over, before that and until all of the child's is
- * free again. It speaks the protocol by itself: what it measures is one refill.
+ * free again.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/support/bench.h"
 #include "bench/support/clock.h"
-#include "client_lib/conn.h"
+#include "bench/support/refill.h"
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/registry.h"
 
-#define SAMPLES	   (1u << 20)
-#define CALM	   2000 /* refills that are measured before each death */
-#define TIMEOUT_MS 60000
+#define SAMPLES (1u << 20)
+#define CALM	2000 /* refills that are measured before each death */
 
 static const size_t sizes[] = {64, 64, 64, 256, 1000, 64, 4096, 65536};
 
@@ -39,7 +37,7 @@ static struct samples calm, during;
 static uint64_t back_ns[1000]; /* a round */
 
 static struct {
-	struct hakc_conn conn;
+	struct bench_refill refill;
 	const hak_u64 *superslabs;
 	uint32_t n_superslabs;
 } client;
@@ -89,55 +87,23 @@ static pid_t start_child(const char *self, const char *mib)
 
 static void attach(void)
 {
-	int fds[HAK_WIRE_FDS_MAX];
-	unsigned n_fds = HAK_WIRE_FDS_MAX;
 	struct hak_geometry geometry;
-	Hak__Reply *reply;
-	void *registry;
 
-	if (hakc_conn_init(&client.conn, getenv("HAKMEM_SOCKET"), TIMEOUT_MS) < 0 ||
-	    hakc_conn_hello(&client.conn, HAK__PEER_KIND__PEER_CLIENT, NULL, &reply, fds, &n_fds))
-		bench_fail("attaching");
-	registry = mmap(NULL, reply->welcome->registry_bytes, PROT_READ, MAP_SHARED, fds[0], 0);
-	if (registry == MAP_FAILED ||
-	    hak_registry_validate(registry, reply->welcome->registry_bytes, &geometry) < 0)
-		bench_fail("mapping the registry");
-	client.superslabs = (void *)((char *)registry + HAK_REGISTRY_SUPERSLABS_AT);
+	bench_refill_init(&client.refill);
+	if (hak_registry_validate(client.refill.registry, client.refill.registry_bytes, &geometry) <
+	    0)
+		bench_fail("reading the registry");
+	client.superslabs = (void *)((char *)client.refill.registry + HAK_REGISTRY_SUPERSLABS_AT);
 	client.n_superslabs = geometry.n_superslabs;
-	hak__reply__free_unpacked(reply, NULL);
-}
-
-static Hak__Reply *call(Hak__Request *request)
-{
-	Hak__Reply *reply;
-
-	if (hakc_conn_call(&client.conn, request, &reply, NULL, NULL, NULL, NULL) < 0 ||
-	    reply->error)
-		bench_fail("asking the daemon");
-	return reply;
 }
 
 /* A SuperSlab comes and goes; what its coming took is noted. */
 static void sample(struct samples *samples)
 {
-	Hak__Request request = HAK__REQUEST__INIT;
-	Hak__Refill refill = HAK__REFILL__INIT;
-	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
-	uint64_t start = bench_now_ns();
-	Hak__Reply *reply;
+	uint64_t ns = bench_refill(&client.refill);
 
-	refill.count = 1;
-	request.body_case = HAK__REQUEST__BODY_REFILL;
-	request.refill = &refill;
-	reply = call(&request);
 	if (samples->n < SAMPLES)
-		samples->ns[samples->n++] = (uint32_t)(bench_now_ns() - start);
-	giveback.n_superslabs = 1;
-	giveback.superslabs = reply->grant->superslabs;
-	request.body_case = HAK__REQUEST__BODY_GIVEBACK;
-	request.giveback = &giveback;
-	hak__reply__free_unpacked(call(&request), NULL);
-	hak__reply__free_unpacked(reply, NULL);
+		samples->ns[samples->n++] = (uint32_t)ns;
 }
 
 /* Is more granted, or on its way back, than what we have just given back ourselves? */

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 static uint64_t count_anomalies(const struct hakc_query_check *check)
@@ -35,9 +36,7 @@ static void check_json(const struct hakc_query_check *check)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_unsigned(&json, "superslabs", check->sums.superslabs);
 	hakc_json_unsigned(&json, "orphans", check->sums.orphans);
 	hakc_json_unsigned(&json, "slabs", check->sums.slabs);
@@ -144,9 +143,7 @@ static void leaks_json(const struct hakc_query_clients *all, const struct hakc_q
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "owners");
 	for (size_t i = 0; i < all->n_clients; i++)
 		owner_json(&json, all->clients[i], share_of(check, all->clients[i]->holder));
@@ -173,7 +170,8 @@ static void print_leaks(const struct hakc_query_clients *all, const struct hakc_
 	const struct hak_share *root = &check->owners[HAK_HOLDER_ROOT];
 	char bytes[HAKC_TEXT_BYTES];
 
-	printf("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE", "BLOCKS", "BYTES");
+	hakc_style_header("%6s %8s %-16s %14s %12s %12s\n", "HOLDER", "PID", "NAME", "AGE",
+			  "BLOCKS", "BYTES");
 	for (size_t i = 0; i < all->n_clients; i++)
 		print_owner(all->clients[i], share_of(check, all->clients[i]->holder));
 	printf("%6u %8s %-16s %14s %12" PRIu64 " %12s\n", HAK_HOLDER_ROOT, "-", "(roots)", "-",

@@ -69,16 +69,30 @@ static void write_string(FILE *file, const char *value)
 	fputc('"', file);
 }
 
+void hakc_json_init_line(struct hakc_json *json, FILE *file)
+{
+	*json = (struct hakc_json){.file = file, .is_line = true};
+}
+
+static void begin_line(const struct hakc_json *json)
+{
+	if (json->is_line)
+		return;
+	fputc('\n', json->file);
+	for (unsigned i = 0; i < json->depth; i++)
+		fputs("  ", json->file);
+}
+
 /* What stands before a value: comma, line, name. */
 static void begin_value(struct hakc_json *json, const char *name)
 {
 	if (json->depth > 0) {
 		bool *has_members = &json->has_members[json->depth - 1];
 
-		fputs(*has_members ? ",\n" : "\n", json->file);
+		if (*has_members)
+			fputs(json->is_line ? ", " : ",", json->file);
 		*has_members = true;
-		for (unsigned i = 0; i < json->depth; i++)
-			fputs("  ", json->file);
+		begin_line(json);
 	}
 	if (name) {
 		write_string(json->file, name);
@@ -98,11 +112,8 @@ static void end(struct hakc_json *json, char bracket)
 {
 	assert(json->depth > 0);
 	json->depth--;
-	if (json->has_members[json->depth]) {
-		fputc('\n', json->file);
-		for (unsigned i = 0; i < json->depth; i++)
-			fputs("  ", json->file);
-	}
+	if (json->has_members[json->depth])
+		begin_line(json);
 	fputc(bracket, json->file);
 	if (json->depth == 0)
 		fputc('\n', json->file);
@@ -146,8 +157,21 @@ void hakc_json_signed(struct hakc_json *json, const char *name, int64_t value)
 	fprintf(json->file, "%" PRId64, value);
 }
 
+void hakc_json_boolean(struct hakc_json *json, const char *name, bool value)
+{
+	begin_value(json, name);
+	fputs(value ? "true" : "false", json->file);
+}
+
 void hakc_json_hex(struct hakc_json *json, const char *name, uint64_t value)
 {
 	begin_value(json, name);
 	fprintf(json->file, "\"0x%" PRIx64 "\"", value);
+}
+
+void hakc_json_begin_answer(struct hakc_json *json, FILE *file)
+{
+	hakc_json_init(json, file);
+	hakc_json_begin_object(json, NULL);
+	hakc_json_unsigned(json, "schema_version", HAKC_SCHEMA_VERSION);
 }

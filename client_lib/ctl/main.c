@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client_lib/ctl/query.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/verb.h"
 #include "proto/error.h"
 #include "proto/wire/size.h"
@@ -41,6 +42,11 @@ struct arguments {
 	const char *pool; /* of --pool */
 	Hak__PoolCreate creation;
 	bool drains;
+	bool follows;
+	unsigned watch_ms;
+	unsigned n_times;
+	char **words;
+	unsigned n_words;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };
 
@@ -55,12 +61,21 @@ static void print_help(void)
 	       "                   ($XDG_RUNTIME_DIR/hakmem/hakmemd.sock) if there is one, else\n"
 	       "                   " HAK_SOCKET_SYSTEM "\n"
 	       "  --json           print JSON\n"
-	       "  --pool NAME      which pool: check, leaks, roots, trim; default: the first\n"
+	       "  --bytes          sizes as plain numbers of bytes\n"
+	       "  --no-headers     tables without headings and what stands below them\n"
+	       "  --watch SECONDS  stats: again and again, with rates; --times N: so often\n"
+	       "  --pool NAME      which pool: check, leaks, map, roots, slabs, trim; default: the "
+	       "first;\n"
+	       "                   stats, metrics and events: default: all\n"
+	       "  --follow         events: waits for more of them\n"
+	       "  --svg            map: as an SVG, to be written to a file\n"
+	       "  --all            map: free SuperSlabs too, and nothing folded\n"
+	       "  --ascii          map: nothing but ASCII; as where the locale has no UTF-8\n"
 	       "  --timeout MS     longest wait for an answer, default %u\n"
 	       "  --wait MS        trim: how long clients have to give back what they keep,\n"
 	       "                   default %u, 60000 at most\n"
 	       "  --capacity SIZE, --limit SIZE, --superslab-lg 20|21, --keep SECONDS,\n"
-	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N,\n"
+	       "  --client-limit SIZE, --user-limit SIZE, --user-clients N, --hardened,\n"
 	       "  --owner USER, --group GROUP, --mode MODE,\n"
 	       "  --retain SIZE    pool create: as of hakmemd's configuration, where they aren't "
 	       "said\n"
@@ -83,6 +98,17 @@ static int parse_ms(const char *text, unsigned long least, unsigned long most, u
 	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
 		return -EINVAL;
 	*ret_ms = (unsigned)value;
+	return 0;
+}
+
+static int parse_seconds(const char *text, unsigned *ret_ms)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || *end || !(value >= 0.1 && value <= 3600))
+		return -EINVAL;
+	*ret_ms = (unsigned)(value * 1000);
 	return 0;
 }
 
@@ -144,6 +170,15 @@ static int parse_setting(int option, const char *text, Hak__PoolCreate *creation
 	return 0;
 }
 
+static void set_style(int option)
+{
+	hakc_style.has_raw_bytes |= option == 'b';
+	hakc_style.no_headers |= option == 'T';
+	hakc_style.as_svg |= option == 'g';
+	hakc_style.shows_all |= option == 'a';
+	hakc_style.is_ascii |= option == 'A';
+}
+
 static int usage_error(const char *what, const char *which)
 {
 	fprintf(stderr, "hakmemctl: %s%s; hakmemctl --help lists verbs and options\n", what, which);
@@ -166,7 +201,11 @@ static int parse_verb(int n, char **words, struct arguments *arguments)
 	}
 	if (!arguments->verb)
 		return usage_error("no such verb: ", words[0]);
-	if (arguments->verb->takes_name) {
+	if (arguments->verb->takes == HAKC_TAKES_WORDS) {
+		arguments->words = words + used;
+		arguments->n_words = (unsigned)(n - used);
+		used = n;
+	} else if (arguments->verb->takes == HAKC_TAKES_NAME) {
 		if (used == n)
 			return usage_error("the name of a pool is missing", "");
 		arguments->creation.name = words[used++];
@@ -185,8 +224,16 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
+		{"bytes", no_argument, NULL, 'b'},
+		{"no-headers", no_argument, NULL, 'T'},
+		{"svg", no_argument, NULL, 'g'},
+		{"all", no_argument, NULL, 'a'},
+		{"ascii", no_argument, NULL, 'A'},
 		{"wait", required_argument, NULL, 'w'},
 		{"pool", required_argument, NULL, 'p'},
+		{"watch", required_argument, NULL, 'W'},
+		{"follow", no_argument, NULL, 'f'},
+		{"times", required_argument, NULL, 'N'},
 		{"drain", no_argument, NULL, 'd'},
 		{"capacity", required_argument, NULL, 'C'},
 		{"limit", required_argument, NULL, 'L'},
@@ -199,6 +246,7 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		{"user-clients", required_argument, NULL, 'n'},
 		{"group", required_argument, NULL, 'G'},
 		{"mode", required_argument, NULL, 'M'},
+		{"hardened", no_argument, NULL, 'H'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -225,11 +273,26 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 				return usage_error("--wait takes 0 to 60000 milliseconds, not ",
 						   optarg);
 			break;
+		case 'W':
+			if (parse_seconds(optarg, &arguments->watch_ms) < 0)
+				return usage_error("--watch takes 0.1 to 3600 seconds, not ",
+						   optarg);
+			break;
+		case 'f':
+			arguments->follows = true;
+			break;
+		case 'N':
+			if (parse_ms(optarg, 1, UINT32_MAX, &arguments->n_times) < 0)
+				return usage_error("--times takes a number, not ", optarg);
+			break;
 		case 'p':
 			arguments->pool = optarg;
 			break;
 		case 'd':
 			arguments->drains = true;
+			break;
+		case 'H':
+			arguments->creation.hardened = true;
 			break;
 		case 'C':
 		case 'L':
@@ -245,6 +308,13 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 			if (parse_setting(option, optarg, &arguments->creation) < 0)
 				return usage_error("no size, number, user or mode of a pool: ",
 						   optarg);
+			break;
+		case 'b':
+		case 'T':
+		case 'g':
+		case 'a':
+		case 'A':
+			set_style(option);
 			break;
 		case 'h':
 			print_help();
@@ -264,12 +334,24 @@ static enum exit_code report(int r, const char *path, const char *reason)
 {
 	int number = r > 0 ? hak_error_errno((unsigned)r) : -r;
 
+	if (r == -EINVAL) {
+		usage_error(reason, "");
+		return EXIT_USAGE;
+	}
 	if (r == HAK_E_VERSION) {
 		fprintf(stderr,
 			"hakmemctl: the daemon at %s is of another version (%s); use the hakmemctl "
 			"of its installation\n",
 			path, reason);
 		return EXIT_OTHER_VERSION;
+	}
+	if (r == HAK_E_DENIED) {
+		fprintf(stderr,
+			"hakmemctl: not permitted at %s (%s); run as root, the daemon's user, or "
+			"one "
+			"whom the pool's mode lets, see hakmemctl status\n",
+			path, reason);
+		return EXIT_NOT_PERMITTED;
 	}
 	if (number == EACCES || number == EPERM) {
 		fprintf(stderr,
@@ -326,7 +408,12 @@ int main(int argc, char **argv)
 	query.wait_ms = arguments.wait_ms;
 	query.pool = arguments.creation;
 	query.drains = arguments.drains;
-	if (r == 0)
+	query.follows = arguments.follows;
+	query.watch_ms = arguments.watch_ms;
+	query.n_times = arguments.n_times;
+	query.words = arguments.words;
+	query.n_words = arguments.n_words;
+	if (r == 0 || arguments.verb->runs_without)
 		r = arguments.verb->run(&query, arguments.as_json, &is_degraded);
 	hakc_query_deinit(&query);
 	if (r != 0)

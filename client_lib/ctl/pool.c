@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 static void print_row(const Hak__PoolStatus *pool)
@@ -13,19 +14,19 @@ static void print_row(const Hak__PoolStatus *pool)
 	char name[HAKC_TEXT_BYTES], limit[HAKC_TEXT_BYTES], resident[HAKC_TEXT_BYTES],
 		allocated[HAKC_TEXT_BYTES];
 
-	printf("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
-	       hakc_safe_text(pool->name, name), hakc_bytes_text(pool->limit_bytes, limit),
-	       hakc_bytes_text(pool->resident_bytes, resident),
-	       hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients, pool->live_blocks);
+	hakc_style_header("%-32s %10s %10s %10s %8" PRIu32 " %10" PRIu64 "\n",
+			  hakc_safe_text(pool->name, name),
+			  hakc_bytes_text(pool->limit_bytes, limit),
+			  hakc_bytes_text(pool->resident_bytes, resident),
+			  hakc_bytes_text(pool->allocated_bytes, allocated), pool->clients,
+			  pool->live_blocks);
 }
 
 static void list_json(const Hak__Status *status)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "pools");
 	for (size_t i = 0; i < status->n_pools; i++)
 		hakc_verb_pool_json(&json, status->pools[i]);
@@ -65,9 +66,7 @@ static int report(int r, const struct hakc_query *query, bool as_json, const cha
 		printf("pool %s is %s\n", hakc_safe_text(query->pool.name, name), what);
 		return 0;
 	}
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_string(&json, "pool", query->pool.name);
 	hakc_json_string(&json, "is", what);
 	hakc_json_end_object(&json);

@@ -8,9 +8,11 @@
 #include "client_lib/ctl/query.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/error.h"
 
@@ -23,20 +25,69 @@ static void note_reason(struct hakc_query *query, int r, const char *from_daemon
 	snprintf(query->reason, sizeof(query->reason), "%s", text);
 }
 
-int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
-		    unsigned timeout_ms)
+static int connect_to(struct hakc_query *query)
 {
 	Hak__Reply *reply = NULL;
-	int r;
+	int r = hakc_conn_init(&query->conn, query->path, query->timeout_ms);
 
-	*query = (struct hakc_query){.conn.fd = -1};
-	r = hakc_conn_init(&query->conn, path, timeout_ms);
 	if (r == 0)
-		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, pool, &reply, NULL,
-				    NULL);
+		r = hakc_conn_hello(&query->conn, HAK__PEER_KIND__PEER_TOOL, query->pool_name,
+				    &reply, NULL, NULL);
 	if (r != 0) {
 		note_reason(query, r, reply ? reply->reason : NULL);
 		hakc_conn_deinit(&query->conn);
+	}
+	if (reply)
+		hak__reply__free_unpacked(reply, NULL);
+	query->error = r;
+	return r;
+}
+
+int hakc_query_init(struct hakc_query *query, const char *path, const char *pool,
+		    unsigned timeout_ms)
+{
+	*query = (struct hakc_query){
+		.conn.fd = -1, .path = path, .pool_name = pool, .timeout_ms = timeout_ms};
+	return connect_to(query);
+}
+
+bool hakc_query_asks_for(const struct hakc_query *query, const char *name)
+{
+	for (unsigned i = 0; i < query->n_words; i++)
+		if (fnmatch(query->words[i], name, 0) == 0)
+			return true;
+	return query->n_words == 0;
+}
+
+int hakc_query_again(struct hakc_query *query)
+{
+	hakc_conn_deinit(&query->conn);
+	return connect_to(query);
+}
+
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd)
+{
+	struct hakc_conn conn;
+	unsigned n_fds = 0;
+	Hak__Reply *reply = NULL;
+	int fds[HAK_WIRE_FDS_MAX];
+	int r = hakc_conn_init(&conn, query->path, query->timeout_ms);
+
+	if (r == 0) {
+		n_fds = HAK_WIRE_FDS_MAX;
+		r = hakc_conn_hello(&conn, HAK__PEER_KIND__PEER_READER, query->pool_name, &reply,
+				    fds, &n_fds);
+		hakc_conn_deinit(&conn);
+	}
+	if (r == 0 && n_fds != 2)
+		r = -EPROTO;
+	if (r == 0) {
+		*ret_registry_fd = fds[0];
+		*ret_heap_fd = fds[1];
+	} else {
+		note_reason(query, r, reply ? reply->reason : NULL);
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
 	}
 	if (reply)
 		hak__reply__free_unpacked(reply, NULL);

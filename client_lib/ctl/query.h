@@ -15,6 +15,15 @@
 
 struct hakc_query {
 	struct hakc_conn conn;
+	int error;	       /* what kept it from the daemon, as hakc_query_init returned it; 0 */
+	const char *path;      /* of the socket */
+	const char *pool_name; /* of --pool; NULL: not said */
+	unsigned timeout_ms;
+	char **words; /* behind the verb */
+	unsigned n_words;
+	bool follows;	      /* of events: waits for more */
+	unsigned watch_ms;    /* of stats: again after that time; 0: once */
+	unsigned n_times;     /* with it: how often; 0: until it is ended */
 	char reason[256];     /* of the last call that failed, for people */
 	unsigned wait_ms;     /* of hakc_query_trim: that clients get to give back what they keep */
 	Hak__PoolCreate pool; /* of hakc_query_pool_create; its name, also of the deletion */
@@ -54,6 +63,12 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 		    unsigned timeout_ms);
 void hakc_query_deinit(struct hakc_query *query);
 
+/* Does one of the globs behind the verb match it, or are there none? */
+bool hakc_query_asks_for(const struct hakc_query *query, const char *name);
+
+/* Asks a daemon that may be another one by now. As hakc_query_init. */
+int hakc_query_again(struct hakc_query *query);
+
 /* *ret_reply carries a status, or stats; released by hak__reply__free_unpacked(reply, NULL). */
 int hakc_query_status(struct hakc_query *query, Hak__Reply **ret_reply);
 int hakc_query_stats(struct hakc_query *query, Hak__Reply **ret_reply);
@@ -65,6 +80,12 @@ int hakc_query_pool_reset(struct hakc_query *query);
 
 /* *ret_reply carries a trimmed; waits for it query->wait_ms longer than for others. */
 int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
+
+/*
+ * Registry and heap of the pool, open for reading, to be closed: by a hello as a reader, on a
+ * connection of its own. HAK_E_DENIED: one may not read it.
+ */
+int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd);
 
 int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);

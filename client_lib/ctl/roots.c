@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 /* Seconds since it was published; a clock that was set back makes none. */
@@ -21,9 +22,7 @@ static void roots_json(const struct hakc_query_roots *all)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_begin_array(&json, "roots");
 	for (size_t i = 0; i < all->n_roots; i++) {
 		const Hak__Root *root = all->roots[i];
@@ -66,8 +65,8 @@ int hakc_verb_roots(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	if (as_json) {
 		roots_json(&all);
 	} else {
-		printf("%-24s %-18s %-12s %6s %12s %8s %14s\n", "NAME", "REF", "OFFSET", "BLOCKS",
-		       "BYTES", "BY PID", "AGE");
+		hakc_style_header("%-24s %-18s %-12s %6s %12s %8s %14s\n", "NAME", "REF", "OFFSET",
+				  "BLOCKS", "BYTES", "BY PID", "AGE");
 		for (size_t i = 0; i < all.n_roots; i++)
 			print_root(all.roots[i]);
 	}

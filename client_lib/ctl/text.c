@@ -5,12 +5,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client_lib/ctl/style.h"
+
 const char *hakc_bytes_text(uint64_t bytes, char text[HAKC_TEXT_BYTES])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	unsigned unit = 0;
 	double value = (double)bytes;
 
+	if (hakc_style.has_raw_bytes) {
+		snprintf(text, HAKC_TEXT_BYTES, "%" PRIu64, bytes);
+		return text;
+	}
 	while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
 		value /= 1024;
 		unit++;

@@ -8,7 +8,7 @@
 
 #define HAKC_TEXT_BYTES 64
 
-/* "1.5 MiB" */
+/* "1.5 MiB", or with --bytes "1572864" */
 const char *hakc_bytes_text(uint64_t bytes, char text[HAKC_TEXT_BYTES]);
 
 /* The beginning of a string, what isn't printable ASCII as '?'; NULL: "". */

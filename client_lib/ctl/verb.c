@@ -13,9 +13,13 @@
 #include <time.h>
 
 #include "client_lib/ctl/audit.h"
+#include "client_lib/ctl/events.h"
 #include "client_lib/ctl/json.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/roots.h"
+#include "client_lib/ctl/sight.h"
+#include "client_lib/ctl/stats.h"
+#include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
 
 void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
@@ -54,9 +58,7 @@ static void status_json(const Hak__Status *status)
 {
 	struct hakc_json json;
 
-	hakc_json_init(&json, stdout);
-	hakc_json_begin_object(&json, NULL);
-	hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+	hakc_json_begin_answer(&json, stdout);
 	hakc_json_string(&json, "version", status->version);
 	hakc_json_unsigned(&json, "layout_version", status->layout_version);
 	hakc_json_unsigned(&json, "generation", status->generation);
@@ -132,50 +134,6 @@ static int run_status(struct hakc_query *query, bool as_json, bool *ret_degraded
 	return 0;
 }
 
-static void counters_json(struct hakc_json *json, const char *name, Hak__Counter **counters,
-			  size_t n)
-{
-	hakc_json_begin_object(json, name);
-	for (size_t i = 0; i < n; i++)
-		hakc_json_unsigned(json, counters[i]->name, counters[i]->value);
-	hakc_json_end_object(json);
-}
-
-static void print_counters(const char *title, Hak__Counter **counters, size_t n)
-{
-	char name[HAKC_TEXT_BYTES], description[HAKC_TEXT_BYTES];
-
-	printf("%s\n", title);
-	for (size_t i = 0; i < n; i++)
-		printf("  %-28s %20" PRIu64 "  %s\n", hakc_safe_text(counters[i]->name, name),
-		       counters[i]->value, hakc_safe_text(counters[i]->description, description));
-}
-
-static int run_stats(struct hakc_query *query, bool as_json, bool *ret_degraded)
-{
-	struct hakc_json json;
-	Hak__Reply *reply;
-	int r = hakc_query_stats(query, &reply);
-
-	(void)ret_degraded;
-	if (r != 0)
-		return r;
-	if (as_json) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
-		counters_json(&json, "clients", reply->stats->clients, reply->stats->n_clients);
-		counters_json(&json, "daemon", reply->stats->daemon, reply->stats->n_daemon);
-		hakc_json_end_object(&json);
-	} else {
-		print_counters("clients, those that have left included", reply->stats->clients,
-			       reply->stats->n_clients);
-		print_counters("\ndaemon", reply->stats->daemon, reply->stats->n_daemon);
-	}
-	hak__reply__free_unpacked(reply, NULL);
-	return 0;
-}
-
 static void client_json(struct hakc_json *json, const Hak__Client *client)
 {
 	hakc_json_begin_object(json, NULL);
@@ -222,17 +180,16 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 	if (r != 0)
 		return r;
 	if (as_json) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_begin_answer(&json, stdout);
 		hakc_json_begin_array(&json, "clients");
 		for (size_t i = 0; i < all.n_clients; i++)
 			client_json(&json, all.clients[i]);
 		hakc_json_end_array(&json);
 		hakc_json_end_object(&json);
 	} else {
-		printf("%6s %8s %8s %-16s %-12s %-12s %10s %10s %12s  %s\n", "HOLDER", "PID", "UID",
-		       "NAME", "POOL", "STATE", "SUPERSLABS", "BLOCKS", "ALLOCATED", "ATTACHED");
+		hakc_style_header("%6s %8s %8s %-16s %-12s %-12s %10s %10s %12s  %s\n", "HOLDER",
+				  "PID", "UID", "NAME", "POOL", "STATE", "SUPERSLABS", "BLOCKS",
+				  "ALLOCATED", "ATTACHED");
 		for (size_t i = 0; i < all.n_clients; i++)
 			print_client(all.clients[i]);
 	}
@@ -251,9 +208,7 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 	if (r != 0)
 		return r;
 	if (as_json) {
-		hakc_json_init(&json, stdout);
-		hakc_json_begin_object(&json, NULL);
-		hakc_json_unsigned(&json, "schema_version", HAKC_SCHEMA_VERSION);
+		hakc_json_begin_answer(&json, stdout);
 		hakc_json_unsigned(&json, "resident_before", reply->trimmed->resident_before);
 		hakc_json_unsigned(&json, "resident_after", reply->trimmed->resident_after);
 		hakc_json_end_object(&json);
@@ -267,23 +222,34 @@ static int run_trim(struct hakc_query *query, bool as_json, bool *ret_degraded)
 }
 
 const struct hakc_verb hakc_verbs[] = {
-	{"status", "the daemon and its pools", run_status, false},
-	{"stats", "counters of the clients and of the daemon", run_stats, false},
-	{"clients", "the attached processes and what is in their SuperSlabs", run_clients, false},
+	{"status", "the daemon and its pools", run_status, HAKC_TAKES_NOTHING, false},
+	{"stats", "what is counted, or of it what [GLOB]... match; also when the daemon is down",
+	 hakc_verb_stats, HAKC_TAKES_WORDS, true},
+	{"events", "what has happened, or of it what [GLOB]... match; also when the daemon is down",
+	 hakc_verb_events, HAKC_TAKES_WORDS, true},
+	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, true},
+	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
+	 HAKC_TAKES_NOTHING, false},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check,
-	 false},
-	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks, false},
+	 HAKC_TAKES_NOTHING, false},
+	{"leaks", "live blocks by who owns them, and those of nobody", hakc_verb_leaks,
+	 HAKC_TAKES_NOTHING, false},
+	{"slabs", "size classes: slabs, blocks, what is live and what is waste", hakc_verb_slabs,
+	 HAKC_TAKES_NOTHING, false},
+	{"map", "a picture: who holds which SuperSlab, how full its slabs are; --svg, --all",
+	 hakc_verb_map, HAKC_TAKES_NOTHING, false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
-	 run_trim, false},
-	{"pool list", "all pools, a line each", hakc_verb_pool_list, false},
+	 run_trim, HAKC_TAKES_NOTHING, false},
+	{"pool list", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, false},
 	{"pool create", "makes one: NAME [--capacity, --limit, --superslab-lg, --keep, --retain]",
-	 hakc_verb_pool_create, true},
+	 hakc_verb_pool_create, HAKC_TAKES_NAME, false},
 	{"pool delete", "NAME, if nobody is attached; --drain: it goes with its last client",
-	 hakc_verb_pool_delete, true},
+	 hakc_verb_pool_delete, HAKC_TAKES_NAME, false},
 	{"pool reset", "NAME: ends it for its clients; an empty one with its settings is there",
-	 hakc_verb_pool_reset, true},
-	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots, false},
-	{NULL, NULL, NULL, false},
+	 hakc_verb_pool_reset, HAKC_TAKES_NAME, false},
+	{"roots", "published blocks, which outlive who made them, by name", hakc_verb_roots,
+	 HAKC_TAKES_NOTHING, false},
+	{NULL, NULL, NULL, HAKC_TAKES_NOTHING, false},
 };
 
 const struct hakc_verb *hakc_verb_lookup(const char *name)

@@ -8,7 +8,8 @@
 
 #include "client_lib/ctl/query.h"
 
-#define HAKC_SCHEMA_VERSION 1 /* of all JSON */
+/* What may stand behind a verb. */
+enum hakc_takes { HAKC_TAKES_NOTHING, HAKC_TAKES_NAME /* of a pool, it must */, HAKC_TAKES_WORDS };
 
 struct hakc_verb {
 	const char *name;
@@ -18,7 +19,8 @@ struct hakc_verb {
 	 * if the answer is that something is wrong with the pool; else leaves it.
 	 */
 	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);
-	bool takes_name; /* of a pool, behind it */
+	enum hakc_takes takes;
+	bool runs_without; /* a daemon; query->error says what kept it from that */
 };
 
 /* Ends with a verb whose name is NULL. */

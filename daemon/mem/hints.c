@@ -27,6 +27,13 @@ void hakd_hints_set_quotas(struct hakd_pool *pool, uint64_t client_limit, uint64
 	hak_store_relaxed(&header->user_clients, user_clients);
 }
 
+void hakd_hints_set_hardened(struct hakd_pool *pool, bool is_hardened)
+{
+	struct hak_registry *header = pool->registry;
+
+	hak_store_relaxed(&header->hardened, is_hardened);
+}
+
 void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode)
 {
 	struct hak_registry *header = pool->registry;
@@ -49,7 +56,8 @@ struct hakd_hints hakd_hints_get(const struct hakd_pool *pool)
 		.user_clients = (unsigned)hak_load_relaxed(&header->user_clients),
 		.uid = (uint32_t)access,
 		.gid = (uint32_t)(access >> 32),
-		.mode = (unsigned)hak_load_relaxed(&header->mode) & 0777};
+		.mode = (unsigned)hak_load_relaxed(&header->mode) & 0777,
+		.is_hardened = hak_load_relaxed(&header->hardened) != 0};
 }
 
 void hakd_hints_ask(struct hakd_pool *pool)

@@ -17,6 +17,9 @@ void hakd_hints_set_keep(struct hakd_pool *pool, uint64_t ms);
 void hakd_hints_set_bounds(struct hakd_pool *pool, uint64_t limit, uint64_t retain);
 void hakd_hints_set_quotas(struct hakd_pool *pool, uint64_t client_limit, uint64_t user_limit,
 			   unsigned user_clients);
+/* For who attaches, and the next daemon. */
+void hakd_hints_set_hardened(struct hakd_pool *pool, bool is_hardened);
+
 void hakd_hints_set_access(struct hakd_pool *pool, uint32_t uid, uint32_t gid, unsigned mode);
 
 /* All that an earlier daemon left so. */
@@ -26,6 +29,7 @@ struct hakd_hints {
 	unsigned user_clients;
 	uint32_t uid, gid;
 	unsigned mode;
+	bool is_hardened;
 };
 struct hakd_hints hakd_hints_get(const struct hakd_pool *pool);
 

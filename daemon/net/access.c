@@ -14,14 +14,14 @@
 #endif
 #define GROUPS_MAX 65536u /* NGROUPS_MAX of Linux */
 
-/* Is it a supplementary group of the peer? */
-static bool has_group(const struct hakd_peer *peer, gid_t wanted)
+/* Its own group, or a supplementary one? */
+static bool is_member(const struct hakd_peer *peer, gid_t wanted)
 {
 	socklen_t bytes = GROUPS_MAX * sizeof(gid_t);
 	gid_t *groups = malloc(bytes);
-	bool has = false;
+	bool has = peer->gid == wanted;
 
-	if (groups && getsockopt(peer->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) == 0)
+	if (groups && !has && getsockopt(peer->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) == 0)
 		for (size_t i = 0; i < bytes / sizeof(gid_t) && !has; i++)
 			has = groups[i] == wanted;
 	free(groups);
@@ -30,7 +30,10 @@ static bool has_group(const struct hakd_peer *peer, gid_t wanted)
 
 bool hakd_access_is_admin(const struct hakd_peer *peer)
 {
-	return peer->uid == 0 || peer->uid == geteuid();
+	gid_t group = peer->daemon->config.admin_group;
+
+	return peer->uid == 0 || peer->uid == geteuid() ||
+	       (group != (gid_t)-1 && is_member(peer, group));
 }
 
 static unsigned rights_of(const struct hakd_peer *peer, const struct hakd_pool_config *pool)
@@ -39,7 +42,7 @@ static unsigned rights_of(const struct hakd_peer *peer, const struct hakd_pool_c
 		return 7;
 	if (peer->uid == pool->owner)
 		return pool->mode >> 6 & 7;
-	if (peer->gid == pool->group || has_group(peer, pool->group))
+	if (is_member(peer, pool->group))
 		return pool->mode >> 3 & 7;
 	return pool->mode & 7;
 }

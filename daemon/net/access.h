@@ -4,7 +4,7 @@
 
 /*
  * Who may what, by the credentials that the kernel noted when a peer connected (SO_PEERCRED,
- * SO_PEERGROUPS). Root and the daemon's user may everything.
+ * SO_PEERGROUPS). Root, the daemon's user and its admin group may everything.
  */
 
 #include "daemon/net/peer.h"

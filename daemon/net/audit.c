@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "proto/error.h"
 #include "proto/shm/check_roots.h"
@@ -338,6 +339,9 @@ static void answer(struct hakd_job *job)
 	reply.body_case = HAK__REPLY__BODY_CHECK;
 	reply.check = &check;
 	hakd_peer_reply(job->peer, &reply, NULL, 0);
+	if (audit->n_findings + audit->n_more > 0)
+		hakd_event(job->realm, HAK_EVENT_DAMAGED, NULL, audit->n_findings + audit->n_more,
+			   0);
 }
 
 static void end_step(struct hakd_job *job)

@@ -13,6 +13,7 @@
 #include "daemon/mem/backing.h"
 #include "daemon/net/access.h"
 #include "daemon/net/audit.h"
+#include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "daemon/net/pace.h"
 #include "daemon/net/pools.h"
@@ -131,6 +132,7 @@ static struct hakd_client *attach(struct hakd_peer *peer, const char *name, unsi
 	peer->client = client;
 	write_holder(client, peer, name);
 	realm->daemon->counters.attached++;
+	hakd_event(realm, HAK_EVENT_ATTACHED, client, 0, 0);
 	hakd_realm_count_client(realm, 1);
 	return client;
 }
@@ -254,6 +256,7 @@ static bool bye(struct hakd_peer *peer, uint64_t id)
 	if (!client || client->is_leaving)
 		return false;
 	peer->realm->daemon->counters.detached++;
+	hakd_event(client->realm, HAK_EVENT_DETACHED, client, 0, 0);
 	client->is_leaving = client->has_detached = true;
 	hakd_collect_client(client, peer, id);
 	return true;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/net/dispatch.h"
+#include "daemon/net/events.h"
 #include "daemon/net/pace.h"
 #include "daemon/reclaim/liveness.h"
 #include "daemon/util/log.h"
@@ -40,6 +41,7 @@ void hakd_peer_close(struct hakd_peer *peer, const char *reason)
 	if (peer->client) {
 		if (!peer->client->is_leaving) {
 			peer->daemon->counters.disconnects++;
+			hakd_event(peer->client->realm, HAK_EVENT_HUNG_UP, peer->client, 0, 0);
 			hakd_liveness_doubt(peer->client);
 		}
 		peer->client->peer = NULL;

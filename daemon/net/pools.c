@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "daemon/net/access.h"
-#include "daemon/util/log.h"
 #include "proto/error.h"
 
 static void refuse(struct hakd_peer *peer, uint64_t id, unsigned error)
@@ -70,6 +69,7 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	config.client_limit = request->client_limit_bytes;
 	config.user_limit = request->user_limit_bytes;
 	config.user_clients = request->user_clients;
+	config.is_hardened = request->hardened;
 	config.owner = request->sets_owner ? request->owner : config.owner;
 	config.group = request->sets_group ? request->group : config.group;
 	config.mode = request->sets_mode ? request->mode : config.mode;
@@ -84,31 +84,38 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 					      : hak_error_text(error_of(r)));
 		return true;
 	}
-	hakd_log(HAKD_LOG_INFO, "pool %s is made: capacity %llu MiB, limit %llu MiB", config.name,
-		 (unsigned long long)config.capacity >> 20, (unsigned long long)config.limit >> 20);
 	answer(peer, id);
 	return true;
 }
 
+/* The pool that an administrator may end; NULL: it has been refused. */
+static struct hakd_realm *find_to_end(struct hakd_peer *peer, uint64_t id, const char *name)
+{
+	struct hakd_realm *realm = *name ? hakd_daemon_find(peer->daemon, name) : NULL;
+
+	if (!hakd_access_is_admin(peer))
+		refuse(peer, id, HAK_E_DENIED);
+	else if (!realm)
+		refuse(peer, id, HAK_E_NO_POOL);
+	else if (realm->number == 0)
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
+	else
+		return realm;
+	return NULL;
+}
+
 bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelete *request)
 {
-	struct hakd_realm *realm = *request->name ? hakd_daemon_find(peer->daemon, request->name)
-						  : NULL;
+	struct hakd_realm *realm = find_to_end(peer, id, request->name);
 
-	if (!hakd_access_is_admin(peer)) {
-		refuse(peer, id, HAK_E_DENIED);
-	} else if (!realm) {
-		refuse(peer, id, HAK_E_NO_POOL);
-	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
-	} else if (realm->n_clients > 0 && !request->drain) {
+	if (!realm)
+		return true;
+	if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
-	} else {
-		hakd_log(HAKD_LOG_INFO, "pool %s is deleted, with %u clients attached",
-			 realm->pool->name, realm->n_clients);
-		hakd_realm_delete(realm);
-		answer(peer, id);
+		return true;
 	}
+	hakd_realm_delete(realm);
+	answer(peer, id);
 	return true;
 }
 
@@ -116,30 +123,24 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset *request)
 {
 	struct hakd_daemon *daemon = peer->daemon;
-	struct hakd_realm *realm = *request->name ? hakd_daemon_find(daemon, request->name) : NULL;
+	struct hakd_realm *realm = find_to_end(peer, id, request->name);
 	unsigned number = hakd_daemon_number(daemon);
 	int r;
 
-	if (!hakd_access_is_admin(peer)) {
-		refuse(peer, id, HAK_E_DENIED);
-	} else if (!realm) {
-		refuse(peer, id, HAK_E_NO_POOL);
-	} else if (realm->number == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
-	} else if (number == HAKD_POOLS_MAX) {
+	if (!realm)
+		return true;
+	if (number == HAKD_POOLS_MAX) {
 		refuse(peer, id, HAK_E_POOLS_FULL);
-	} else {
-		r = hakd_realm_new(daemon, number, &realm->config);
-		if (r == 0)
-			r = hakd_realm_start(daemon->realms[number]);
-		if (r < 0) {
-			refuse(peer, id, error_of(r));
-			return true;
-		}
-		hakd_log(HAKD_LOG_INFO, "pool %s is reset, with %u clients attached",
-			 realm->pool->name, realm->n_clients);
-		hakd_realm_delete(realm);
-		answer(peer, id);
+		return true;
 	}
+	r = hakd_realm_new(daemon, number, &realm->config);
+	if (r == 0)
+		r = hakd_realm_start(daemon->realms[number]);
+	if (r < 0) {
+		refuse(peer, id, error_of(r));
+		return true;
+	}
+	hakd_realm_delete(realm);
+	answer(peer, id);
 	return true;
 }

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/net/figures.h"
 #include "daemon/net/job.h"
 #include "proto/error.h"
+#include "proto/shm/figures.h"
 
 /* A status has a census of each pool. */
 static void run_census(struct hakd_job *job)
@@ -41,23 +43,25 @@ static void fill_pool(const struct hakd_realm *realm, const struct hak_census *c
 		      char huge_pages[96], Hak__PoolStatus *p)
 {
 	struct hakd_pool *pool = realm->pool;
+	uint64_t gauges[HAK_GAUGE_COUNT];
 
+	hakd_figures_gauges(realm, gauges);
 	hak__pool_status__init(p);
 	p->name = pool->name;
-	p->capacity_bytes = pool->segment.geometry.capacity;
-	p->limit_bytes = pool->limit;
-	p->granted_superslabs = pool->n_taken - pool->n_idle - pool->n_waiting;
-	p->reserve_superslabs = pool->reserve.warm.n;
-	p->kept_superslabs = pool->kept.n;
-	p->orphan_superslabs = pool->n_orphans;
-	p->waiting_superslabs = pool->n_waiting;
+	p->capacity_bytes = gauges[HAK_GAUGE_CAPACITY_BYTES];
+	p->limit_bytes = gauges[HAK_GAUGE_LIMIT_BYTES];
+	p->granted_superslabs = gauges[HAK_GAUGE_GRANTED_SUPERSLABS];
+	p->reserve_superslabs = gauges[HAK_GAUGE_RESERVE_SUPERSLABS];
+	p->kept_superslabs = gauges[HAK_GAUGE_KEPT_SUPERSLABS];
+	p->orphan_superslabs = gauges[HAK_GAUGE_ORPHAN_SUPERSLABS];
+	p->waiting_superslabs = gauges[HAK_GAUGE_WAITING_SUPERSLABS];
 	p->huge_pages = (char *)(uintptr_t)hakd_pool_huge_text(pool, huge_pages);
-	p->superslab_bytes = UINT64_C(1) << pool->segment.geometry.superslab_lg;
-	p->clients = realm->n_clients;
+	p->superslab_bytes = gauges[HAK_GAUGE_SUPERSLAB_BYTES];
+	p->clients = (uint32_t)gauges[HAK_GAUGE_CLIENTS];
 	p->live_blocks = census->live_blocks;
 	p->allocated_bytes = census->live_bytes;
 	p->anomalies = hak_check_anomalies(census);
-	p->resident_bytes = hakd_pool_resident(pool);
+	p->resident_bytes = gauges[HAK_GAUGE_RESIDENT_BYTES];
 	fill_words(pool, census, p);
 	p->owner = realm->config.owner;
 	p->group = realm->config.group;
@@ -127,56 +131,85 @@ bool hakd_query_status(struct hakd_peer *peer, uint64_t id)
 	return true;
 }
 
-static void set_counter(Hak__Counter *counter, const char *name, uint64_t value,
-			const char *description)
+/* An answer to a question for all that is counted. */
+struct stats {
+	Hak__Reply reply;
+	Hak__Stats message;
+	Hak__Counter counters[HAK_FIGURES_COUNT];
+	Hak__Counter *all[HAK_FIGURES_COUNT];
+	Hak__PoolStats pools[HAKD_POOLS_MAX];
+	Hak__PoolStats *all_pools[HAKD_POOLS_MAX];
+	uint64_t clients[HAKD_POOLS_MAX][HAK_STAT_COUNT];
+	uint64_t gauges[HAKD_POOLS_MAX][HAK_GAUGE_COUNT];
+};
+
+static void set_counters(Hak__Counter *counters, const struct hak_counter *table, unsigned n)
 {
-	hak__counter__init(counter);
-	counter->name = (char *)(uintptr_t)name;
-	counter->value = value;
-	counter->description = (char *)(uintptr_t)description;
+	for (unsigned i = 0; i < n; i++) {
+		hak__counter__init(&counters[i]);
+		counters[i].name = (char *)(uintptr_t)table[i].name;
+		counters[i].unit = (char *)(uintptr_t)table[i].unit;
+		counters[i].description = (char *)(uintptr_t)table[i].description;
+	}
 }
 
-/* What all clients of a pool have counted, those that have left too. */
-static uint64_t sum_stat(const struct hakd_realm *realm, unsigned stat)
+static void set_tables(struct stats *s)
 {
-	uint64_t sum = realm->left[stat];
+	Hak__Counter *of_daemon = &s->counters[HAK_STAT_COUNT];
+	Hak__Counter *of_pools = &of_daemon[HAK_DAEMON_COUNTER_COUNT];
 
-	for (unsigned slot = 0; slot < realm->n_holders; slot++)
-		if (realm->clients[slot]) /* relaxed: only shown */
-			sum += hak_load_relaxed(&realm->pool->segment.areas[slot].counters[stat]);
-	return sum;
+	hak__stats__init(&s->message);
+	set_counters(s->counters, hak_client_counters, HAK_STAT_COUNT);
+	set_counters(of_daemon, hak_daemon_counters, HAK_DAEMON_COUNTER_COUNT);
+	set_counters(of_pools, hak_pool_gauges, HAK_GAUGE_COUNT);
+	for (unsigned i = 0; i < HAK_FIGURES_COUNT; i++)
+		s->all[i] = &s->counters[i];
+	s->message.clients = s->all;
+	s->message.n_clients = HAK_STAT_COUNT;
+	s->message.daemon = &s->all[HAK_STAT_COUNT];
+	s->message.n_daemon = HAK_DAEMON_COUNTER_COUNT;
+	s->message.gauges = &s->all[HAK_STAT_COUNT + HAK_DAEMON_COUNTER_COUNT];
+	s->message.n_gauges = HAK_GAUGE_COUNT;
+}
+
+static void set_pool(struct stats *s, const struct hakd_realm *realm)
+{
+	size_t n = s->message.n_pools++;
+	Hak__PoolStats *pool = &s->pools[n];
+
+	hak__pool_stats__init(pool);
+	pool->name = realm->pool->name;
+	for (unsigned i = 0; i < HAK_STAT_COUNT; i++) {
+		s->clients[n][i] = hakd_figures_clients(realm, i);
+		s->counters[i].value += s->clients[n][i];
+	}
+	hakd_figures_gauges(realm, s->gauges[n]);
+	pool->clients = s->clients[n];
+	pool->n_clients = HAK_STAT_COUNT;
+	pool->gauges = s->gauges[n];
+	pool->n_gauges = HAK_GAUGE_COUNT;
+	s->all_pools[n] = pool;
 }
 
 bool hakd_query_stats(struct hakd_peer *peer, uint64_t id)
 {
-	enum { OWN = sizeof(struct hakd_counters) / sizeof(uint64_t) };
+	static struct stats s; /* the loop's thread only */
 	const struct hakd_daemon *daemon = peer->daemon;
-	Hak__Counter counters[HAK_STAT_COUNT + OWN];
-	Hak__Counter *all[HAK_STAT_COUNT + OWN];
-	Hak__Reply reply = HAK__REPLY__INIT;
-	Hak__Stats stats = HAK__STATS__INIT;
-	unsigned n = 0;
 
-	for (; n < HAK_STAT_COUNT; n++) {
-		uint64_t sum = 0;
-
-		for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-			sum += daemon->realms[i] ? sum_stat(daemon->realms[i], n) : 0;
-		set_counter(&counters[n], hak_stat_names[n], sum, hak_stat_descriptions[n]);
-	}
-#define X(name, description) set_counter(&counters[n++], #name, daemon->counters.name, description);
-	HAKD_COUNTERS(X)
+	set_tables(&s);
+	s.message.pools = s.all_pools;
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (daemon->realms[i])
+			set_pool(&s, daemon->realms[i]);
+#define X(NAME, name, unit, description) \
+	s.message.daemon[HAK_DAEMON_COUNTER_##NAME]->value = daemon->counters.name;
+	HAK_DAEMON_COUNTERS(X)
 #undef X
-	for (unsigned i = 0; i < n; i++)
-		all[i] = &counters[i];
-	stats.n_clients = HAK_STAT_COUNT;
-	stats.clients = all;
-	stats.n_daemon = OWN;
-	stats.daemon = &all[HAK_STAT_COUNT];
-	reply.id = id;
-	reply.body_case = HAK__REPLY__BODY_STATS;
-	reply.stats = &stats;
-	hakd_peer_reply(peer, &reply, NULL, 0);
+	hak__reply__init(&s.reply);
+	s.reply.id = id;
+	s.reply.body_case = HAK__REPLY__BODY_STATS;
+	s.reply.stats = &s.message;
+	hakd_peer_reply(peer, &s.reply, NULL, 0);
 	return true;
 }
 

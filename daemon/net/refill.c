@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "daemon/net/pressure.h"
 #include "daemon/net/quota.h"
@@ -38,7 +39,12 @@ _Static_assert(HAKD_WARM_MAX >= COLD_MAX, "a reply has room for what is granted"
 static void refuse(struct hakd_job *job)
 {
 	/* Who can't have a longer run asks for a new one: that may be refused. */
-	job->realm->daemon->counters.refused_no_memory += !job->refill.extends;
+	if (!job->refill.extends) {
+		job->realm->daemon->counters.refused_no_memory++;
+		if (job->client)
+			hakd_event_seldom(job->realm, HAK_EVENT_FULL, job->client,
+					  ++job->client->n_unserved);
+	}
 	hakd_peer_refuse(job->peer, job->request_id, HAK_E_NO_MEMORY,
 			 hak_error_text(HAK_E_NO_MEMORY));
 }
@@ -174,6 +180,8 @@ static bool serve_inherited(struct hakd_job *job)
 	n = hakd_orphans_take(job->realm, n, job->client->holder, superslabs);
 	for (uint32_t i = 0; i < n; i++)
 		job->runs[i] = (struct hakd_run){.head = superslabs[i], .n = 1};
+	for (uint32_t i = 0; i < n; i++)
+		hakd_event(job->realm, HAK_EVENT_ADOPTED, job->client, superslabs[i], 0);
 	if (n > 0)
 		grant(job, n, KIND_INHERITED, &job->realm->daemon->counters.inherited_superslabs);
 	return n > 0;
@@ -291,7 +299,7 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	count = allowed(peer->client, request);
 	if (count == 0) {
 		realm->daemon->counters.refused_quota++;
-		peer->client->n_refused++;
+		hakd_event_seldom(realm, HAK_EVENT_LIMIT, peer->client, ++peer->client->n_refused);
 		hakd_peer_refuse(peer, id, HAK_E_QUOTA, hak_error_text(HAK_E_QUOTA));
 		return true;
 	}

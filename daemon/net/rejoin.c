@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/net/dispatch.h"
+#include "daemon/net/events.h"
 #include "daemon/net/pace.h"
 #include "daemon/util/log.h"
 #include "proto/error.h"
@@ -77,7 +78,7 @@ static void welcome(struct hakd_client *client, struct hakd_peer *peer, uint64_t
 	peer->has_said_hello = true;
 	hakd_pace_welcome(peer);
 	peer->realm->daemon->counters.resumed++;
-	hakd_log(HAKD_LOG_DEBUG, "client %u is back", client->holder);
+	hakd_event(peer->realm, HAK_EVENT_RESUMED, client, 0, 0);
 	hakd_dispatch_welcome(peer, id, client, false);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "daemon/net/shortage.h"
 
+#include "daemon/net/events.h"
 #include "daemon/net/pressure.h"
 #include "daemon/net/upkeep.h"
 #include "daemon/util/log.h"
@@ -26,6 +27,7 @@ static void relieve(struct hakd_daemon *daemon, const char *path)
 	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) {
 		if (!daemon->realms[i])
 			continue;
+		hakd_event(daemon->realms[i], HAK_EVENT_SHORT, NULL, 0, 0);
 		hakd_upkeep_shrink(daemon->realms[i]);
 		hakd_pressure_ask(daemon->realms[i]);
 	}

@@ -15,6 +15,7 @@
 #include "daemon/net/trim.h"
 
 #include "daemon/mem/hints.h"
+#include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "daemon/net/upkeep.h"
 #include "proto/error.h"
@@ -34,6 +35,8 @@ static void tell(struct hakd_job *job)
 	reply.body_case = HAK__REPLY__BODY_TRIMMED;
 	reply.trimmed = &trimmed;
 	hakd_peer_reply(job->peer, &reply, NULL, 0);
+	hakd_event(job->realm, HAK_EVENT_TRIMMED, NULL, trimmed.resident_before >> 20,
+		   trimmed.resident_after >> 20);
 }
 
 static bool is_over(const struct hakd_job *job, uint64_t now)

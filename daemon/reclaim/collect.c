@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "daemon/mem/backing.h"
+#include "daemon/net/events.h"
+#include "daemon/net/figures.h"
 #include "daemon/net/pressure.h"
 #include "daemon/reclaim/grace.h"
 #include "daemon/reclaim/liveness.h"
@@ -147,6 +149,7 @@ static void free_client(struct hakd_client *client)
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
 		realm->left[i] += hak_load_relaxed(&area->counters[i]); /* only shown */
+	hakd_figures_left(realm);
 	hakd_backing_drop_area(realm->pool, client->holder);
 	/* [order:registry] The slot is free when nothing is its any more. */
 	hak_store_release(&realm->pool->holders[client->holder].word,
@@ -158,15 +161,28 @@ static void free_client(struct hakd_client *client)
 	hakd_liveness_free_client(client);
 }
 
+static uint64_t count_superslabs(const struct hakd_job *job)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < job->n_runs; i++)
+		n += job->runs[i].n;
+	return n;
+}
+
 /* Both scans have ended. */
 static void end_scans(struct hakd_job *job)
 {
 	struct hakd_client *client = job->client;
+	uint64_t n, n_left;
 
 	job->client = NULL;
 	job->realm->daemon->counters.scan_survived += job->found.n_survived;
 	job->realm->daemon->counters.scan_freed += job->found.n_freed;
+	n = count_superslabs(job);
 	part_runs(job);
+	n_left = count_superslabs(job);
+	hakd_event(job->realm, HAK_EVENT_RECLAIMED, client, n_left, n - n_left);
 	pass_runs(job);
 	free_client(client);
 }

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/net/events.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/util/log.h"
 
@@ -84,6 +85,7 @@ static void bury(struct hakd_client *client)
 	if (client->is_leaving)
 		return;
 	client->realm->daemon->counters.deaths++;
+	hakd_event(client->realm, HAK_EVENT_DIED, client, 0, 0);
 	client->is_leaving = true;
 	if (!client->is_busy) /* else when its job ends */
 		hakd_collect_client(client, NULL, 0);
@@ -96,7 +98,6 @@ static void on_death(uv_poll_t *handle, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(handle);
-	hakd_log(HAKD_LOG_DEBUG, "client %u died", client->holder);
 	bury(client);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/net/events.h"
 #include "daemon/net/job.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/reclaim/liveness.h"
@@ -36,8 +37,8 @@ static int watch(struct hakd_client *client, const struct hak_holder *holder)
 		lease->fd = -1;
 	if (r != -ESRCH)
 		return r;
-	hakd_log(HAKD_LOG_DEBUG, "client %u died while there was no daemon", client->holder);
 	realm->daemon->counters.deaths++;
+	hakd_event(realm, HAK_EVENT_DIED, client, 0, 0);
 	client->is_leaving = true;
 	return 0;
 }

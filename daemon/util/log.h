@@ -2,7 +2,10 @@
 #ifndef HAKD_LOG_H
 #define HAKD_LOG_H
 
-/* Lines on stderr, "hakmemd: level: text"; below the chosen level nothing. */
+/*
+ * Lines on stderr, "hakmemd: level: text"; below the chosen level nothing. To the journal each says its
+ * priority.
+ */
 
 enum hakd_log_level { HAKD_LOG_ERROR, HAKD_LOG_WARN, HAKD_LOG_INFO, HAKD_LOG_DEBUG };
 

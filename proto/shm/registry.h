@@ -35,6 +35,7 @@
  * | 152..159     | client_limit       |
  * | 160..167     | user_limit         |
  * | 168..175     | user_clients       |
+ * | 176..183     | hardened           |
  *
  * Everything else of the geometry follows from capacity and superslab_lg
  * (hak_geometry_init), so no two processes can disagree about it.
@@ -83,12 +84,13 @@ struct hak_registry {
 	hak_u64 client_limit; /* bytes, 0: none */
 	hak_u64 user_limit;   /* likewise */
 	hak_u64 user_clients; /* 0: no limit */
+	hak_u64 hardened;     /* 1: who attaches from now on is */
 };
 
 _Static_assert(offsetof(struct hak_registry, uuid) == 24 &&
 		       offsetof(struct hak_registry, base) == 56 &&
 		       offsetof(struct hak_registry, asked) == 96 &&
-		       sizeof(struct hak_registry) == 176,
+		       sizeof(struct hak_registry) == 184,
 	       "the byte map above");
 
 /* Changes whenever the size or place of a shared field changes. */

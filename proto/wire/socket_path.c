@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int copy(char path[HAK_SOCKET_PATH_MAX], const char *from, const char *rest)
@@ -30,4 +31,13 @@ int hak_socket_path(const char *given, bool prefer_user, char path[HAK_SOCKET_PA
 			return r;
 	}
 	return copy(path, HAK_SOCKET_SYSTEM, "");
+}
+
+void hak_shown_path(const char *socket, const char *directory, const char *pool,
+		    char path[HAK_SHOWN_PATH_MAX])
+{
+	const char *slash = strrchr(socket, '/');
+	int n = slash ? (int)(slash + 1 - socket) : 0;
+
+	snprintf(path, HAK_SHOWN_PATH_MAX, "%.*s%s/%s.%s", n, socket, directory, socket + n, pool);
 }

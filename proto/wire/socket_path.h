@@ -16,4 +16,14 @@
  */
 int hak_socket_path(const char *given, bool prefer_user, char path[HAK_SOCKET_PATH_MAX]);
 
+#define HAK_SHOWN_PATH_MAX 192
+
+/*
+ * Where what the daemon shows of a pool can be read, beside its socket: DIRECTORY/hakmemd.sock.POOL.
+ * In "stats" what is counted (proto/shm/figures.h), in "events" what has happened
+ * (proto/shm/events.h).
+ */
+void hak_shown_path(const char *socket, const char *directory, const char *pool,
+		    char path[HAK_SHOWN_PATH_MAX]);
+
 #endif

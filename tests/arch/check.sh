@@ -21,7 +21,9 @@ plain_headers='assert|errno|stdatomic|stdbool|stddef|stdint|string'
 #   hak_geometry  what each process works out for itself
 #   hak_audit     a walk under way, its caller's
 #   walk          the same, of one SuperSlab
-views='hak_segment hak_geometry hak_audit walk'
+#   text          an event's, being made
+#   hak_counter   a row of a table, each program's own
+views='hak_segment hak_geometry hak_audit walk hak_counter text'
 longest=600
 tag_distance=15 # lines from an [order:tag] to the last access that it is about
 
@@ -132,6 +134,10 @@ check_files() {
 	done | say licence 'the first line is /* SPDX-License-Identifier: MIT */'
 	lines '\<(TO''DO|FIX''ME|XX''X)\>' $(files '\.([ch]|sh|md|txt|proto)$') |
 		say unfinished 'finish it, or open an issue'
+	for f in $(files '\.sh$'); do
+		read -r first <"$f"
+		[[ $first != '#!'* ]] || [ -x "$f" ] || echo "$f:1"
+	done | say executable 'it has a #! line, so it is run: chmod +x'
 	wc -l $(files '\.([ch]|sh|proto|txt)$') |
 		awk -v most=$longest '$1 > most && $2 != "total" { print $2 ":" most + 1 }' |
 		say too-long "over $longest lines: which second noun is in it?"
@@ -194,6 +200,7 @@ self_test() {
 	plant order-implicit tests/stress/party.c 'atomic_store(p, 1);'
 	plant top notes.md 'a thought'
 	plant licence daemon/util/nothing.c 'int nothing;'
+	plant executable tests/nothing.sh '#!/bin/sh'
 	plant unfinished docs/architecture.md 'TO''DO: more'
 	plant too-long daemon/config.c $(seq $longest)
 	mv LICENSE "$saved.moved" && git rm -q --cached LICENSE

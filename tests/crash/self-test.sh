@@ -26,7 +26,7 @@ slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s
 # A client that dies while the daemon works for it is forgotten.
 death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
 # What has a name goes with the slab that it is in.
-root-with-the-dead@proto/shm/tag.c@publish@/^bool hak_tag_scan_own/,/^}/s/is_owners(t, owner))$/is_owners(t, owner) || hak_tag_is_held(t, HAK_HOLDER_ROOT))/
+root-with-the-dead@proto/shm/tag.c@publish@/^bool hak_tag_scan_own/,/^}/s/is_owners(t, owner); i++)$/(is_owners(t, owner) || hak_tag_is_held(t, HAK_HOLDER_ROOT)); i++)/
 # A ticket can be taken twice.
 take-without-inc@proto/shm/tag.c@hand-on@/^bool hak_tag_take/,/^}/s/inc + 1)/inc)/
 EOF

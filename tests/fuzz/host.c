@@ -295,6 +295,8 @@ void hakt_host_kill(struct hakt_host *host)
 			close(daemon->keeper.kept[i].fd);
 	free(daemon->keeper.kept);
 	hakd_listener_deinit(&daemon->listener);
+	hakd_shown_file_close(&realm->figures);
+	hakd_shown_file_close(&realm->events);
 	hakd_pool_free(realm->pool);
 	free(realm);
 }

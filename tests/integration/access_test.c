@@ -14,10 +14,18 @@
 #include "tests/support/keeper.h"
 #include "tests/support/process.h"
 
-enum { OWNER = 21001, MEMBER = 21002, STRANGER = 21003, GROUP = 22001, OTHER_GROUP = 22002 };
+enum {
+	OWNER = 21001,
+	MEMBER = 21002,
+	STRANGER = 21003,
+	GROUP = 22001,
+	OTHER_GROUP = 22002,
+	ADMINS = 22003
+};
 
-static const char *const options[] = {"--capacity",  "1G",   "--limit", "64M",
-				      "--log-level", "warn", NULL};
+static const char *const options[] = {"--capacity",    "1G",	      "--limit",
+				      "64M",	       "--log-level", "warn",
+				      "--admin-group", "22003",	      NULL};
 
 static int start(void **state)
 {
@@ -33,9 +41,10 @@ static int start(void **state)
 	return 0;
 }
 
-static void run_ctl(uid_t uid, const char *const *arguments, int exit_code, const char *text)
+static void run_ctl(uid_t uid, gid_t gid, const char *const *arguments, int exit_code,
+		    const char *text)
 {
-	struct hakt_process ctl = {.uid = uid};
+	struct hakt_process ctl = {.uid = uid, .gid = gid};
 	const char *output;
 
 	hakt_process_run(&ctl, arguments);
@@ -46,7 +55,9 @@ static void run_ctl(uid_t uid, const char *const *arguments, int exit_code, cons
 	hakt_keeper_take(&hakt_keeper);
 }
 #define CTL(uid, exit_code, text, ...) \
-	run_ctl((uid), HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
+	run_ctl((uid), 0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
+#define ADMIN_CTL(exit_code, text, ...) \
+	run_ctl(MEMBER, ADMINS, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
 
 struct person {
 	uid_t uid;
@@ -111,10 +122,26 @@ static void test_tools_may_what_their_users_may(void **state)
 	CTL(OWNER, 4, "not permitted", "pool", "delete", "lab");
 	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "check");
 	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "roots");
+	CTL(OWNER, 0, "pool lab: 0 of ", "--pool", "lab", "map");
+	CTL(OWNER, 0, "pool lab: 0 of ", "--pool", "lab", "slabs");
+	CTL(STRANGER, 4, "user 21003 may not read pool lab", "--pool", "lab", "map");
+	CTL(STRANGER, 4, "whom the pool's mode lets, see hakmemctl status", "--pool", "lab",
+	    "slabs");
 	CTL(STRANGER, 4, "user 21003 may not administer pool lab", "--pool", "lab", "trim");
 	CTL(STRANGER, 4, "user 21003 may not administer pool default", "trim");
 	CTL(STRANGER, 0, "clean", "check"); /* the first one is everybody's who may connect */
 	CTL(STRANGER, 0, "user 21001, group", "status");
+}
+
+static void test_the_admin_group_may_what_root_may(void **state)
+{
+	(void)state;
+	ADMIN_CTL(0, "is made", "pool", "create", "lab", "--mode", "000");
+	ADMIN_CTL(0, "clean", "--pool", "lab", "check");
+	ADMIN_CTL(0, "resident", "--wait", "0", "trim");
+	ADMIN_CTL(0, "is empty", "pool", "reset", "lab");
+	CTL(MEMBER, 4, "not permitted", "pool", "delete", "lab");
+	ADMIN_CTL(0, "is deleted", "pool", "delete", "lab");
 }
 
 static void test_the_next_daemon_knows_it(void **state)
@@ -136,6 +163,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_owner_group_and_others_as_with_a_file, start,
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_tools_may_what_their_users_may, start,
+					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(test_the_admin_group_may_what_root_may, start,
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_knows_it, start, hakt_keeper_teardown),
 };

@@ -156,11 +156,12 @@ static void test_one_that_drains_goes_with_its_last_client(void **state)
 	assert_non_null(p);
 	assert_int_equal(number_of("lab", "clients"), 1);
 	assert_int_equal(hakmem_pool_close(next), 0);
-	for (unsigned i = 0; i < 20; i++) { /* its number is free again at some time */
-		char name[16];
-
-		snprintf(name, sizeof(name), "p%u", i);
-		CTL(0, "is made", "pool", "create", name, "--limit", "2M", "--capacity", "2M");
+	/* Its number is free again at some time. */
+	for (unsigned i = 0; i < 1000 && hakt_keeper_find(&hakt_keeper, "registry.1") < 0; i++) {
+		if (i > 0)
+			CTL(0, "is deleted", "pool", "delete", "p");
+		usleep(1000 * i);
+		CTL(0, "is made", "pool", "create", "p", "--limit", "2M", "--capacity", "2M");
 	}
 	assert_true(hakt_keeper_find(&hakt_keeper, "registry.1") >= 0);
 }
@@ -240,6 +241,40 @@ static void test_the_keeping_time_is_kept_too(void **state)
 	}
 }
 
+/* How much of a block of 20 bytes may be used, and how often a write past that was told. */
+static unsigned long long overflows_of(struct hakmem_pool *pool, size_t usable)
+{
+	struct hakmem_stats now = {0};
+	char *volatile p = hakmem_malloc_in(pool,
+					    20); /* volatile: not a compiler's to know its length */
+
+	assert_int_equal(hakmem_usable_size(p), usable);
+	p[20] = 1; /* 32 bytes are there */
+	hakmem_free(p);
+	assert_int_equal(hakmem_stats_in(pool, &now, sizeof(now)), 0);
+	return now.overflows;
+}
+
+static void test_who_attaches_to_a_hardened_one_is(void **state)
+{
+	struct hakmem_pool *hard, *soft;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "hard", "--limit", "16M", "--hardened");
+	CTL(0, "is made", "pool", "create", "soft", "--limit", "16M");
+	for (unsigned i = 0; i < 2; i++) { /* of another daemon, too */
+		assert_int_equal(hakmem_pool_open("hard", NULL, &hard), 0);
+		assert_int_equal(hakmem_pool_open("soft", NULL, &soft), 0);
+		assert_int_equal(overflows_of(soft, 32), 0);
+		assert_int_equal(overflows_of(hard, 20), 1);
+		assert_int_equal(overflows_of(soft, 32), 0);
+		assert_int_equal(hakmem_pool_close(hard), 0);
+		assert_int_equal(hakmem_pool_close(soft), 0);
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_start(&hakt_keeper);
+	}
+}
+
 static void test_strangers_make_and_delete_nothing(void **state)
 {
 	(void)state;
@@ -294,6 +329,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_reset_ends_one_and_touches_no_other, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_has_it_as_it_was, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_keeping_time_is_kept_too, start, stop),
+	cmocka_unit_test_setup_teardown(test_who_attaches_to_a_hardened_one_is, start, stop),
 	cmocka_unit_test_setup_teardown(test_strangers_make_and_delete_nothing, start, stop),
 	cmocka_unit_test_setup_teardown(test_there_are_sixty_four_at_most, start, stop),
 };

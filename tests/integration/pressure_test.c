@@ -185,7 +185,8 @@ static void test_no_allocation_fails_while_another_keeps_enough(void **state)
 	start_keeper(&keeper);
 	hakt_process_tell(&keeper);
 	hakt_process_run_child(fill_the_pool, NULL);
-	assert_int_equal(hakt_daemon_counter(&hakd, "pressure_served"), 1);
+	/* Once if all comes back in time for the first wait. */
+	assert_in_range(hakt_daemon_counter(&hakd, "pressure_served"), 1, 28);
 	end_keeper(&keeper);
 }
 

@@ -4,15 +4,21 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "proto/shm/check_roots.h"
 #include "tests/support/pool.h"
 
-static char *reserve(uint64_t bytes, int protection)
+/* A file of that size, at `at` or, if that is NULL, anywhere. */
+static void *map_file(uint64_t bytes, char *at, int *ret_fd)
 {
-	void *memory = mmap(NULL, bytes, protection, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			    0);
+	void *memory;
 
+	*ret_fd = memfd_create("hakt-pool", MFD_CLOEXEC);
+	assert_true(*ret_fd >= 0);
+	assert_int_equal(ftruncate(*ret_fd, (off_t)bytes), 0);
+	memory = mmap(at, bytes, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), *ret_fd, 0);
 	assert_true(memory != MAP_FAILED);
 	return memory;
 }
@@ -20,9 +26,10 @@ static char *reserve(uint64_t bytes, int protection)
 void hakt_pool_init(struct hakt_pool *pool, uint64_t capacity, unsigned superslab_lg)
 {
 	struct hak_geometry g;
+	char *room;
 
 	assert_int_equal(hak_geometry_init(&g, capacity, superslab_lg), 0);
-	pool->registry = (void *)reserve(g.registry_bytes, PROT_READ | PROT_WRITE);
+	pool->registry = map_file(g.registry_bytes, NULL, &pool->registry_fd);
 	*pool->registry = (struct hak_registry){
 		.magic = HAK_REGISTRY_MAGIC,
 		.layout_version = HAK_LAYOUT_VERSION,
@@ -32,8 +39,10 @@ void hakt_pool_init(struct hakt_pool *pool, uint64_t capacity, unsigned supersla
 		.pool_name = "default",
 	};
 	pool->superslabs = (void *)((char *)pool->registry + HAK_REGISTRY_SUPERSLABS_AT);
-	pool->heap = reserve(g.heap_bytes + 2 * HAK_PAGE_BYTES, PROT_NONE) + HAK_PAGE_BYTES;
-	assert_int_equal(mprotect(pool->heap, g.heap_bytes, PROT_READ | PROT_WRITE), 0);
+	room = mmap(NULL, g.heap_bytes + 2 * HAK_PAGE_BYTES, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(room != MAP_FAILED);
+	pool->heap = map_file(g.heap_bytes, room + HAK_PAGE_BYTES, &pool->heap_fd);
 	hak_segment_init(&pool->segment, &g, pool->registry, pool->heap);
 }
 
@@ -44,6 +53,8 @@ void hakt_pool_deinit(struct hakt_pool *pool)
 	assert_int_equal(munmap(pool->registry, g->registry_bytes), 0);
 	assert_int_equal(munmap(pool->heap - HAK_PAGE_BYTES, g->heap_bytes + 2 * HAK_PAGE_BYTES),
 			 0);
+	close(pool->registry_fd);
+	close(pool->heap_fd);
 }
 
 void hakt_pool_set_holder(struct hakt_pool *pool, unsigned holder, enum hak_holder_state state,

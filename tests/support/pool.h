@@ -3,8 +3,8 @@
 #define HAKT_POOL_H
 
 /*
- * A pool without a daemon: registry and heap of a real geometry in anonymous,
- * sparse memory of this process and its children. All calls fail the test on error.
+ * A pool without a daemon: registry and heap of a real geometry in sparse files
+ * without names, mapped by this process and its children. All calls fail the test on error.
  */
 
 #include "proto/shm/check.h"
@@ -15,6 +15,7 @@ struct hakt_pool {
 	struct hak_registry *registry;
 	hak_u64 *superslabs;
 	char *heap; /* with an inaccessible page on both sides */
+	int registry_fd, heap_fd;
 };
 
 void hakt_pool_init(struct hakt_pool *pool, uint64_t capacity, unsigned superslab_lg);

@@ -86,13 +86,15 @@ static bool drop_overrides(void)
 /* In the child, before it becomes what it is to be. */
 static void enter_child(const struct hakt_process *process, int in, pid_t parent)
 {
+	gid_t gid = process->gid ? process->gid : process->uid;
+
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(process->fds[1], STDOUT_FILENO) < 0 ||
 	    dup2(process->fds[2], STDERR_FILENO) < 0)
 		_exit(126);
 	if (process->obeys_modes && !drop_overrides())
 		_exit(126);
 	if (process->uid && process->uid != getuid() &&
-	    (setresgid(process->uid, process->uid, process->uid) != 0 ||
+	    (setresgid(gid, gid, gid) != 0 ||
 	     setresuid(process->uid, process->uid, process->uid) != 0))
 		_exit(126);
 	hakt_process_die_with(parent); /* a change of user would forget it */

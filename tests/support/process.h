@@ -26,6 +26,7 @@ struct hakt_process {
 	/* To be set before the start, or zero. */
 	const char *const *environment; /* "NAME=value"s */
 	uid_t uid;			/* to run as that user; only root can */
+	gid_t gid;			/* and in that group; 0: one of the same number */
 	bool obeys_modes;		/* file modes hold for it even if it is root's */
 
 	pid_t pid; /* 0: not started, or waited for */

@@ -243,6 +243,7 @@ echo "restarts: $tried" >"$work/said"
 judge $? "a daemon that can't start: systemd goes on trying, and keeps the pool"
 tell client check
 judge $? "a daemon that can't start: its client has what it has"
+says "a daemon that can't start: what it counted can be read" "figures of" hakmemctl --timeout 300 stats attached
 exchange "$build/bin/hakmemd"
 goes_on "a daemon that can start again" "$pid"
 

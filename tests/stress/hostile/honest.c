@@ -18,7 +18,7 @@
 struct honest {
 	struct hostile_pool *pool;
 	uint64_t seed;
-	uint64_t *blocks[BLOCKS]; /* the first word and the last one are its size, in words */
+	uint64_t *blocks[BLOCKS]; /* each word is their size in words; of long ones, one a page */
 };
 
 static void note(struct honest *honest, bool is_right)
@@ -37,11 +37,17 @@ static size_t pick_words(uint64_t r)
 	return 262144 + (r >> 8) % 524288; /* huge */
 }
 
+static size_t step_of(size_t n)
+{
+	return n > 65536 ? 512 : 1;
+}
+
 static void fill(uint64_t *block, size_t n)
 {
 	if (!block)
 		return;
-	block[0] = n;
+	for (size_t i = 0; i < n; i += step_of(n))
+		block[i] = n;
 	block[n - 1] = n;
 }
 
@@ -49,7 +55,12 @@ static bool is_whole(const uint64_t *block, size_t most)
 {
 	size_t n = block[0];
 
-	return n >= 2 && n <= most && block[n - 1] == n;
+	if (n < 2 || n > most)
+		return false;
+	for (size_t i = 0; i < n; i += step_of(n))
+		if (block[i] != n)
+			return false;
+	return block[n - 1] == n;
 }
 
 static void drop(struct honest *honest, uint64_t **block)

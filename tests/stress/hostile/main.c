@@ -11,7 +11,7 @@
  * be able to, which is said on stderr.
  *
  * In a pool that is attacked honest clients may see anything. `pools` below lists what there is: a line each
- * says "pool NAME: calls=N errors=N", and errors must be 0.
+ * says "pool NAME: calls=N errors=N", and errors must be 0. In the end an audit of the others must find nothing.
  */
 #include "tests/support/run.h"
 
@@ -40,11 +40,13 @@
 static const struct {
 	const char *name;
 	bool is_attacked;
-} pools[] = {{"default", true}, {"quiet", false}};
+} pools[] = {{"default", true}, {"quiet", false}, {"small", false}};
 
 #define CONFIG                                                      \
 	"[pool default]\ncapacity = 512M\nlimit = 128M\nkeep = 1\n" \
-	"[pool quiet]\ncapacity = 512M\nlimit = 256M\nkeep = 1\n"
+	"[pool quiet]\ncapacity = 512M\nlimit = 256M\nkeep = 1\n"   \
+	"[pool small]\ncapacity = 512M\nlimit = 256M\nkeep = 1\n"   \
+	"superslab_lg = 20\nclient_limit = 200M\n"
 
 /* A process that is started again when it has ended. */
 struct worker {
@@ -110,8 +112,8 @@ static void start_honest(struct driver *d, unsigned i)
 
 static void start_tool(struct driver *d, unsigned i)
 {
-	static const char *const verbs[] = {"status", "stats", "clients", "check",
-					    "leaks",  "roots", "trim"};
+	static const char *const verbs[] = {"status", "stats", "clients", "check", "leaks",
+					    "roots",  "trim",  "map",	  "slabs"};
 	uint64_t r = hakt_random(&d->seed);
 	char timeout[32];
 
@@ -122,6 +124,7 @@ static void start_tool(struct driver *d, unsigned i)
 	if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
 		_exit(126);
 	execl(HAKT_HAKMEMCTL, "hakmemctl", "--timeout", timeout, "--wait", "20",
+	      r >> 33 & 1 ? "--svg" : "--all", /* of a map */
 	      r >> 32 & 1 ? "--json" : d->tools[i].verb, r >> 32 & 1 ? d->tools[i].verb : NULL,
 	      NULL);
 	_exit(127);
@@ -253,6 +256,25 @@ static void stop_daemon(struct driver *d)
 		note_daemon_death(d, status);
 }
 
+/* Its clients have been killed; nobody harmed it. */
+static void audit(struct driver *d, struct hostile_pool *pool)
+{
+	struct worker tool;
+	int status;
+
+	if (start_child(d, &tool) == 0) {
+		execl(HAKT_HAKMEMCTL, "hakmemctl", "--timeout", "60000", "--pool", pool->name,
+		      "check", NULL);
+		_exit(127);
+	}
+	while (!has_ended(&tool, &status)) {
+		look_after_daemon(d);
+		usleep(1000);
+	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		hak_add_relaxed(&pool->errors, 1);
+}
+
 static void run(struct driver *d, uint64_t ms)
 {
 	d->now = now_ms();
@@ -285,6 +307,9 @@ static void run(struct driver *d, uint64_t ms)
 	d->hangs += d->now >= d->end;
 	end_workers(d->hostile, d->n_hostile);
 	end_workers(d->honest, d->n_honest);
+	for (unsigned i = 0; i < d->table->n_pools; i++)
+		if (!pools[i].is_attacked)
+			audit(d, &d->table->pools[i]);
 	stop_daemon(d);
 }
 
@@ -340,7 +365,7 @@ int main(int argc, char **argv)
 		{"hostile", required_argument, NULL, 'x'}, {"honest", required_argument, NULL, 'h'},
 		{"restart", required_argument, NULL, 'r'}, {0},
 	};
-	static struct driver d = {.n_hostile = 3, .n_honest = 4, .restart_ms = 7000};
+	static struct driver d = {.n_hostile = 3, .n_honest = 6, .restart_ms = 7000};
 	double minutes = 0;
 	int c;
 
