@@ -319,6 +319,16 @@ inline hakmem_ref_t ref_of(const void *block)
 	return ref;
 }
 
+/* hakmem_ptr, likewise, of an object of which the ref was made. */
+template <typename T> T *object_of(hakmem_ref_t ref, hakmem_pool *pool = nullptr)
+{
+	void *block = hakmem_ptr_in(pool, ref);
+
+	if (block == nullptr)
+		throw_error(errno, "hakmem_ptr");
+	return static_cast<T *>(block);
+}
+
 /*
  * The blocks that an object has besides its own, to be published with it: those of vectors and
  * strings and of what is in them. A type of your own that has some needs an add_blocks beside it.
@@ -377,16 +387,12 @@ template <typename T> T *lookup(const char *name, hakmem_pool *pool = nullptr)
 {
 	hakmem_ref_t ref;
 	int r = hakmem_root_lookup_in(pool, name, &ref);
-	void *block;
 
 	if (r == -ENOENT)
 		return nullptr;
 	if (r < 0)
 		throw_error(-r, "hakmem_root_lookup");
-	block = hakmem_ptr_in(pool, ref);
-	if (block == nullptr)
-		throw_error(errno, "hakmem_ptr");
-	return static_cast<T *>(block);
+	return object_of<T>(ref, pool);
 }
 
 /* Ends a name; the object and its blocks are the caller's. Empty: there is no such name. */
@@ -394,16 +400,12 @@ template <typename T> unique_ptr<T> withdraw(const char *name, hakmem_pool *pool
 {
 	hakmem_ref_t ref;
 	int r = hakmem_root_withdraw_in(pool, name, &ref);
-	void *block;
 
 	if (r == -ENOENT)
 		return nullptr;
 	if (r < 0)
 		throw_error(-r, "hakmem_root_withdraw");
-	block = hakmem_ptr_in(pool, ref);
-	if (block == nullptr)
-		throw_error(errno, "hakmem_ptr");
-	return unique_ptr<T>(static_cast<T *>(block));
+	return unique_ptr<T>(object_of<T>(ref, pool));
 }
 
 /* hakmem_take. Empty: it was taken before, or has gone with its owner. */

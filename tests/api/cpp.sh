@@ -10,8 +10,7 @@ page=$PWD/docs/cpp.md include=$PWD/client_lib/include
 # block LANGUAGE: the page's only code of it
 block() { awk -v fence="\`\`\`$1" '$0 == fence { on = 1; next } /^```/ { on = 0 } on' "$page"; }
 
-directory=$(mktemp -d)
-trap 'kill "${daemon:-}" 2>/dev/null || true; wait; rm -rf "$directory"' EXIT
+. tests/api/daemon.sh
 cd "$directory"
 for language in cpp sh text; do
 	block $language >$language
@@ -21,14 +20,7 @@ cp cpp numbers.cc
 
 # What an installed library has without.
 export CPLUS_INCLUDE_PATH=$include LIBRARY_PATH=$build/lib LD_LIBRARY_PATH=$build/lib
-export HAKMEM_SOCKET=$directory/d.sock
-unset HAKMEM_POOL HAKMEM_HARDENED
-"$build/bin/hakmemd" --foreground --limit 64M --log-level warn &
-daemon=$!
-for _ in $(seq 1000); do
-	[ -S "$HAKMEM_SOCKET" ] && break
-	sleep 0.01
-done
+start_daemon "$build"
 bash -e sh >said
 diff text said
 "$build/bin/hakmemctl" check

@@ -19,7 +19,7 @@ using everywhere = std::vector<int, hakmem::offset_allocator<int>>;
 using pooled = std::vector<int, hakmem::pool_allocator<int>>;
 using pooled_everywhere = std::deque<int, hakmem::offset_pool_allocator<int>>;
 
-enum { MANY = 10000, KILLS = 20 };
+enum { MANY = 10000, KILLS = 12 };
 
 static const char settings[] = "[pool default]\ncapacity = 1G\nlimit = 64M\n"
 			       "[pool video]\ncapacity = 1G\nlimit = 64M\n";
@@ -72,7 +72,7 @@ static int stop(void **)
 	return hakt_daemon_stop_empty(&hakd);
 }
 
-/* Nothing is alive, wherever it lies and whose ever it is, and nothing that we freed was refused. */
+/* Nothing is alive, wherever it lies, whose ever it is; nothing that we freed was refused. */
 static void expect_nothing_lives(hakmem_pool *pool)
 {
 	struct hakmem_stats stats;
@@ -170,7 +170,7 @@ static void test_strings_in_a_vector_outlive_who_published_them(void **)
 /* Adds to one end and takes away from the other, so that the deque's map grows too. */
 static int turn_queue(const void *)
 {
-	queue *found = static_cast<queue *>(hakmem_ptr(shared->ref));
+	queue *found = hakmem::object_of<queue>(shared->ref);
 
 	HAKT_EXPECT(found && counts_from(*found, 0, MANY));
 	for (int i = 0; i < MANY; i++) {
