@@ -6,9 +6,7 @@ set -euo pipefail
 how=$1 cc=$2 build=$3 sanitize=${4:-}
 cd "$(dirname "$0")/../.."
 
-directory=$(mktemp -d)
-trap 'kill "${daemon:-}" 2>/dev/null || true; wait; rm -rf "$directory"' EXIT
-
+. tests/api/daemon.sh
 flags=(-std=c11 -Wall -Wextra -Werror -Iclient_lib/include)
 [ -z "$sanitize" ] || flags+=("-fsanitize=$sanitize")
 if [ "$how" = shared ]; then
@@ -18,11 +16,5 @@ else
 fi
 "$cc" "${flags[@]}" tests/api/minimal.c -o "$directory/minimal" "${libraries[@]}"
 
-export HAKMEM_SOCKET=$directory/d.sock
-"$build/bin/hakmemd" --foreground --limit 64M --log-level warn &
-daemon=$!
-for _ in $(seq 1000); do
-	[ -S "$HAKMEM_SOCKET" ] && break
-	sleep 0.01
-done
+start_daemon "$build"
 "$directory/minimal"

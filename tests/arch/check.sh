@@ -24,7 +24,8 @@ plain_headers='assert|errno|stdatomic|stdbool|stddef|stdint|string'
 #   text          an event's, being made
 #   hak_counter   a row of a table, each program's own
 views='hak_segment hak_geometry hak_audit walk hak_counter text'
-longest=600
+longest=600 widest=100
+sources='\.([ch]|cc|hpp)$'
 tag_distance=15 # lines from an [order:tag] to the last access that it is about
 
 listed() { git ls-files --cached --others --exclude-standard; }
@@ -55,15 +56,15 @@ say() {
 
 # Does `pattern` occur outside of the files that `allowed` matches?
 only_in() { # RULE ALLOWED PATTERN WHAT-TO-DO
-	lines "$3" $(files '\.[ch]$' | grep -vE "$2") | say "$1" "$4"
+	lines "$3" $(files "$sources" | grep -vE "$2") | say "$1" "$4"
 }
 
 check_includes() {
-	lines '^#include ["<]daemon/' $(files '^client_lib/.*\.[ch]$') |
+	lines '^#include ["<]daemon/' $(files "^client_lib/.*$sources") |
 		say client-includes-daemon 'the sides never meet; what both must do alike is proto/'
-	lines '^#include ["<]client_lib/' $(files '^daemon/.*\.[ch]$') |
+	lines '^#include ["<]client_lib/' $(files "^daemon/.*$sources") |
 		say daemon-includes-client 'the sides never meet; what both must do alike is proto/'
-	lines '^#include ["<](client_lib|daemon|tests|bench)/' $(files '^proto/.*\.[ch]$') |
+	lines '^#include ["<](client_lib|daemon|tests|bench)/' $(files "^proto/.*$sources") |
 		say proto-includes-a-side 'the contract knows neither side; turn the arrow around'
 	grep -nHE '^#include' $(files '^proto/shm/.*\.[ch]$') |
 		grep -vE "#include (\"proto/shm/[a-z_]+\.h\"|<($plain_headers)\.h>)" | cut -d: -f1,2 |
@@ -76,7 +77,7 @@ check_includes() {
 		'include proto/wire/wire.h'
 	only_in mman '^(client_lib/session\.c|client_lib/malloc/source\.c|daemon/mem/.*|daemon/reclaim/lease\.c|bench/.*|tests/.*)$' '^#include <sys/mman\.h>' \
 		'mapping is done by session.c, malloc/source.c and daemon/mem; lease.c makes a memfd'
-	lines '^#include ["<].*\.c[">]' $(files '\.[ch]$') |
+	lines '^#include ["<].*\.cc?[">]' $(files "$sources") |
 		say includes-source 'give it a header and link it'
 }
 
@@ -91,7 +92,7 @@ check_structs() {
 				print FILENAME ":" FNR
 		}' $(files '^proto/shm/.*\.[ch]$') |
 		say shared-pointer 'other processes map elsewhere: an offset, or name the view in check.sh'
-	lines '^[ 	]*typedef[ 	]+struct' $(files '\.[ch]$') |
+	lines '^[ 	]*typedef[ 	]+struct' $(files "$sources") |
 		say struct-typedef 'write struct x; a typedef hides what is copied'
 }
 
@@ -128,17 +129,22 @@ check_files() {
 	for name in $top; do
 		[ -e "$name" ] || echo "$name:1"
 	done | say top-missing 'the top directory has it; or change the list in check.sh'
-	for f in $(files '\.[ch]$'); do
+	for f in $(files "$sources"); do
 		read -r first <"$f"
 		[[ $first == *SPDX-License-Identifier:\ MIT* ]] || echo "$f:1"
 	done | say licence 'the first line is /* SPDX-License-Identifier: MIT */'
-	lines '\<(TO''DO|FIX''ME|XX''X)\>' $(files '\.([ch]|sh|md|txt|proto)$') |
+	lines '\<(TO''DO|FIX''ME|XX''X)\>' $(files '\.([ch]|cc|hpp|sh|md|txt|proto)$') |
 		say unfinished 'finish it, or open an issue'
 	for f in $(files '\.sh$'); do
 		read -r first <"$f"
 		[[ $first != '#!'* ]] || [ -x "$f" ] || echo "$f:1"
 	done | say executable 'it has a #! line, so it is run: chmod +x'
-	wc -l $(files '\.([ch]|sh|proto|txt)$') |
+	files '\.(cpp|cxx|C|hh|hxx|H|h\+\+|c\+\+)$' | sed 's/$/:1/' |
+		say cpp-name 'C++ is .cc and .hpp'
+	for f in $(files '\.(cc|hpp)$'); do
+		expand -t8 "$f" | awk -v f="$f" -v most=$widest 'length > most { print f ":" FNR }'
+	done | say too-wide "over $widest columns: clang-format"
+	wc -l $(files '\.([ch]|cc|hpp|sh|proto|txt)$') |
 		awk -v most=$longest '$1 > most && $2 != "total" { print $2 ":" most + 1 }' |
 		say too-long "over $longest lines: which second noun is in it?"
 }
@@ -203,6 +209,14 @@ self_test() {
 	plant executable tests/nothing.sh '#!/bin/sh'
 	plant unfinished docs/architecture.md 'TO''DO: more'
 	plant too-long daemon/config.c $(seq $longest)
+	plant too-long client_lib/include/hakmem.hpp $(seq $longest)
+	plant too-wide tests/api/new_test.cc "	// $(printf %0$((widest - 10))d)"
+	plant cpp-name tests/api/new_test.cpp '/* SPDX-License-Identifier: MIT */'
+	plant licence tests/api/nothing.cc 'int nothing;'
+	plant unfinished client_lib/include/hakmem.hpp '// TO''DO: more'
+	plant stdatomic tests/api/new_test.cc '#include <stdatomic.h>'
+	plant client-includes-daemon client_lib/include/hakmem.hpp '#include "daemon/config.h"'
+	plant includes-source tests/api/new_test.cc '#include "tests/api/forms.cc"'
 	mv LICENSE "$saved.moved" && git rm -q --cached LICENSE
 	expected=LICENSE plant top-missing docs/architecture.md ''
 	rm -f "$saved.moved"
