@@ -60,6 +60,7 @@ unsigned hak_module_enter(const struct hak_segment *segment, unsigned holder,
 				return i;
 			continue;
 		}
+		/* [order:module] What was there of a dead one's entry is ours to write over. */
 		if (is_busy(segment, word) || word == READY ||
 		    !hak_cas_acq_rel(&at->word, &word, mine))
 			continue;
