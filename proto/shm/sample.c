@@ -107,7 +107,9 @@ static uint32_t blocks_of(const struct hak_segment *segment, uint32_t slot, uint
 bool hak_sample_next(const struct hak_segment *segment, struct hak_sample_walk *walk,
 		     struct hak_sample *ret_sample, struct hak_location *ret_location)
 {
-	for (; walk->slot < segment->geometry.n_slots; walk->slot++, walk->index = 0) {
+	uint32_t end = walk->end ? walk->end : segment->geometry.n_slots;
+
+	for (; walk->slot < end; walk->slot++, walk->index = 0) {
 		uint64_t w = hak_slab_load(&segment->slab_words[walk->slot]);
 		uint32_t n = blocks_of(segment, walk->slot, w);
 		const struct hak_sample *at;
