@@ -35,7 +35,7 @@ static void test_a_name_stands_at_its_number(void **state)
 	(void)state;
 	assert_string_equal(hak_client_counters[HAK_STAT_CLAIMS].name, "claims");
 	assert_string_equal(hak_client_counters[HAK_STAT_STAGE_0_PARTIAL].name, "stage_0_partial");
-	assert_string_equal(hak_client_counters[HAK_STAT_COUNT - 1].name, "overflows");
+	assert_string_equal(hak_client_counters[HAK_STAT_COUNT - 1].name, "samples_left_out");
 	assert_string_equal(hak_daemon_counters[HAK_DAEMON_COUNTER_DEATHS].name, "deaths");
 	assert_string_equal(hak_pool_gauges[HAK_GAUGE_LIMIT_BYTES].unit, "bytes");
 }
