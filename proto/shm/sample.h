@@ -73,7 +73,7 @@ bool hak_sample_read(const struct hak_sample *at, uint64_t start, struct hak_sam
 struct hak_sample_walk {
 	uint32_t slot;
 	uint32_t index;
-	uint32_t end; /* of the slots; 0: that of the pool */
+	uint32_t end;	   /* of the slots; 0: that of the pool */
 	uint64_t n_broken; /* blocks whose record doesn't hold, or was changing */
 };
 
