@@ -265,6 +265,24 @@ static void *work(void *argument)
 	return NULL;
 }
 
+static void test_what_may_be_used_of_a_block_is_not_its_record(void **state)
+{
+	void *blocks[HAKT_MORTAL_REFS];
+	struct sums sums;
+
+	(void)state;
+	for (unsigned i = 0; i < HAKT_MORTAL_REFS; i++) {
+		blocks[i] = hakmem_malloc(i * 40);
+		assert_true(hakmem_usable_size(blocks[i]) >= i * 40);
+		memset(blocks[i], 0xa5, hakmem_usable_size(blocks[i]));
+	}
+	sums = walk(getpid());
+	assert_true(sums.n > HAKT_MORTAL_REFS / 4);
+	assert_int_equal(sums.n_broken, 0);
+	for (unsigned i = 0; i < HAKT_MORTAL_REFS; i++)
+		hakmem_free(blocks[i]);
+}
+
 static void test_blocks_with_records_are_blocks_like_others(void **state)
 {
 	pthread_t threads[THREADS];
@@ -386,6 +404,7 @@ static int start_without(void **state)
 static const struct CMUnitTest tests[] = {
 	WITH(start, test_each_site_has_its_share_of_what_is_alive),
 	WITH(start, test_spans_have_their_share_too),
+	WITH(start_dense, test_what_may_be_used_of_a_block_is_not_its_record),
 	WITH(start_dense, test_blocks_with_records_are_blocks_like_others),
 	WITH(start_dense, test_a_sample_ends_when_another_process_frees_it),
 	WITH(start_dense, test_blocks_of_the_dead_keep_their_stack_and_an_heir_goes_on),
