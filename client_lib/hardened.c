@@ -74,7 +74,7 @@ bool hakc_hardened_claim(struct hakc_thread *t, unsigned cls, uint32_t slot)
 	hak_u64 *bits = hak_segment_bits(&t->heap->segment, slot);
 	hak_u32 *tags = hak_segment_tags(&t->heap->segment, slot);
 	unsigned n_words = hak_slab_bits_words(shape->n_blocks);
-	unsigned at = (unsigned)((hakc_thread_random(t) >> 32) * shape->n_blocks >> 32);
+	unsigned at = (unsigned)((hak_mix_next(&t->random) >> 32) * shape->n_blocks >> 32);
 
 	for (unsigned tried = 0; tried <= n_words; tried++) {
 		unsigned i = (at / 64 + tried) % n_words;

@@ -15,14 +15,15 @@
 #include "client_lib/stack.h"
 #include "proto/shm/sample.h"
 
-#define CREDIT_MAX 1024u /* samples that a thread may take at once */
-#define PER_MS	   10u	 /* and those that it may take then; each takes about a microsecond */
+/* A sample takes about a microsecond; so a thread spends a hundredth of its time on them. */
+#define US_BETWEEN 100u	 /* from one to the next, on average */
+#define AT_ONCE	   1024u /* before that counts */
 
 static uint64_t next_random(struct hakc_thread *t)
 {
 	if (!t->random)
 		hakc_hardened_random(&t->random, sizeof(t->random));
-	return hakc_thread_random(t);
+	return hak_mix_next(&t->random);
 }
 
 /* Which magazine of t spans of size bytes go into; HAKC_MAGAZINES_USED: none. */
@@ -38,16 +39,6 @@ static uint64_t span_bytes(unsigned magazine)
 	return (magazine - HAKC_SPANS_AT + 1) * HAK_SLOT_BYTES;
 }
 
-/* Puts a token so that n entries are below it; there is room. */
-static void insert_token(struct hakc_magazine *m, uint32_t n)
-{
-	*m->top = m->next;
-	memmove(&m->bottom[n + 2], &m->bottom[n + 1],
-		(hakc_magazine_count(m) - n) * sizeof(m->bottom[0]));
-	m->bottom[n + 1] = NULL;
-	m->next = *++m->top;
-}
-
 void hakc_sample_salt(struct hakc_thread *t, unsigned cls)
 {
 	struct hakc_magazine *m = &t->magazines[cls];
@@ -59,36 +50,36 @@ void hakc_sample_salt(struct hakc_thread *t, unsigned cls)
 	/* Rounded up or down with the chance that makes it right on average. */
 	for (uint64_t n = (bytes + next_random(t) % interval) / interval; n && m->top != m->end;
 	     n--)
-		insert_token(m, (uint32_t)(next_random(t) % (hakc_magazine_count(m) + 1)));
+		hakc_magazine_insert(m, (uint32_t)(next_random(t) % (hakc_magazine_count(m) + 1)),
+				     NULL);
 }
 
 static bool has_credit(struct hakc_thread *t)
 {
 	struct hakc_thread_samples *s = &t->samples;
 	struct timespec now;
-	uint64_t ms;
+	uint64_t us;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (ms - s->credit_at >= (CREDIT_MAX - s->credit) / PER_MS)
-		s->credit = CREDIT_MAX;
-	else
-		s->credit += (uint32_t)(ms - s->credit_at) * PER_MS;
-	s->credit_at = ms;
-	if (s->credit == 0)
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	s->credit_us += us - s->credit_at;
+	s->credit_at = us;
+	if (s->credit_us > AT_ONCE * US_BETWEEN)
+		s->credit_us = AT_ONCE * US_BETWEEN;
+	if (s->credit_us < US_BETWEEN)
 		return false;
-	s->credit--;
+	s->credit_us -= US_BETWEEN;
 	return true;
 }
 
-/* May t take a sample of that weight now? If it is only too early, the next one stands for it. */
-static bool may_take(struct hakc_thread *t, uint64_t weight)
+/* May t take a sample now? If it is only too early, the next one stands for these bytes too. */
+static bool may_take(struct hakc_thread *t, uint64_t bytes)
 {
 	if (t->samples.is_busy)
 		return false;
 	if (has_credit(t))
 		return true;
-	t->samples.owed += weight;
+	t->samples.owed += bytes;
 	hakc_thread_count(t, HAK_STAT_SAMPLES_LEFT_OUT, 1);
 	return false;
 }
@@ -213,7 +204,7 @@ void *hakc_sample_alloc(struct hakc_thread *t, unsigned cls, size_t alignment, s
 	bool has_block;
 
 	hakc_magazine_pop(&t->magazines[cls]);
-	if (interval == 0 || !may_take(t, weight))
+	if (interval == 0 || !may_take(t, interval)) /* its own will be another's block then */
 		return NULL;
 	modules = describe(t, &sample, size, cls, weight);
 	pthread_mutex_lock(&t->heap->lock);

@@ -19,7 +19,7 @@
  * A thread takes so many samples in a while at most, which bounds what they cost. A token beyond
  * that goes, and the next sample stands for what it would have stood for.
  *
- * Hardened processes and forked children's first steps take none.
+ * Hardened processes take none: nothing is cached in them.
  */
 
 #include "client_lib/thread.h"

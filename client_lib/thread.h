@@ -16,6 +16,8 @@
  */
 
 #include "client_lib/heap.h"
+#include "client_lib/magazine.h"
+#include "proto/shm/mix.h"
 
 /*
  * Magazines by class; behind the classes one a span length in slots. W of a
@@ -31,60 +33,6 @@
 #define HAKC_MAGAZINE_BYTES  (UINT64_C(1) << 18)  /* of a class; two blocks at least */
 #define HAKC_SPANS_BYTES     (UINT64_C(16) << 20) /* of all spans that a thread caches */
 #define HAKC_MAGAZINE_FIRST  16u		  /* blocks, before use makes it grow */
-
-/*
- * A stack of blocks. The one that goes next stands in the head, so that a pair of free and malloc
- * hands it over without a look at the room; the others lie in room behind the state, from
- * bottom[1] on. bottom[0] is NULL: what is next in an empty one. Zero: empty, no room. A NULL
- * among the blocks is a token, see sample.h.
- */
-struct hakc_magazine {
-	void *next;
-	void **top; /* bottom + number of blocks */
-	void **end; /* bottom + as many as there is room for now */
-	void **bottom;
-	void **end_max;
-	uint64_t magic; /* of the class: an offset from the slab's begin ... */
-	uint64_t limit; /* ... begins a block if its product with magic is below */
-	uint64_t used;	/* fills and flushes since the last round of shrinking */
-};
-
-_Static_assert(sizeof(struct hakc_magazine) == 64, "a magazine's head is a cache line");
-
-static inline uint32_t hakc_magazine_count(const struct hakc_magazine *m)
-{
-	return (uint32_t)(m->top - m->bottom);
-}
-
-static inline uint32_t hakc_magazine_room(const struct hakc_magazine *m)
-{
-	return (uint32_t)(m->end - m->bottom);
-}
-
-/* There is a block, or there is room: who calls has looked. */
-static inline void *hakc_magazine_pop(struct hakc_magazine *m)
-{
-	void *block = m->next;
-
-	m->next = *--m->top;
-	return block;
-}
-
-static inline void hakc_magazine_push(struct hakc_magazine *m, void *block)
-{
-	*m->top++ = m->next;
-	m->next = block;
-}
-
-/* Twice the room, up to the most that it may have. False: it has that already. */
-static inline bool hakc_magazine_grow(struct hakc_magazine *m)
-{
-	if (m->end == m->end_max)
-		return false;
-	m->end += m->end_max - m->end > m->end - m->bottom ? m->end - m->bottom
-							   : m->end_max - m->end;
-	return true;
-}
 
 /*
  * Blocks that others claim, on their way back: each with its slab's epoch above bit 48, which
@@ -116,9 +64,9 @@ struct hakc_thread_decay {
 
 /* See sample.c. */
 struct hakc_thread_samples {
-	uint64_t owed;	    /* weight of those that were left out */
-	uint64_t credit_at; /* when credit was last given, milliseconds */
-	uint32_t credit;    /* samples that the thread may take now */
+	uint64_t owed;	    /* bytes that those stood for that were left out */
+	uint64_t credit_us; /* what may be spent on samples */
+	uint64_t credit_at; /* when it was last given, microseconds */
 	bool is_busy;	    /* with one */
 };
 
@@ -152,7 +100,7 @@ struct hakc_thread {
 	hak_u64 counts[HAK_STAT_COUNT]; /* not yet published */
 	struct hakc_thread_decay decay;
 	uint64_t idle_slice; /* in which it became idle; UINT64_MAX: it has nothing */
-	uint64_t random;     /* see hakc_thread_random */
+	uint64_t random;     /* of its random numbers, see mix.h */
 	struct hakc_thread_samples samples;
 };
 
@@ -233,16 +181,6 @@ struct hakc_thread *hakc_thread_get(int *ret_error);
  * attached for reading, where no thread has a state. NULL and *ret_error.
  */
 struct hakc_heap *hakc_thread_reads(int *ret_error);
-
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-static inline uint64_t hakc_thread_random(struct hakc_thread *t)
-{
-	uint64_t x = t->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
 
 /* Counts on a slow path; published now and then. */
 static inline void hakc_thread_count(struct hakc_thread *t, enum hak_stat stat, uint64_t n)

@@ -30,7 +30,7 @@ struct hakd_pool_config {
 	uint64_t client_limit; /* bytes that a client may have; 0: as many as there are */
 	uint64_t user_limit;   /* and all clients of a user together */
 	bool is_hardened;      /* processes that attach are, see docs/security.md */
-	uint64_t profile;      /* bytes between two samples, 0: none, see docs/observe.md */
+	uint64_t profile;      /* bytes between two samples, 0: none, see proto/shm/sample.h */
 	unsigned user_clients; /* clients that a user may have; 0: as many as there can be */
 	unsigned
 		mode; /* of owner, group, others: HAKD_MAY_... in three octal digits, as of a file */

@@ -7,19 +7,12 @@
 
 #include <string.h>
 
+#include "proto/shm/mix.h"
 #include "proto/shm/sample.h"
 
 #define SLACK_SHIFT 40
 #define HASH_MASK   ((UINT64_C(1) << SLACK_SHIFT) - 1)
 #define NOT_ZERO    UINT64_C(0x0101010101) /* in each byte of the hash */
-
-/* The finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
 
 static uint64_t seal_of(const struct hak_segment *segment, uint64_t start, uint64_t slack)
 {
@@ -27,7 +20,7 @@ static uint64_t seal_of(const struct hak_segment *segment, uint64_t start, uint6
 
 	memcpy(uuid, segment->header->uuid, sizeof(uuid));
 	/* An offset has 40 bits. */
-	hash = mix(uuid[0] ^ mix(uuid[1] ^ mix(start << 24 | slack)));
+	hash = hak_mix(uuid[0] ^ hak_mix(uuid[1] ^ hak_mix(start << 24 | slack)));
 	return slack << SLACK_SHIFT | (hash & HASH_MASK) | NOT_ZERO;
 }
 

@@ -4,13 +4,7 @@
 
 #include <string.h>
 
-/* The finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
+#include "proto/shm/mix.h"
 
 /* Over what is in use of it, which a broken n_frames says too. */
 static uint64_t seal_of(const struct hak_sample *sample, uint64_t start)
@@ -20,7 +14,7 @@ static uint64_t seal_of(const struct hak_sample *sample, uint64_t start)
 
 	memcpy(words, sample, sizeof(words));
 	for (size_t i = 1; i < n; i++)
-		hash = mix(hash ^ words[i]);
+		hash = hak_mix(hash ^ words[i]);
 	return hash | 1;
 }
 

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A word further behind is larger by STEP; the second one is a mix of the name. */
+/* A word further behind is larger by HAK_MIX_STEP; the second one is a mix of the name. */
 #include "tests/stress/contents.h"
 
 #include <string.h>
 
-#define STEP UINT64_C(0x9e3779b97f4a7c15) /* splitmix64, Steele, Lea, Flood (2014) */
-
-static uint64_t mix(uint64_t z)
-{
-	z += STEP;
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "proto/shm/mix.h"
 
 void hakt_contents_fill(void *block, size_t bytes, uint64_t name)
 {
@@ -21,7 +13,7 @@ void hakt_contents_fill(void *block, size_t bytes, uint64_t name)
 
 	for (size_t i = 0; i < n; i++) {
 		words[i] = word;
-		word = i == 0 ? mix(name) : word + STEP;
+		word = i == 0 ? hak_mix(name + HAK_MIX_STEP) : word + HAK_MIX_STEP;
 	}
 	memcpy(&words[n], &word, bytes % sizeof(word));
 }
@@ -39,7 +31,7 @@ hakt_contents_wrong_at(const void *block, size_t bytes, uint64_t name)
 	for (size_t i = 0; i < n; i++) {
 		if (words[i] != word)
 			return i * sizeof(word);
-		word = i == 0 ? mix(name) : word + STEP;
+		word = i == 0 ? hak_mix(name + HAK_MIX_STEP) : word + HAK_MIX_STEP;
 	}
 	for (size_t i = 0; i < bytes % sizeof(word); i++)
 		if (((const unsigned char *)&words[n])[i] != ((const unsigned char *)&word)[i])

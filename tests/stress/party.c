@@ -12,7 +12,6 @@
 
 #include "tests/stress/contents.h"
 
-#define STEP	      UINT64_C(0x9e3779b97f4a7c15) /* splitmix64, Steele, Lea, Flood (2014) */
 #define NO_MEMORY_MAX 10000u
 
 void hakt_die(const char *format, ...)
@@ -51,15 +50,6 @@ uint64_t hakt_ops(uint64_t usual)
 	const char *given = getenv("HAKT_OPS");
 
 	return given ? strtoull(given, NULL, 0) : usual / HAKT_SLOWNESS;
-}
-
-uint64_t hakt_random(uint64_t *state)
-{
-	uint64_t z = *state += STEP;
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 static uint64_t below(struct hakt_party *party, uint64_t end)

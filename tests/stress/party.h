@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "client_lib/include/hakmem.h"
+#include "tests/support/random.h"
 #include "tests/support/slowness.h"
 
 #define HAKT_LIVE_MAX  256u /* items that a party holds */
@@ -52,9 +53,6 @@ uint64_t hakt_seed(void);
 
 /* The environment's HAKT_OPS, or `usual` divided by HAKT_SLOWNESS. */
 uint64_t hakt_ops(uint64_t usual);
-
-/* The next number of a generator. */
-uint64_t hakt_random(uint64_t *state);
 
 /* Says what is wrong and ends the process. */
 void hakt_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

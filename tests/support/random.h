@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proto/shm/mix.h"
+
 static inline uint64_t hakt_random_seed(void)
 {
 	const char *given = getenv("HAKT_SEED");
@@ -27,14 +29,9 @@ static inline uint64_t hakt_random_seed(void)
 	return seed;
 }
 
-/* splitmix64: Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014). */
 static inline uint64_t hakt_random(uint64_t *state)
 {
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return hak_mix_next(state);
 }
 
 #endif
