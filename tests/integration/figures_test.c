@@ -29,8 +29,7 @@ static int start(void **state)
 	hakt_keeper_init(&hakt_keeper, NULL);
 	hakt_keeper.options = options;
 	hakt_keeper_start(&hakt_keeper);
-	assert_int_equal(chmod(hakt_keeper.daemon.directory, 0755), 0);
-	assert_int_equal(chmod(hakt_keeper.daemon.socket, 0666), 0);
+	hakt_keeper_let_in(&hakt_keeper);
 	return 0;
 }
 

@@ -37,8 +37,7 @@ static int start(void **state)
 	write_config("[pool default]\nlimit = 64M\n");
 	hakt_keeper.options = options;
 	hakt_keeper_start(&hakt_keeper);
-	assert_int_equal(chmod(hakt_keeper.daemon.directory, 0755), 0);
-	assert_int_equal(chmod(hakt_keeper.daemon.socket, 0666), 0);
+	hakt_keeper_let_in(&hakt_keeper);
 	return 0;
 }
 
@@ -48,23 +47,12 @@ static int stop(void **state)
 	return hakt_keeper_teardown(state);
 }
 
-static void run_as(uid_t uid, const char *const *arguments, int exit_code, const char *text)
-{
-	struct hakt_process ctl = {.uid = uid};
-	const char *output;
-
-	hakt_process_run(&ctl, arguments);
-	output = hakt_process_output(&ctl, exit_code == 0 ? 1 : 2);
-	if (ctl.exit_code != exit_code || !strstr(output, text))
-		fail_msg("%s: %d, %s", arguments[1], ctl.exit_code, output);
-	hakt_process_end(&ctl);
-	hakt_keeper_take(&hakt_keeper);
-}
-
-#define CTL(exit_code, text, ...) \
-	run_as(0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
-#define STRANGER_CTL(exit_code, text, ...) \
-	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
+#define CTL(exit_code, text, ...)                                                             \
+	hakt_keeper_run(&hakt_keeper, 0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), \
+			(text))
+#define STRANGER_CTL(exit_code, text, ...)                                              \
+	hakt_keeper_run(&hakt_keeper, STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), \
+			(exit_code), (text))
 
 static void test_a_ping_is_answered(void **state)
 {

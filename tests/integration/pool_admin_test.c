@@ -35,21 +35,9 @@ static int stop(void **state)
 	return hakt_keeper_teardown(state);
 }
 
-static void run_as(uid_t uid, const char *const *arguments, int exit_code, const char *text)
-{
-	struct hakt_process ctl = {.uid = uid};
-	const char *output;
-
-	hakt_process_run(&ctl, arguments);
-	output = hakt_process_output(&ctl, exit_code == 0 ? 1 : 2);
-	if (ctl.exit_code != exit_code || !strstr(output, text))
-		fail_msg("%s %s: %d, %s", arguments[1], arguments[2], ctl.exit_code, output);
-	hakt_process_end(&ctl);
-	hakt_keeper_take(&hakt_keeper);
-}
-
-#define CTL(exit_code, text, ...) \
-	run_as(0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), (text))
+#define CTL(exit_code, text, ...)                                                             \
+	hakt_keeper_run(&hakt_keeper, 0, HAKT_LIST(HAKT_HAKMEMCTL, __VA_ARGS__), (exit_code), \
+			(text))
 
 static long long number_of(const char *pool, const char *name)
 {
@@ -280,12 +268,14 @@ static void test_strangers_make_and_delete_nothing(void **state)
 	(void)state;
 	if (getuid() != 0)
 		skip();
-	assert_int_equal(chmod(hakt_keeper.daemon.directory, 0755), 0);
-	assert_int_equal(chmod(hakt_keeper.daemon.socket, 0666), 0);
+	hakt_keeper_let_in(&hakt_keeper);
 	CTL(0, "is made", "pool", "create", "lab");
-	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "create", "mine"), 4, "not permitted");
-	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "delete", "lab"), 4, "not permitted");
-	run_as(STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "list"), 0, "lab");
+	hakt_keeper_run(&hakt_keeper, STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "create", "mine"),
+			4, "not permitted");
+	hakt_keeper_run(&hakt_keeper, STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "delete", "lab"),
+			4, "not permitted");
+	hakt_keeper_run(&hakt_keeper, STRANGER, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "list"), 0,
+			"lab");
 	assert_int_equal(number_of("lab", "clients"), 0);
 }
 

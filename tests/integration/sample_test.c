@@ -120,6 +120,14 @@ static void check_near(uint64_t value, uint64_t expected)
 	assert_in_range(value, expected / 2, expected * 3 / 2);
 }
 
+/* Tokens in the magazines are no blocks, and slabs of samples go when they are empty. */
+static void check_nothing_is_left(void)
+{
+	assert_int_equal(hakmem_trim(), 0);
+	assert_int_equal(hak_load_relaxed(&hakc_heap()->area->counters[HAK_STAT_LOST_FREES]), 0);
+	assert_int_equal(hakt_daemon_status(&hakt_mortal_daemon).granted_superslabs, 0);
+}
+
 /* 48 MiB of 64 bytes and as much of 1 KiB, among ten times as many that don't stay. */
 static void test_each_site_has_its_share_of_what_is_alive(void **state)
 {
@@ -144,6 +152,22 @@ static void test_each_site_has_its_share_of_what_is_alive(void **state)
 	for (size_t i = 0; i < n; i++)
 		hakmem_free(blocks[i]);
 	assert_int_equal(walk(getpid()).n, 0);
+	free(blocks);
+	check_nothing_is_left();
+}
+
+/* Several thousand samples at once, more than a thread may take: those that it does stand for all. */
+static void test_samples_stand_for_those_that_were_left_out(void **state)
+{
+	enum { MANY = 10000 };
+	void **blocks = calloc(MANY, sizeof(*blocks));
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++)
+		blocks[i] = sites[0](4000);
+	assert_in_range(walk(getpid()).of_site[0], (uint64_t)MANY * 3500, (uint64_t)MANY * 4700);
+	for (unsigned i = 0; i < MANY; i++)
+		hakmem_free(blocks[i]);
 	free(blocks);
 }
 
@@ -344,6 +368,29 @@ static int make_to_be_taken(const void *context)
 	return 0;
 }
 
+/* Of the class that the samples of the dead were in, whose slabs have free blocks now. */
+static void check_only_samples_are_in_sampled_slabs(void)
+{
+	const struct hak_segment *segment = &hakc_heap()->segment;
+	static void *blocks[2048];
+
+	for (unsigned i = 0; i < 2048; i++) {
+		struct hak_location l;
+
+		blocks[i] = hakmem_malloc(4000 + sizeof(struct hak_sample));
+		assert_non_null(blocks[i]);
+		memset(blocks[i], 0x5a, hakmem_usable_size(blocks[i]));
+		l = hak_segment_locate(segment, (uintptr_t)blocks[i]);
+		if (hak_sample_is_there(&l)) {
+			struct hak_sample sample;
+
+			assert_true(hak_sample_read(hak_sample_of(segment, &l), l.start, &sample));
+		}
+	}
+	for (unsigned i = 0; i < 2048; i++)
+		hakmem_free(blocks[i]);
+}
+
 static void test_blocks_of_the_dead_keep_their_stack_and_an_heir_goes_on(void **state)
 {
 	struct hakt_process child = {0};
@@ -377,6 +424,7 @@ static void test_blocks_of_the_dead_keep_their_stack_and_an_heir_goes_on(void **
 		hakmem_free(taken[i]);
 	}
 	assert_int_equal(walk(pid).n_of_pid, 0);
+	check_only_samples_are_in_sampled_slabs();
 	while (n > 0)
 		hakmem_free(own[--n]);
 	hakt_process_end(&child);
@@ -403,6 +451,7 @@ static int start_without(void **state)
 
 static const struct CMUnitTest tests[] = {
 	WITH(start, test_each_site_has_its_share_of_what_is_alive),
+	WITH(start_dense, test_samples_stand_for_those_that_were_left_out),
 	WITH(start, test_spans_have_their_share_too),
 	WITH(start_dense, test_what_may_be_used_of_a_block_is_not_its_record),
 	WITH(start_dense, test_blocks_with_records_are_blocks_like_others),

@@ -47,14 +47,14 @@ fi
 unpack_libraries || skip "apt has no libraries of arm64"
 
 # What can't be under qemu-user:
-#   scan_stepped  single-steps a child, which qemu's ptrace can't
+#   modules_stepped, scan_stepped  single-step a child, which qemu's ptrace can't
 #   daemon_huge   qemu knows nothing of MADV_COLLAPSE and PR_SET_THP_DISABLE
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
 	-DCMAKE_TOOLCHAIN_FILE="$PWD/deploy/packages/arm64.cmake" && cmake --build "$build" || exit 1
 for library in libhakmem.so libhakmem_malloc.so; do
 	readelf -h "$build/lib/$library" | grep AArch64 || exit 1
 done
-ctest --test-dir "$build" -L unit -E '^(scan_stepped|daemon_huge)_test' -j2 --no-tests=error >"$build/log" 2>&1
+ctest --test-dir "$build" -L unit -E '^(modules_stepped|scan_stepped|daemon_huge)_test' -j2 --no-tests=error >"$build/log" 2>&1
 code=$?
 grep -vE '^ *(Start )|Passed' "$build/log"
 echo "$(grep -c ' Passed ' "$build/log") unit tests pass on arm64"

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/support/ctl.h"
+#include "tests/support/process.h"
 #include "tests/support/run.h"
 
 #define FIRST_FD 3
@@ -305,6 +306,27 @@ void hakt_keeper_deinit(struct hakt_keeper *keeper)
 	close(keeper->notify_fd);
 	if (keeper->has_log)
 		close(keeper->log_fd);
+}
+
+void hakt_keeper_let_in(const struct hakt_keeper *keeper)
+{
+	assert_int_equal(chmod(keeper->daemon.directory, 0755), 0);
+	assert_int_equal(chmod(keeper->daemon.socket, 0666), 0);
+}
+
+void hakt_keeper_run(struct hakt_keeper *keeper, uid_t uid, const char *const *arguments,
+		     int exit_code, const char *text)
+{
+	struct hakt_process tool = {.uid = uid};
+	const char *output;
+
+	hakt_process_run(&tool, arguments);
+	output = hakt_process_output(&tool, exit_code == 0 ? 1 : 2);
+	if (tool.exit_code != exit_code || !strstr(output, text))
+		fail_msg("%s %s: %d, %s", arguments[1], arguments[2] ? arguments[2] : "",
+			 tool.exit_code, output);
+	hakt_process_end(&tool);
+	hakt_keeper_take(keeper);
 }
 
 void hakt_keeper_expect_clean(const struct hakt_keeper *keeper)

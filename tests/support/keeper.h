@@ -12,6 +12,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "tests/support/daemon.h"
 
@@ -88,6 +89,13 @@ void hakt_keeper_listen(struct hakt_keeper *keeper);
 
 /* Nobody is attached any more: a clean stop. Closes all. */
 void hakt_keeper_deinit(struct hakt_keeper *keeper);
+
+/* Lets other users at its daemon's socket. */
+void hakt_keeper_let_in(const struct hakt_keeper *keeper);
+
+/* hakmemctl, or another tool, run by a user: it must end so, and say that, on stderr if it fails. */
+void hakt_keeper_run(struct hakt_keeper *keeper, uid_t uid, const char *const *arguments,
+		     int exit_code, const char *text);
 
 /* hakmemctl check of the daemon finds nothing. */
 void hakt_keeper_expect_clean(const struct hakt_keeper *keeper);

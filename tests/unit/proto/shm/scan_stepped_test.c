@@ -7,14 +7,11 @@
  */
 #include "tests/support/run.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/shm/scan.h"
 #include "tests/support/pool.h"
+#include "tests/support/steps.h"
 
 #define DEAD   7u
 #define OTHER  8u
@@ -140,32 +137,9 @@ static void forget_epochs(struct memory *m)
 			m->words[i] &= ~epoch;
 }
 
-/* Starts a child that scans, and is at its first instruction when this returns. */
-static pid_t start(scan_fn *scan)
+static void run(const void *scan)
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		scan(&pool.segment);
-		raise(SIGKILL); /* cmocka is the parent's */
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	return pid;
-}
-
-/* One instruction; false: that was the last. */
-static bool step(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSTOPPED(status);
+	(*(scan_fn *const *)scan)(&pool.segment);
 }
 
 /* The scan from what is in memory now, stopped anywhere; how many states it went through. */
@@ -181,8 +155,8 @@ static unsigned check_stopped_anywhere(scan_fn *scan)
 	forget_epochs(&uninterrupted);
 	write_memory(&before);
 	last = before;
-	pid = start(scan);
-	while (step(pid)) {
+	pid = hakt_steps_start(run, &scan);
+	while (hakt_steps_next(pid)) {
 		read_memory(&now);
 		if (memcmp(&now, &last, sizeof(now)) == 0)
 			continue;
