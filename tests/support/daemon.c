@@ -185,17 +185,24 @@ struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, un
 	return s;
 }
 
+bool hakt_daemon_is_empty(const struct hakt_daemon *daemon)
+{
+	struct hakt_status s = hakt_daemon_status(daemon);
+
+	return s.clients == 0 && s.granted_superslabs == 0 && s.waiting_superslabs == 0 &&
+	       s.live_blocks == 0;
+}
+
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon)
 {
-	struct hakt_status s = {0};
+	struct hakt_status s;
 
 	for (unsigned i = 0; i < 1000; i++) {
-		s = hakt_daemon_status(daemon);
-		if (s.clients == 0 && s.granted_superslabs == 0 && s.waiting_superslabs == 0 &&
-		    s.live_blocks == 0)
+		if (hakt_daemon_is_empty(daemon))
 			return;
 		pause_10ms();
 	}
+	s = hakt_daemon_status(daemon);
 	fail_msg("left after 10 s: %u clients, %llu SuperSlabs granted and %llu waiting, %llu "
 		 "blocks",
 		 s.clients, s.granted_superslabs, s.waiting_superslabs, s.live_blocks);

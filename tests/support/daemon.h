@@ -4,6 +4,7 @@
 
 /* A real hakmemd for a test, in a directory of its own; all calls fail the test on error. */
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "tests/support/directory.h"
@@ -55,7 +56,10 @@ void hakt_daemon_wait_resident(const struct hakt_daemon *daemon, unsigned long l
 /* Waits, 30 s at most, until so many SuperSlabs are in reserve; what it says then. */
 struct hakt_status hakt_daemon_wait_reserve(const struct hakt_daemon *daemon, unsigned n);
 
-/* Waits, 10 s at most, until nothing is granted and nobody attached. */
+/* Nothing is granted and nobody attached. */
+bool hakt_daemon_is_empty(const struct hakt_daemon *daemon);
+
+/* Waits for that, 10 s at most. */
 void hakt_daemon_wait_empty(const struct hakt_daemon *daemon);
 
 /* That, then hakt_daemon_stop; 0, for a teardown. */

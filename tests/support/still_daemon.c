@@ -44,6 +44,11 @@ void hakt_still_pass(unsigned by)
 
 int hakt_still_stop(struct hakt_daemon *daemon)
 {
+	/* Who still waits for a grace is looked at by time. */
+	for (unsigned i = 0; i < 1000 && !hakt_daemon_is_empty(daemon); i++) {
+		hakt_still_pass(10);
+		usleep(10000);
+	}
 	munmap(ms, sizeof(*ms));
 	return hakt_daemon_stop_empty(daemon);
 }

@@ -179,9 +179,12 @@ static void *allocate(struct soak_worker *w, size_t size)
 {
 	uint64_t kind = soak_below(w, 16);
 
-	if (kind == 0 && SOAK_HAS_CALLOC) {
-		const unsigned char *block = hakmem_calloc(size, 1);
+	if (kind == 0) {
+		const unsigned char *block;
 
+		soak_write_begin();
+		block = hakmem_calloc(size, 1);
+		soak_write_end();
 		soak_get();
 		for (size_t i = 0; block && i < size; i++)
 			if (block[i])
@@ -227,7 +230,9 @@ static void resize(struct soak_worker *w)
 		return;
 	before = soak_name_size(item.name);
 	soak_pass();
+	soak_write_begin();
 	block = hakmem_realloc(item.block, size);
+	soak_write_end();
 	if (!block) {
 		soak_item_hold(w, &item); /* it is untouched */
 		on_no_memory(w);

@@ -72,13 +72,18 @@ static inline enum soak_kind soak_name_kind(uint64_t name)
  */
 #ifdef __SANITIZE_THREAD__
 extern hak_u64 soak_passing;
-#define SOAK_HAS_CALLOC false /* it writes the block before we can say that we have got it */
-#define soak_pass()	((void)hak_or_release(&soak_passing, 1))
-#define soak_get()	((void)hak_and_acq_rel(&soak_passing, 1))
+void AnnotateIgnoreWritesBegin(const char *file, int line); /* libtsan's */
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#define soak_pass() ((void)hak_or_release(&soak_passing, 1))
+#define soak_get()  ((void)hak_and_acq_rel(&soak_passing, 1))
+/* Around a call that writes a block before we can say that we have got it: not looked at. */
+#define soak_write_begin() AnnotateIgnoreWritesBegin(__FILE__, __LINE__)
+#define soak_write_end()   AnnotateIgnoreWritesEnd(__FILE__, __LINE__)
 #else
-#define SOAK_HAS_CALLOC true
-#define soak_pass()	((void)0)
-#define soak_get()	((void)0)
+#define soak_pass()	   ((void)0)
+#define soak_get()	   ((void)0)
+#define soak_write_begin() ((void)0)
+#define soak_write_end()   ((void)0)
 #endif
 
 /* As soak_say, and ends the process. */
