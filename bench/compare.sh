@@ -13,6 +13,7 @@ usage() {
 		  --bench LIST          only these benches, by commas
 		  --subject LIST        only these subjects, by commas
 		  --peer NAME=LIBRARY   one more peer, by preload; may be given several times
+		  --profiled            ours again, with a sample of each 512 KiB for the profile
 		  --instructions        count instructions of the pairs too (callgrind)
 		  --quick               one round of very short runs, to see that all works
 		  --no-build            take what has been built
@@ -48,7 +49,7 @@ shm-working-set|two-process|@ alone-working-set|@ alone-working-set|lower|alone 
 2p-pair|two-process|@ pair|@ pair|higher|two any node floor
 2p-working-set|two-process|@ working-set|@ working-set|lower|two any'
 
-ours=(malloc shared shared-2p malloc-hardened shared-hardened)
+ours=(malloc shared shared-2p malloc-hardened shared-hardened shared-profiled shared-2p-profiled)
 private_peers=(glibc mimalloc jemalloc tcmalloc)
 shared_peers=(boost-rbtree boost-cached-node ossp-mm apr-rmm)
 counted='pair64 pair-mixed' # whose instructions --instructions counts
@@ -56,7 +57,7 @@ declare -A soname=([mimalloc]=libmimalloc.so.2 [jemalloc]=libjemalloc.so.2
 	[tcmalloc]=libtcmalloc_minimal.so.4)
 declare -A library # of each private subject
 
-rounds=5 seconds=0.5 quick=0 build_first=1 instructions=0 save=0
+rounds=5 seconds=0.5 quick=0 build_first=1 instructions=0 save=0 profiled=0
 build=build/release output=build/bench only_benches= only_subjects=
 skipped=0 failed=0 directory= daemon=
 
@@ -87,6 +88,7 @@ read_arguments() {
 			shift ;;
 		--build) build=$2 && shift ;;
 		--output) output=$2 && shift ;;
+		--profiled) profiled=1 ;;
 		--instructions) instructions=1 ;;
 		--quick) quick=1 rounds=1 seconds=0.02 ;;
 		--no-build) build_first=0 ;;
@@ -136,7 +138,7 @@ find_libraries() {
 
 kind_of() {
 	case $1 in
-	malloc | shared | shared-2p | *-hardened) echo ours ;;
+	malloc | shared | shared-2p | *-hardened | *-profiled) echo ours ;;
 	floor) echo floor ;;
 	*) echo peer ;;
 	esac
@@ -144,19 +146,21 @@ kind_of() {
 
 # The subjects of a bench's row, wanted and there.
 subjects_of() { # GROUPS
-	local group name
+	local group name also_profiled=
+	[ $profiled -eq 0 ] || also_profiled=-profiled
 	for group in $1; do
 		case $group in
 		private)
-			for name in malloc shared "${private_peers[@]}"; do
+			for name in malloc shared ${also_profiled:+shared$also_profiled} \
+				"${private_peers[@]}"; do
 				[ "${library[$name]:-}" = none ] || echo "$name"
 			done ;;
 		hardened)
 			for name in malloc shared malloc-hardened shared-hardened glibc; do
 				[ "${library[$name]:-}" = none ] || echo "$name"
 			done ;;
-		alone) echo shared ;;
-		two) echo shared-2p ;;
+		alone) printf '%s\n' shared ${also_profiled:+shared$also_profiled} ;;
+		two) printf '%s\n' shared-2p ${also_profiled:+shared-2p$also_profiled} ;;
 		any) printf '%s\n' boost-rbtree ossp-mm apr-rmm ;;
 		node) echo boost-cached-node ;; # one size only
 		floor) echo floor ;;
@@ -169,13 +173,16 @@ subjects_of() { # GROUPS
 	done
 }
 
-# Sets program, preload, HAKMEM_HARDENED and BENCH_EXPECT, the library that must be in use, of
-# PROGRAM SUBJECT.
+# Sets program, preload, HAKMEM_HARDENED, HAKMEM_POOL and BENCH_EXPECT, the library that must be in
+# use, of PROGRAM SUBJECT.
 find_program() {
-	local form=${2%-hardened}
+	local form=${2%-*ed}
 	preload=
-	unset BENCH_EXPECT HAKMEM_HARDENED
-	[ "$form" = "$2" ] || export HAKMEM_HARDENED=1
+	unset BENCH_EXPECT HAKMEM_HARDENED HAKMEM_POOL
+	case $2 in
+	*-hardened) export HAKMEM_HARDENED=1 ;;
+	*-profiled) export HAKMEM_POOL=profiled ;;
+	esac
 	case $1/$2 in
 	two-process/shared*) form=shared ;;&
 	*/shared*) export BENCH_EXPECT=$build/lib/libhakmem.so ;;
@@ -268,6 +275,16 @@ count_all() {
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 }
 
+# Those who were to take samples have; the others have not.
+check_samples() {
+	local json
+	unset HAKMEM_POOL
+	json=$("$build/bin/hakmemctl" stats samples --json)
+	jq -e '.pools | map({(.name): .clients.samples}) | add |
+		.profiled > 0 and .default == 0' <<<"$json" >/dev/null ||
+		fail "samples are not taken where they are to be: $json"
+}
+
 report() {
 	local commit
 	commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -313,8 +330,10 @@ libc=$(ldd "$build/bin/bench-pair64-malloc" | awk '/libc\.so/ { print $3 }')
 directory=$(mktemp -d)
 : >"$directory/raw"
 find_libraries
+[ $profiled -eq 0 ] || printf '[pool profiled]\nprofile = 512K\n' >"$directory/hakmemd.conf"
 start_daemon
 run_all
+[ $profiled -eq 0 ] || check_samples
 [ $instructions -eq 0 ] || count_all
 [ -s "$directory/raw" ] || fail "nothing was measured"
 report

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 # A daemon of its own for a benchmark, sourced by it: start_daemon and stop_daemon use $build, the
 # private folder $directory, and set $daemon and HAKMEM_SOCKET. Both are gone when it ends.
+# Its configuration is empty, or what the benchmark has written there before.
 
 # start_daemon [OPTION]...: returns when it answers; else ends the benchmark with 2.
 start_daemon() {
 	local try
-	: >"$directory/hakmemd.conf"
+	: >>"$directory/hakmemd.conf"
 	export HAKMEM_SOCKET=$directory/hakmemd.sock
 	unset HAKMEM_POOL HAKMEM_AUTOSPAWN HAKMEM_LOG HAKMEM_TIMEOUT_MS LD_PRELOAD
 	"$build/bin/hakmemd" --foreground --socket "$HAKMEM_SOCKET" --log-level warn \

@@ -8,9 +8,9 @@ cd "$(dirname "$0")/../.."
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
-bash bench/compare.sh --quick --no-build --build "$build" --output "$directory" \
+bash bench/compare.sh --quick --no-build --build "$build" --output "$directory" --profiled \
 	--bench pair64,prodcons,hardened-pair,2p-msg64,2p-latency \
-	--subject malloc,shared,shared-2p,malloc-hardened,shared-hardened,glibc,floor \
+	--subject malloc,shared,shared-2p,malloc-hardened,shared-hardened,shared-profiled,glibc,floor \
 	>"$directory/table" 2>&1 || { cat "$directory/table" && exit 1; }
 cat "$directory/table"
 grep -qE '^[0-9]+ rows, [0-9]+ skipped, 0 failed$' "$directory/table"
@@ -30,6 +30,9 @@ holds "pair64 has ours, a peer and a floor" \
 holds "hardened mode stands beside the others" \
 	'[.rows[] | select(.bench == "hardened-pair") | .subject] as $there |
 	["shared", "shared-hardened", "glibc"] - $there == []'
+holds "and so does the profile" \
+	'[.rows[] | select(.bench == "pair64") | .subject] as $there |
+	["shared", "shared-profiled", "glibc"] - $there == []'
 holds "two processes share a pool" \
 	'.rows | any(.bench == "2p-msg64" and .subject == "shared-2p" and .kind == "ours")'
 holds "the best peer's ratio is 1" \
