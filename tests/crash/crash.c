@@ -183,9 +183,13 @@ int main(int argc, char **argv)
 	hakt_symbols_init();
 	hakt_world_init();
 	run_on(1); /* daemon and walkers; tracer and victim have the other one */
-	/* Kept for a day: what goes back by the clock would make each victim take another way. */
-	hakt_daemon_start(&hakd, HAKT_LIST("--capacity", "256M", "--limit", "256M", "--keep",
-					   "86400", "--log-level", "warn"));
+	/*
+	 * Kept for a day: what goes back by the clock would make each victim take another way. So
+	 * would a profile; this one is on, and takes no sample by itself (script_sample.c).
+	 */
+	hakt_daemon_start(&hakd,
+			  HAKT_LIST("--capacity", "256M", "--limit", "256M", "--keep", "86400",
+				    "--log-level", "warn", "--profile", "1000000G"));
 	run.socket = hakd.socket;
 	for (unsigned i = 0; i < HAKT_WALKERS; i++)
 		run.walkers[i] = hakt_walker_start(i, seed);

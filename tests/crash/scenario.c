@@ -47,6 +47,11 @@ const struct hakt_scenario hakt_scenarios[] = {
 	{.name = "tagged-span", .prepare = hakt_to_tagged_span, .script = hakt_do_tagged_span},
 	{.name = "inherit", .prepare = hakt_to_inherit, .script = hakt_do_refill},
 
+	{.name = "sample-first", .prepare = hakt_to_sample_first, .script = hakt_do_sample},
+	{.name = "sample", .prepare = hakt_to_sample, .script = hakt_do_sample},
+	{.name = "sample-give", .prepare = hakt_to_sample, .script = hakt_do_sample_give},
+	{.name = "sample-span", .prepare = hakt_to_sample_span, .script = hakt_do_sample_span},
+
 	{.name = "publish", .prepare = hakt_to_publish, .script = hakt_do_publish},
 	{.name = "publish-list", .prepare = hakt_to_publish_list, .script = hakt_do_publish},
 	{.name = "publish-void", .prepare = hakt_to_publish_void, .script = hakt_do_publish_void},

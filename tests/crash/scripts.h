@@ -66,6 +66,14 @@ void hakt_to_tagged_span(struct hakt_victim *v);
 void hakt_do_tagged_span(struct hakt_victim *v);
 void hakt_to_inherit(struct hakt_victim *v);
 
+/* script_sample.c: blocks that are samples */
+void hakt_to_sample_first(struct hakt_victim *v);
+void hakt_to_sample(struct hakt_victim *v);
+void hakt_do_sample(struct hakt_victim *v);
+void hakt_do_sample_give(struct hakt_victim *v);
+void hakt_to_sample_span(struct hakt_victim *v);
+void hakt_do_sample_span(struct hakt_victim *v);
+
 /* script_root.c: names */
 void hakt_to_publish(struct hakt_victim *v);
 void hakt_to_publish_list(struct hakt_victim *v);

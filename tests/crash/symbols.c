@@ -45,6 +45,8 @@ const struct hakt_group hakt_groups[] = {
 	{"resize", "hak_slab_resize_span hakc_heap_resize_span hakc_run_resize grow shrink "
 		   "resize_run resize_span resize_in_place hakc_resize hakc_heap_make_way "
 		   "hakc_run_make_way"},
+	{"sample", "hakc_sample_* hak_sample_* hak_module_enter hakc_stack_translate translate "
+		   "describe take_block find_slab claim finish put_token mark"},
 	{"root", "hakmem_root_* hakc_root_*"},
 	{"thread", "end_thread put_idle hakc_thread_detach_process hakc_session_detach"},
 	{"session", "hakc_session_* take_late take_reply ask exchange call_refill call_giveback "

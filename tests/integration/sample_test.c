@@ -5,6 +5,8 @@
  */
 #include "tests/support/run.h"
 
+#include <dlfcn.h>
+#include <execinfo.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -430,6 +432,48 @@ static void test_blocks_of_the_dead_keep_their_stack_and_an_heir_goes_on(void **
 	hakt_process_end(&child);
 }
 
+/* What unwinding allocates, of this thread, and how deep one is in another. */
+static _Thread_local unsigned n_unwinding_allocates, depth, deepest;
+
+/* The library's: to unwind may take memory, and a program's malloc may be ours. */
+__attribute__((visibility("default"))) int backtrace(void **frames, int max)
+{
+	static int (*libc_backtrace)(void **, int);
+	int n;
+
+	if (!libc_backtrace)
+		libc_backtrace = (int (*)(void **, int))dlsym(RTLD_NEXT, "backtrace");
+	if (++depth > deepest)
+		deepest = depth;
+	for (unsigned i = 0; i < n_unwinding_allocates; i++)
+		hakmem_free(hakmem_malloc(4000));
+	depth--;
+	n = libc_backtrace(frames, max);
+	if (n > 0) /* not this one */
+		memmove(frames, frames + 1, (size_t)--n * sizeof(*frames));
+	return n;
+}
+
+static void test_what_taking_a_sample_allocates_is_none(void **state)
+{
+	void *blocks[100];
+	struct sums sums;
+
+	(void)state;
+	n_unwinding_allocates = 20;
+	for (unsigned i = 0; i < 100; i++)
+		blocks[i] = sites[0](4000);
+	n_unwinding_allocates = 0;
+	assert_int_equal(deepest, 1);
+	sums = walk(getpid());
+	assert_true(sums.n > 10);
+	assert_int_equal(sums.n_broken, 0);
+	for (unsigned i = 0; i < 100; i++)
+		hakmem_free(blocks[i]);
+	assert_int_equal(walk(getpid()).n, 0);
+	check_nothing_is_left();
+}
+
 static void test_without_an_interval_nothing_is_sampled(void **state)
 {
 	void *blocks[1000];
@@ -457,6 +501,7 @@ static const struct CMUnitTest tests[] = {
 	WITH(start_dense, test_blocks_with_records_are_blocks_like_others),
 	WITH(start_dense, test_a_sample_ends_when_another_process_frees_it),
 	WITH(start_dense, test_blocks_of_the_dead_keep_their_stack_and_an_heir_goes_on),
+	WITH(start_dense, test_what_taking_a_sample_allocates_is_none),
 	WITH(start_without, test_without_an_interval_nothing_is_sampled),
 };
 
