@@ -15,6 +15,7 @@
 #include "daemon/setting.h"
 #include "daemon/util/log.h"
 #include "proto/shm/registry.h"
+#include "proto/shm/sample.h"
 
 #define DEFAULT_FILE "/etc/hakmem/hakmemd.conf"
 
@@ -190,7 +191,8 @@ int hakd_config_check_pool(struct hakd_pool_config *pool)
 			(unsigned long long)pool->limit, hakd_settings[HAKD_SETTING_LIMIT].allowed);
 		return -EINVAL;
 	}
-	return pool->keep <= HAKD_KEEP_MAX && pool->retain <= HAKD_RETAIN_MAX && pool->mode <= 0777
+	return pool->keep <= HAKD_KEEP_MAX && pool->retain <= HAKD_RETAIN_MAX &&
+			       pool->mode <= 0777 && hak_sample_is_interval(pool->profile)
 		       ? 0
 		       : -EINVAL;
 }

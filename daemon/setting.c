@@ -118,7 +118,7 @@ int hakd_setting_apply(struct hakd_config *config, struct hakd_pool_config *pool
 		return pool->is_hardened || strcmp(text, "no") == 0 ? 0 : -EINVAL;
 	case HAKD_SETTING_PROFILE:
 		if (hak_size_parse(text, &pool->profile) < 0 ||
-		    (pool->profile > 0 && pool->profile < HAK_SAMPLE_INTERVAL_MIN))
+		    !hak_sample_is_interval(pool->profile))
 			return -EINVAL;
 		return 0;
 	case HAKD_SETTING_OWNER:

@@ -103,7 +103,7 @@ bool hakd_orders_kick(struct hakd_peer *peer, uint64_t id, const Hak__Kick *requ
 
 bool hakd_orders_profile(struct hakd_peer *peer, uint64_t id, const Hak__Profile *request)
 {
-	if (request->interval > 0 && request->interval < HAK_SAMPLE_INTERVAL_MIN) {
+	if (!hak_sample_is_interval(request->interval)) {
 		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
 				 "samples are 4 KiB apart at least; 0: none are taken");
 		return true;

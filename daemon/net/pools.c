@@ -70,6 +70,7 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	config.user_limit = request->user_limit_bytes;
 	config.user_clients = request->user_clients;
 	config.is_hardened = request->hardened;
+	config.profile = request->profile_bytes;
 	config.owner = request->sets_owner ? request->owner : config.owner;
 	config.group = request->sets_group ? request->group : config.group;
 	config.mode = request->sets_mode ? request->mode : config.mode;

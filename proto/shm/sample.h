@@ -32,6 +32,12 @@
 	(UINT64_C(512) << 10) /* bytes, where nothing else is said; as tcmalloc's */
 #define HAK_SAMPLE_INTERVAL_MIN (UINT64_C(4) << 10)
 
+/* Is that what may lie between two samples, 0 of none? */
+static inline bool hak_sample_is_interval(uint64_t bytes)
+{
+	return bytes == 0 || bytes >= HAK_SAMPLE_INTERVAL_MIN;
+}
+
 struct hak_sample {
 	hak_u64 seal;	  /* never 0; 0: no record */
 	uint64_t weight;  /* bytes of blocks that it stands for, its own among them */

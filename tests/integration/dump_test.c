@@ -40,34 +40,12 @@ static const char *const options[] = {"--capacity",
 				      "512K",
 				      NULL};
 
-static const char *const options_of_pool[] = {HAKT_HAKMEMCTL,
-					      "pool",
-					      "create",
-					      "lab.2",
-					      "--capacity",
-					      "256M",
-					      "--limit",
-					      "16385K",
-					      "--superslab-lg",
-					      "21",
-					      "--keep",
-					      "0",
-					      "--retain",
-					      "0",
-					      "--client-limit",
-					      "3M",
-					      "--user-limit",
-					      "5M",
-					      "--user-clients",
-					      "7",
-					      "--hardened",
-					      "--owner",
-					      "21001",
-					      "--group",
-					      "22001",
-					      "--mode",
-					      "707",
-					      NULL};
+static const char *const options_of_pool[] = {
+	HAKT_HAKMEMCTL,	  "pool",    "create",	       "lab.2",	    "--capacity",   "256M",
+	"--limit",	  "16385K",  "--superslab-lg", "21",	    "--keep",	    "0",
+	"--retain",	  "0",	     "--client-limit", "3M",	    "--user-limit", "5M",
+	"--user-clients", "7",	     "--hardened",     "--profile", "3M",	    "--owner",
+	"21001",	  "--group", "22001",	       "--mode",    "707",	    NULL};
 
 static struct hakt_daemon hakd;
 
@@ -122,7 +100,7 @@ static void test_all_that_was_said_is_dumped(void **state)
 		 "owner = %u\ngroup = %u\nmode = 751\n\n"
 		 "[pool lab.2]\ncapacity = 256M\nlimit = 16385K\nsuperslab_lg = 21\nkeep = 0\n"
 		 "retain = 0\nclient_limit = 3M\nuser_limit = 5M\nuser_clients = 7\n"
-		 "hardened = yes\nprofile = 0\nowner = 21001\ngroup = 22001\nmode = 707\n",
+		 "hardened = yes\nprofile = 3M\nowner = 21001\ngroup = 22001\nmode = 707\n",
 		 hakd.socket, (unsigned)geteuid(), (unsigned)getegid());
 	assert_string_equal(text, expected);
 	free(text);

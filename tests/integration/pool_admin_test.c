@@ -88,6 +88,7 @@ static void test_what_cannot_be_made_is_refused(void **state)
 	CTL(1, "sizes", "pool", "create", "b", "--capacity", "1G", "--limit", "2G");
 	CTL(1, "sizes", "pool", "create", "b", "--limit", "1M");
 	CTL(1, "sizes", "pool", "create", "b", "--superslab-lg", "19");
+	CTL(1, "sizes", "pool", "create", "b", "--profile", "4095");
 	CTL(1, "sizes", "pool", "create", "b", "--keep", "86401");
 	CTL(2, "it needs to be said: NAME", "pool", "create");
 	CTL(2, "--limit takes SIZE, not much", "pool", "create", "b", "--limit", "much");
