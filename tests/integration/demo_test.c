@@ -253,24 +253,30 @@ static void test_a_worker_killed_from_outside_is_replaced(void **state)
 	hakt_process_end(&demo);
 }
 
-/* Waits until a process has nothing to do for a while, because others don't go on. */
-static void wait_idle(pid_t pid)
+static bool is_idle(pid_t pid)
+{
+	char path[32], text[256], *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+	fclose(file);
+	end = strrchr(text, ')');
+	assert_non_null(end);
+	return strncmp(end, ") S ", 4) == 0;
+}
+
+/* Waits until none of n processes has anything to do for a while, because others don't go on. */
+static void wait_idle(const pid_t *pids, unsigned n)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 
 	for (unsigned n_idle = 0; n_idle < 20; n_idle++) {
-		char path[32], text[256], *end;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		file = fopen(path, "r");
-		assert_non_null(file);
-		text[fread(text, 1, sizeof(text) - 1, file)] = 0;
-		fclose(file);
-		end = strrchr(text, ')');
-		assert_non_null(end);
-		if (strncmp(end, ") S ", 4) != 0)
-			n_idle = 0;
+		for (unsigned i = 0; i < n; i++)
+			if (!is_idle(pids[i]))
+				n_idle = 0;
 		nanosleep(&pause, NULL);
 	}
 }
@@ -278,15 +284,16 @@ static void wait_idle(pid_t pid)
 /* A count of 200 files of many words whose reporter is stopped; returns that one's pid. */
 static pid_t start_stopped(struct hakt_process *demo, pid_t workers[WORKERS])
 {
-	pid_t reporter;
+	pid_t reporter, others[WORKERS + 2] = {[WORKERS] = hakd.pid};
 
 	make_many_words(200);
 	hakt_process_start(demo, HAKT_LIST(HAKT_HAKMEM_DEMO, "--workers", "3", "--verify", folder));
 	wait_clients("demo-reporter", &reporter, 1);
 	wait_clients("demo-worker", workers, WORKERS);
+	wait_clients("demo-reader", &others[WORKERS + 1], 1);
 	assert_int_equal(kill(reporter, SIGSTOP), 0);
-	for (unsigned i = 0; i < WORKERS; i++)
-		wait_idle(workers[i]);
+	memcpy(others, workers, WORKERS * sizeof(*workers));
+	wait_idle(others, WORKERS + 2);
 	return reporter;
 }
 
