@@ -15,8 +15,8 @@ static struct hak_module *table_of(const struct hak_segment *segment)
 static bool is_busy(const struct hak_segment *segment, uint64_t word)
 {
 	uint32_t holder = (uint32_t)(word >> 8) & (HAK_HOLDER_COUNT - 1);
-	/* Relaxed: one that has gone doesn't come back, and who is taken for dead is. */
-	uint64_t now = hak_load_relaxed(&segment->holders[holder].word);
+	/* [order:registry] What a dead one has written to its entry is not written any later. */
+	uint64_t now = hak_load_acquire(&segment->holders[holder].word);
 
 	return (word & STATE_MASK) == BUSY && hak_holder_state(now) == HAK_HOLDER_ATTACHED &&
 	       hak_holder_generation(now) == (uint32_t)(word >> 32);

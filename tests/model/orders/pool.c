@@ -163,7 +163,9 @@ static bool explore(const struct model_scenario *scenarios, const char *only)
 int main(int argc, char **argv)
 {
 	const char *only = argc > 1 ? argv[1] : NULL;
-	bool blocks_hold = explore(block_scenarios, only);
+	bool holds = explore(block_scenarios, only);
 
-	return explore(slab_scenarios, only) && blocks_hold ? 0 : 1;
+	holds &= explore(slab_scenarios, only);
+	holds &= explore(module_scenarios, only);
+	return holds ? 0 : 1;
 }

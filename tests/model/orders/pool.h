@@ -76,6 +76,7 @@ bool take(unsigned holder, unsigned inc);
 /* The only thread that crosses may have died in a crossing. */
 void grace(unsigned crosser);
 
-extern const struct model_scenario block_scenarios[], slab_scenarios[]; /* up to a NULL name */
+/* Up to a NULL name. */
+extern const struct model_scenario block_scenarios[], slab_scenarios[], module_scenarios[];
 
 #endif
