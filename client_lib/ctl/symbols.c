@@ -326,17 +326,14 @@ uint64_t hakc_symbols_canonical(struct hakc_symbols *symbols, uint64_t frame)
 				 : frame;
 }
 
-/* What programs call; everything below it is hakmem's. */
-static bool is_entry(const char *name)
+/* Is it that function, or what the compiler has made of it (name.constprop.0), or its twin for pools? */
+static bool is_one_of(const char *name, const char *const *list)
 {
-	static const char *const entries[] = {"hakmem_malloc", "hakmem_calloc", "hakmem_realloc",
-					      "hakmem_aligned_alloc"};
+	for (; *list; list++) {
+		size_t n = strlen(*list);
 
-	for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-		size_t n = strlen(entries[i]);
-
-		if (strncmp(name, entries[i], n) == 0 &&
-		    (name[n] == 0 || strcmp(name + n, "_in") == 0))
+		if (strncmp(name, *list, n) == 0 &&
+		    (name[n] == 0 || name[n] == '.' || strcmp(name + n, "_in") == 0))
 			return true;
 	}
 	return false;
@@ -344,16 +341,24 @@ static bool is_entry(const char *name)
 
 unsigned hakc_symbols_own(struct hakc_symbols *symbols, const uint64_t *frames, unsigned n)
 {
+	/* What programs call: everything below it is hakmem's. */
+	static const char *const entries[] = {"hakmem_malloc", "hakmem_calloc", "hakmem_realloc",
+					      "hakmem_aligned_alloc", NULL};
+	/* Of alloc.c, and without a prefix: what an entry may have jumped to, so that it has no frame. */
+	static const char *const statics[] = {"alloc_class",	"alloc_span",	      "alloc_any",
+					      "alloc_hardened", "alloc_after_double", NULL};
 	unsigned own = 0;
 
 	for (unsigned i = 0; i < n && i < OWN_FRAMES; i++) {
 		struct hakc_symbol symbol = hakc_symbols_find(symbols, frames[i]);
+		const char *name = symbol.function ? symbol.function : "";
 		bool is_library = strncmp(symbol.file, "libhakmem", strlen("libhakmem")) == 0;
+		bool is_end = !is_library && is_one_of(name, entries);
 
-		if (is_library || (symbol.function && (strncmp(symbol.function, "hakc_", 5) == 0 ||
-						       is_entry(symbol.function))))
+		if (is_library || is_end || strncmp(name, "hakc_", 5) == 0 ||
+		    (i > 0 && own == i && is_one_of(name, statics)))
 			own = i + 1;
-		if (symbol.function && !is_library && is_entry(symbol.function))
+		if (is_end)
 			break;
 	}
 	return own < n ? own : 0;
