@@ -76,14 +76,10 @@ static int set(struct hakc_query *query, bool as_json, uint64_t interval)
 		hakc_json_unsigned(&json, "interval_bytes", interval);
 		hakc_json_end_object(&json);
 	} else if (interval) {
-		printf("a sample is taken each %s, until a reload or profile stop; those there "
-		       "are: "
-		       "hakmemctl profile\n",
+		printf("a sample is taken each %s from now on, until a reload or profile stop\n",
 		       hakc_bytes_text(interval, text));
 	} else {
-		printf("no more samples are taken, until a reload or profile start; those there "
-		       "are "
-		       "stay with their blocks\n");
+		printf("no more samples are taken; those that there are stay with their blocks\n");
 	}
 	return 0;
 }

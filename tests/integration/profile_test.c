@@ -237,6 +237,7 @@ static void test_all_forms_say_the_same(void **state)
 	assert_string_equal(collapsed, pprof);
 	snprintf(expected, sizeof(expected), "profile_test (%d);", (int)child.pid);
 	assert_non_null(strstr(collapsed, expected));
+	assert_null(strchr(collapsed, '@')); /* no versions of libc's symbols */
 	free(pprof);
 	expect_text(collapsed, "hakt_profile_site_0 ");
 	pprof = decode("--no-symbols", "");
@@ -361,6 +362,27 @@ static void test_a_program_is_told_by_its_functions(void **state)
 	expect_known(HAKT_SITE, "site");
 }
 
+static void test_sources_are_told_where_files_say_them(void **state)
+{
+	struct hakt_process process = {0};
+	json_t *profile, *frame;
+	const char *source;
+
+	(void)state;
+	hakt_process_start(&process, HAKT_LIST(HAKT_SITE, "400", "3000"));
+	hakt_process_wait_output(&process, 1, "made");
+	profile = ask("--bytes");
+	hakt_process_kill(&process);
+	hakt_process_end(&process);
+	frame = json_array_get(json_object_get(profile, "stacks"), 0);
+	frame = json_array_get(json_object_get(frame, "frames"), 0);
+	assert_string_equal(hakt_json_string(frame, "file"), HAKT_SITE);
+	source = strrchr(hakt_json_string(frame, "source"), '/');
+	assert_string_equal(source ? source : "", "/site.c");
+	assert_true(hakt_json_number(frame, "line") > 10);
+	json_decref(profile);
+}
+
 #ifdef HAKT_SITE_STATIC_PIE
 static void test_static_programs_are_told_by_their_functions(void **state)
 {
@@ -464,6 +486,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_blocks_of_the_dead_keep_their_stack, start_dense,
 					stop),
 	cmocka_unit_test_setup_teardown(test_a_program_is_told_by_its_functions, start, stop),
+	cmocka_unit_test_setup_teardown(test_sources_are_told_where_files_say_them, start, stop),
 #ifdef HAKT_SITE_STATIC_PIE
 	cmocka_unit_test_setup_teardown(test_static_programs_are_told_by_their_functions, start,
 					stop),

@@ -56,6 +56,10 @@ void *hakmem_malloc_like_this(size_t size)
 	return (void *)(size + 2);
 }
 
+/* Which nobody wants to be told of. */
+int __hakt_found_inner(int x) __attribute__((alias("hakt_found_inner")));
+int a_weak_name_for_the_same(int x) __attribute__((weak, alias("hakt_found_inner")));
+
 /* The program is the first; its build ID is in a note. */
 static int see_self(struct dl_phdr_info *info, size_t bytes, void *context)
 {
@@ -311,6 +315,7 @@ static void test_slabs_too_small_for_records_have_none(void **state)
 	assert_true(hakt_pool_cut(&pool, 4, OWNER, hak_class_of(64)));
 	assert_true(hak_slab_mark(&pool.segment.slab_words[4], OWNER, HAK_SLAB_SAMPLED));
 	assert_int_equal(hakt_pool_claim(&pool, 4, 0, 0xff), 0xff);
+	memset((char *)pool.segment.base + (3 << HAK_SLOT_LG), 0xff, 2 << HAK_SLOT_LG);
 	assert_string_equal(collapse(true), "");
 	assert_int_equal(profile.n_broken, 0);
 }
@@ -325,7 +330,9 @@ static void test_the_table_says_who_and_how_much(void **state)
 	((struct hak_holder *)(uintptr_t)&pool.segment.holders[OWNER])->pid = 11;
 	strcpy(((struct hak_holder *)(uintptr_t)&pool.segment.holders[OWNER])->name, "allocator");
 	put(11, 3000, frames, 2);
+	frames[1]++; /* another place in the same caller */
 	put(12, 1000, frames, 2);
+	frames[1]--;
 	put(11, 500, &frames[1], 1);
 	snprintf(expected, sizeof(expected),
 		 "; 3 samples are alive, for about 4500\n"
