@@ -67,6 +67,9 @@ assert strings[one(data, 14)] == "space" and one(data, 9) > 0
 assert (strings[one(one(data, 11), 1)], strings[one(one(data, 11), 2)]) == ("space", "bytes")
 
 
+told = {}  # the function of a file's name
+
+
 def frame(location):
     address, lines = one(location, 3), all_of(location, 4)
     mapping = mappings[one(location, 2)] if one(location, 2) else None
@@ -76,6 +79,8 @@ def frame(location):
         int(strings[one(mapping, 6)], 16)
     if lines:
         assert len(lines) == 1
+        key = one(location, 2), strings[one(functions[one(lines[0], 1)], 2)]
+        assert told.setdefault(key, one(lines[0], 1)) == one(lines[0], 1), f"{key} twice"
         return strings[one(functions[one(lines[0], 1)], 2)]
     address = (address + 1) & ((1 << 48) - 1)
     return f"{os.path.basename(strings[one(mapping, 5)])}+{address:#x}" if mapping else f"{address:#x}"

@@ -209,6 +209,20 @@ static void test_what_has_no_name_is_file_and_address(void **state)
 					"no names from /nowhere/lib,odd?.so: it isn't there"));
 }
 
+static void test_lines_that_say_the_same_are_one(void **state)
+{
+	struct hak_module one = {.n_id = 1, .path = "/a/lib.so"};
+	struct hak_module other = {.n_id = 1, .path = "/b/lib.so"};
+	uint64_t first = frame_in(&one, (char *)bias + 0x1000);
+	uint64_t second = frame_in(&other, (char *)bias + 0x1000);
+
+	(void)state;
+	put(1, 5, &first, 1);
+	put(1, 6, &second, 1);
+	assert_string_equal(collapse(true), "allocator;lib.so+0x1003 11\n");
+	assert_int_equal(profile.stacks.n, 2);
+}
+
 static void test_files_that_changed_give_no_names(void **state)
 {
 	struct hak_module other = self;
@@ -320,6 +334,17 @@ static void test_slabs_too_small_for_records_have_none(void **state)
 	assert_int_equal(profile.n_broken, 0);
 }
 
+/* Where blocks end there is their users' data. */
+static void test_slabs_that_are_not_sampled_have_none(void **state)
+{
+	(void)state;
+	assert_true(hakt_pool_cut(&pool, 4, OWNER, hak_class_of(BLOCK)));
+	assert_int_equal(hakt_pool_claim(&pool, 4, 0, 0xff), 0xff);
+	memset((char *)pool.segment.base + (4 << HAK_SLOT_LG), 0xff, 1 << HAK_SLOT_LG);
+	assert_string_equal(collapse(true), "");
+	assert_int_equal(profile.n_broken, 0);
+}
+
 static void test_the_table_says_who_and_how_much(void **state)
 {
 	uint64_t frames[] = {frame_in(&self, hakt_found_inner), frame_in(&self, hakt_found_outer)};
@@ -361,6 +386,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_stacks_are_lines_of_functions, start, stop),
 	cmocka_unit_test_setup_teardown(test_records_of_spans_are_found_too, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_has_no_name_is_file_and_address, start, stop),
+	cmocka_unit_test_setup_teardown(test_lines_that_say_the_same_are_one, start, stop),
 	cmocka_unit_test_setup_teardown(test_files_that_changed_give_no_names, start, stop),
 	cmocka_unit_test_setup_teardown(test_nothing_is_read_of_files_if_not_asked, start, stop),
 	cmocka_unit_test_setup_teardown(test_only_regular_files_are_opened, start, stop),
@@ -368,6 +394,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_hakmem_s_own_frames_are_left_out, start, stop),
 	cmocka_unit_test_setup_teardown(test_records_that_do_not_hold_are_counted, start, stop),
 	cmocka_unit_test_setup_teardown(test_slabs_too_small_for_records_have_none, start, stop),
+	cmocka_unit_test_setup_teardown(test_slabs_that_are_not_sampled_have_none, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_table_says_who_and_how_much, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_is_off_says_what_to_do, start, stop),
 };
