@@ -11,7 +11,7 @@ build=build/arm64
 mkdir -p "$build"
 build=$(readlink -f "$build")
 libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libinih1 libinih-dev libjansson4 libjansson-dev
-	liblzma5 libprotobuf-c1 libprotobuf-c-dev libuv1 libuv1-dev zlib1g zlib1g-dev)
+	liblzma5 liblzma-dev libprotobuf-c1 libprotobuf-c-dev libuv1 libuv1-dev zlib1g zlib1g-dev)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 
