@@ -208,9 +208,11 @@ void hakc_complete(int n, char **words)
 		offer_values(&line, line.option->argument);
 	else if (line.last[0] == '-')
 		offer_options(&line, verb);
-	else if (!verb)
-		offer_verbs(&line);
-	else if (verb->takes == HAKC_TAKES_WORDS ||
-		 (verb->takes == HAKC_TAKES_ONE && line.n_words == used))
+	else
+		offer_verbs(&line); /* behind one too: "profile" goes on with "start" */
+	if (line.option || line.last[0] == '-' || !verb)
+		return;
+	if (verb->takes == HAKC_TAKES_WORDS ||
+	    (verb->takes == HAKC_TAKES_ONE && line.n_words == used))
 		offer_values(&line, verb->argument);
 }

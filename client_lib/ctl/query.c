@@ -216,6 +216,17 @@ int hakc_query_kick(struct hakc_query *query, int32_t pid, int *ret_pidfd)
 	return r;
 }
 
+int hakc_query_profile(struct hakc_query *query, uint64_t interval)
+{
+	Hak__Request request = HAK__REQUEST__INIT;
+	Hak__Profile profile = HAK__PROFILE__INIT;
+
+	profile.interval = interval;
+	request.body_case = HAK__REQUEST__BODY_PROFILE;
+	request.profile = &profile;
+	return order(query, &request);
+}
+
 int hakc_query_pool_create(struct hakc_query *query)
 {
 	Hak__Request request = HAK__REQUEST__INIT;

@@ -77,6 +77,9 @@ int hakc_query_ping(struct hakc_query *query);
 int hakc_query_reload(struct hakc_query *query);
 int hakc_query_log_level(struct hakc_query *query, const char *level);
 
+/* Bytes between two samples of the pool; 0: no more are taken. */
+int hakc_query_profile(struct hakc_query *query, uint64_t interval);
+
 /* *ret_reply carries a config. */
 int hakc_query_config(struct hakc_query *query, Hak__Reply **ret_reply);
 

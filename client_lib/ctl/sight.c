@@ -17,9 +17,8 @@
 #include "client_lib/ctl/svg.h"
 #include "client_lib/ctl/view.h"
 
-/* Opens the pool, has it looked at, and closes it. */
-static int look(struct hakc_query *query, bool as_json,
-		int (*show)(struct hakc_view *view, bool as_json))
+int hakc_sight_look(struct hakc_query *query, bool as_json,
+		    int (*show)(struct hakc_view *view, bool as_json))
 {
 	struct hakc_view view;
 	int registry_fd, heap_fd;
@@ -57,7 +56,7 @@ static int show_slabs(struct hakc_view *view, bool as_json)
 int hakc_verb_slabs(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	(void)ret_degraded;
-	return look(query, as_json, show_slabs);
+	return hakc_sight_look(query, as_json, show_slabs);
 }
 
 static int draw_svg(struct hakc_view *view)
@@ -91,5 +90,5 @@ static int show_map(struct hakc_view *view, bool as_json)
 int hakc_verb_map(struct hakc_query *query, bool as_json, bool *ret_degraded)
 {
 	(void)ret_degraded;
-	return look(query, as_json, show_map);
+	return hakc_sight_look(query, as_json, show_map);
 }

@@ -11,6 +11,10 @@ struct hakc_style {
 	bool no_headers;    /* tables begin with their first row */
 	bool shows_all;	    /* of a map: free SuperSlabs too, nothing folded */
 	bool as_svg;
+	bool per_process; /* of a profile: each, not all of a program together */
+	bool as_collapsed;
+	bool as_pprof;
+	bool no_symbols;
 	bool is_ascii;
 	bool has_colour;
 	unsigned columns;

@@ -18,6 +18,7 @@
 #include "client_lib/ctl/json.h"
 #include "client_lib/ctl/orders.h"
 #include "client_lib/ctl/pool.h"
+#include "client_lib/ctl/profile_verb.h"
 #include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/sight.h"
 #include "client_lib/ctl/stats.h"
@@ -240,6 +241,12 @@ const struct hakc_verb hakc_verbs[] = {
 	 HAKC_TAKES_NOTHING, "", false},
 	{"map", "a picture: who holds which SuperSlab, how full its slabs are; --svg, --all",
 	 hakc_verb_map, HAKC_TAKES_NOTHING, "", false},
+	{"profile", "who allocated what is alive, by samples; --collapsed, --pprof",
+	 hakc_verb_profile, HAKC_TAKES_NOTHING, "", false},
+	{"profile start", "samples are taken from now on, one in so many bytes (512K)",
+	 hakc_verb_profile_start, HAKC_TAKES_WORDS, "[SIZE]", false},
+	{"profile stop", "no more are taken; those that are there stay", hakc_verb_profile_stop,
+	 HAKC_TAKES_NOTHING, "", false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
 	 run_trim, HAKC_TAKES_NOTHING, "", false},
 	{"pools", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},
@@ -277,12 +284,13 @@ int hakc_verb_find(int n, char **words, const struct hakc_verb **ret_verb)
 {
 	char two[64];
 
-	*ret_verb = n > 0 ? lookup(words[0]) : NULL;
-	if (*ret_verb)
-		return 1;
+	*ret_verb = NULL;
 	if (n > 1) {
 		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
 		*ret_verb = lookup(two);
 	}
-	return *ret_verb ? 2 : 0;
+	if (*ret_verb)
+		return 2;
+	*ret_verb = n > 0 ? lookup(words[0]) : NULL;
+	return *ret_verb ? 1 : 0;
 }

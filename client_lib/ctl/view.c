@@ -70,6 +70,7 @@ static int read_registry(struct hakc_view *view)
 	if ((uint64_t)st.st_size != view->geometry.heap_bytes)
 		return -EPROTO;
 	memcpy(view->pool, header.pool_name, sizeof(view->pool) - 1);
+	view->profile = hak_load_relaxed(&header.profile); /* of our copy */
 	view->holders = malloc(HAK_HOLDER_COUNT * sizeof(*view->holders));
 	view->superslabs = malloc(view->geometry.n_superslabs * sizeof(*view->superslabs));
 	view->room = calloc(1, sizeof(struct room));
@@ -103,6 +104,18 @@ void hakc_view_deinit(struct hakc_view *view)
 	view->holders = NULL;
 	view->superslabs = NULL;
 	view->room = NULL;
+}
+
+const uint64_t *hakc_view_bits(const struct hakc_view *view, const struct hakc_cell *cell)
+{
+	const struct room *room = (const void *)view->room;
+
+	return room->bits[cell->slot % HAKC_ROW_CELLS_MAX];
+}
+
+int hakc_view_read(const struct hakc_view *view, void *ret_bytes, size_t n, uint64_t at)
+{
+	return read_at(view->heap_fd, ret_bytes, n, at);
 }
 
 const char *hakc_view_name(const struct hakc_view *view, unsigned holder)
@@ -244,6 +257,7 @@ static struct hakc_cell make_cell(const struct room *room, uint32_t slot, uint32
 		return cell;
 	}
 	cell.kind = hak_slab_state(w) == HAK_SLAB_SPAN ? HAKC_CELL_SPAN : HAKC_CELL_SLAB;
+	cell.is_sampled = (w & HAK_SLAB_SAMPLED) != 0;
 	cell.n_blocks = 1;
 	cell.block_bytes = (uint64_t)cell.n_slots << HAK_SLOT_LG;
 	if (cell.kind == HAKC_CELL_SLAB) {

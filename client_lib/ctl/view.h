@@ -43,6 +43,7 @@ struct hakc_cell {
 	uint32_t n_live;  /* not free: held, or in a cache of a client */
 	uint32_t n_taken; /* of these: owned by others than the row's owner */
 	unsigned holder;  /* who owns most of the live blocks; HAK_HOLDER_NONE: there are none */
+	bool is_sampled;  /* its live blocks may have records, see samples.h */
 };
 
 #define HAKC_ROW_CELLS_MAX 32u /* slots of a SuperSlab */
@@ -77,6 +78,7 @@ struct hakc_view {
 	struct hak_geometry geometry;
 	char pool[HAK_POOL_NAME_BYTES];
 	int registry_fd, heap_fd; /* the caller's */
+	uint64_t profile;	  /* bytes between two samples; 0: none are taken */
 	struct hak_holder *holders;
 	uint64_t *superslabs;
 	struct hakc_totals totals; /* of the last walk */
@@ -95,6 +97,12 @@ typedef int hakc_row_fn(void *context, const struct hakc_row *row);
 
 /* All rows in their order. 0, what fn returned, or a negative errno. */
 int hakc_view_walk(struct hakc_view *view, hakc_row_fn *fn, void *context);
+
+/* In a hakc_row_fn: the free bits of a slab or span of its row, as they were when it was counted. */
+const uint64_t *hakc_view_bits(const struct hakc_view *view, const struct hakc_cell *cell);
+
+/* n bytes of the heap's file. 0 or a negative errno. */
+int hakc_view_read(const struct hakc_view *view, void *ret_bytes, size_t n, uint64_t at);
 
 /* What a holder is called; "?" for one that has never been there. */
 const char *hakc_view_name(const struct hakc_view *view, unsigned holder);

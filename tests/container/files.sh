@@ -29,6 +29,8 @@ for path in $copied; do
 done
 
 packages=$(grep -oE 'lib[a-z0-9-]+1' $file | sort -u)
+# And what these bring along.
+packages+=$(echo; dpkg-query -W -f '${Depends}, ' $packages | sed 's/ *([^)]*)//g; s/, */\n/g')
 for program in $(grep -o '/usr/local/bin/[a-z-]*' $file | sort -u); do
 	[ "$program" != /usr/local/bin/ ] || continue
 	for library in $(ldd "$work/out$program" | awk '/=> \// { print $3 }' | grep -v hakmem); do

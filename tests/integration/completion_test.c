@@ -21,7 +21,7 @@
 	"printf '%s\\n' \"${COMPREPLY[@]}\" | sort; }; "                                          \
 	"verbs() { \"$ctl\" --help | sed -n '/^verbs:/,/^$/s/^  \\([a-z -]*[a-z]\\)  .*/\\1/p'; " \
 	"}; "                                                                                     \
-	"options() { grep -oE '^  --[a-z-]+' | tr -d ' ' | sort; }; "
+	"options() { grep -oE '^  --[a-z-]+' | tr -d ' ' | sort -u; }; "
 
 /* The script says that and nothing else. */
 static void expect(const char *script, const char *expected)
@@ -53,6 +53,9 @@ static void test_every_verb_is_offered(void **state)
 	expect("offered --json st", "stats\nstatus\n");
 	expect("offered --pool default st", "stats\nstatus\n");
 	expect("offered pool d", "delete\n");
+	/* A verb alone, and with a word more another one. */
+	expect("diff <(offered profile '') <(verbs | sed -n 's/^profile //p' | sort)", "");
+	expect("offered profile start ''; offered profile sta", "\nstart\n");
 	expect("offered nonsense ''; offered status ''; offered pool create ''", "\n\n\n");
 }
 

@@ -10,8 +10,8 @@ build=build/arm64
 [ "${1:-}" != --build ] || build=$2
 mkdir -p "$build"
 build=$(readlink -f "$build")
-libraries=(libcmocka0 libcmocka-dev libinih1 libinih-dev libjansson4 libjansson-dev libprotobuf-c1
-	libprotobuf-c-dev libuv1 libuv1-dev)
+libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libinih1 libinih-dev libjansson4 libjansson-dev
+	liblzma5 liblzma-dev libprotobuf-c1 libprotobuf-c-dev libuv1 libuv1-dev zlib1g zlib1g-dev)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 
