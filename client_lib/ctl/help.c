@@ -14,10 +14,12 @@ enum { MANY = 4 /* verbs that an option is for: it is told once, with them */ };
 /* Its lines begin below each other. */
 static void print_option(const struct hakc_option *option)
 {
-	char left[48];
+	char left[64], letter[8] = "";
 
-	snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
-		 option->argument ? option->argument : "");
+	if (option->letter)
+		snprintf(letter, sizeof(letter), ", -%c", option->letter);
+	snprintf(left, sizeof(left), "--%s%s%s%s", option->name, letter,
+		 option->argument ? " " : "", option->argument ? option->argument : "");
 	printf("  %-20s ", left);
 	for (const char *c = option->help; *c; c++)
 		if (*c == '\n')

@@ -10,8 +10,8 @@ build=build/arm64
 [ "${1:-}" != --build ] || build=$2
 mkdir -p "$build"
 build=$(readlink -f "$build")
-libraries=(libcmocka0 libcmocka-dev libinih1 libinih-dev libjansson4 libjansson-dev libprotobuf-c1
-	libprotobuf-c-dev libuv1 libuv1-dev)
+libraries=(libcmocka0 libcmocka-dev libinih1 libinih-dev libjansson4 libjansson-dev libncurses-dev
+	libncursesw6 libprotobuf-c1 libprotobuf-c-dev libtinfo6 libuv1 libuv1-dev)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 
