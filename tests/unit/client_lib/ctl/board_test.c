@@ -153,6 +153,10 @@ static void test_counters_that_have_become_less_are_another_pool_s(void **state)
 	now.counters[HAK_STAT_FREES] = 30;
 	assert_string_equal(hakc_board_head(&board, 2, text),
 			    "a second: - claims, 15 frees, 0 takes, 0 asks, 0 waits");
+	before.clients[0].counters[HAK_STAT_CLAIMS] = 1000;
+	assert_int_equal(hakc_board_show(&board, &now, &before), 0);
+	assert_string_equal(value(1, "NAME")->text, "middle");
+	assert_false(value(1, "CLAIMS/S")->number == value(1, "CLAIMS/S")->number);
 }
 
 static void test_tabs_are_chosen_by_tab_and_by_number(void **state)
@@ -264,6 +268,7 @@ static void test_an_orphan_is_told_with_who_has_most_in_it(void **state)
 
 	(void)state;
 	hakt_drawing_add_span(&row, 0, 16, true);
+	strcpy(hakt_drawn.holders[6].name, "taker");
 	row.kind = HAKC_ROW_ORPHAN;
 	row.holder = 6;
 	row.cells[0].n_taken = 1;
@@ -271,7 +276,7 @@ static void test_an_orphan_is_told_with_who_has_most_in_it(void **state)
 	press("3");
 	assert_string_equal(
 		hakc_table_line(&board.table, 0, text),
-		"      9      1 orphan          - worker            50 %    1.0 MiB         1"
+		"      9      1 orphan          - taker             50 %    1.0 MiB         1"
 		"       1      0      1");
 }
 
