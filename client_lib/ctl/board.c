@@ -175,10 +175,17 @@ struct hakc_board_cut hakc_board_cut(const struct hakc_board *board, unsigned co
 	unsigned sorted = board->tabs[board->tab].column, fixed = hakc_tab_fixed(board->tab);
 	struct hakc_board_cut cut = {.at = hakc_table_place(table, fixed)};
 	unsigned end = hakc_table_place(table, sorted) + table->columns[sorted].width;
+	unsigned first = fixed; /* of those behind the cut */
 
-	/* Whole columns, so that none is cut at its left. */
-	for (unsigned i = fixed; i < sorted && end - cut.n > columns; i++)
-		cut.n += table->columns[i].width + 1;
+	/* Whole columns, at both ends. */
+	while (first < sorted && end - cut.n > columns)
+		cut.n += table->columns[first++].width + 1;
+	cut.end = cut.at > 0 ? cut.at - 1 : 0;
+	for (unsigned i = first; i < table->n_columns; i++) {
+		if (cut.end + 1 + table->columns[i].width > columns)
+			break;
+		cut.end += 1 + table->columns[i].width;
+	}
 	return cut;
 }
 

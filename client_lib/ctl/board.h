@@ -63,11 +63,12 @@ enum hakc_act hakc_board_key(struct hakc_board *board, int key);
 void hakc_board_fit(struct hakc_board *board, size_t room);
 
 /*
- * Where the screen is this wide: characters of a line that are left out, behind those that stay, so
- * that the column that it is sorted by is in sight.
+ * What of a line is shown on a screen this wide: n characters are left out at a place, so that the
+ * column that it is sorted by is in sight, and it ends with the last column that fits.
  */
 struct hakc_board_cut {
 	unsigned at, n;
+	unsigned end; /* of what is shown */
 };
 struct hakc_board_cut hakc_board_cut(const struct hakc_board *board, unsigned columns);
 

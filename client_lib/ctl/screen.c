@@ -118,6 +118,8 @@ static const char *cut_line(const struct hakc_board *board, char *text)
 		memmove(text + cut.at, text + cut.at + cut.n, n - cut.at - cut.n + 1);
 	else if (cut.n > 0 && n > cut.at)
 		text[cut.at] = 0;
+	if (strlen(text) > cut.end)
+		text[cut.end] = 0;
 	return text;
 }
 

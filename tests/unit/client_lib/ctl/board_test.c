@@ -320,6 +320,20 @@ static void test_what_it_is_sorted_by_is_in_sight_on_a_narrow_screen(void **stat
 	}
 }
 
+static void test_a_line_ends_with_the_last_column_that_fits(void **state)
+{
+	unsigned whole = hakc_table_place(&board.table, 3) - 1; /* PID, NAME, SSLABS */
+
+	(void)state;
+	press("SSS"); /* by name: nothing is left out in between */
+	assert_int_equal(hakc_board_cut(&board, whole).end, whole);
+	assert_int_equal(hakc_board_cut(&board, whole + 1).end, whole);
+	assert_int_equal(hakc_board_cut(&board, whole + 10).end, whole + 10); /* BLOCKS */
+	assert_int_equal(hakc_board_cut(&board, whole + 9).end, whole);
+	assert_int_equal(hakc_board_cut(&board, 500).end,
+			 hakc_table_place(&board.table, board.table.n_columns) - 1);
+}
+
 static void test_as_text_all_tabs_follow_each_other_or_one_is_alone(void **state)
 {
 	const char *text;
@@ -360,6 +374,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_classes_are_those_of_slabs, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_it_is_sorted_by_is_in_sight_on_a_narrow_screen,
 					start, stop),
+	cmocka_unit_test_setup_teardown(test_a_line_ends_with_the_last_column_that_fits, start,
+					stop),
 	cmocka_unit_test_setup_teardown(test_as_text_all_tabs_follow_each_other_or_one_is_alone,
 					start, stop),
 };
