@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client_lib/ctl/terminfo.h"
+
 enum { PAIR_HEADING = 1, PAIR_WARNING, PAIR_MUTED };
 
 #define ESCAPE_MS 25 /* that a key's bytes are apart at most */
@@ -61,6 +63,8 @@ int hakc_screen_init(bool has_colour)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return -ENOTTY;
+	if (!hakc_terminfo_knows())
+		return -ENODEV;
 	take_signals();
 	terminal = newterm(NULL, stdout, stdin);
 	if (!terminal) {
