@@ -18,6 +18,7 @@
 #include "client_lib/ctl/text.h"
 
 #define DEFAULT_DELAY_MS 1000u
+#define ANSWER_MS	 1000u /* on a terminal no answer is waited for longer: a key may be pressed */
 
 enum { N_LOOKS = 3 };
 
@@ -37,14 +38,20 @@ static struct hakc_look *look_before(unsigned n)
 	return n < top.n_looks ? &top.looks[(top.n_looks - 1 - n) % N_LOOKS] : NULL;
 }
 
+/* A connection that is lost may be one to a daemon that has been followed by another one. */
 static int look_again(void)
 {
 	struct hakc_look *next = &top.looks[top.n_looks % N_LOOKS];
 
 	hakc_look_deinit(next);
-	top.error = hakc_look_init(next, top.query, NULL, NULL);
-	if (top.error != 0 && top.error != -ENOMEM && hakc_query_again(top.query) == 0)
-		top.error = hakc_look_init(next, top.query, NULL, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		if (top.error != 0)
+			top.error = hakc_query_again(top.query);
+		if (top.error == 0)
+			top.error = hakc_look_init(next, top.query, NULL, NULL);
+		if (top.error == 0 || top.error == -ENOMEM || top.error == -ETIMEDOUT)
+			break;
+	}
 	if (top.error != 0)
 		return top.error;
 	top.n_looks++;
@@ -112,6 +119,8 @@ static int run_on_terminal(void)
 				      : "the terminal that TERM names isn't known");
 		return -EINVAL;
 	}
+	if (top.query->timeout_ms > ANSWER_MS)
+		top.query->timeout_ms = top.query->conn.timeout_ms = ANSWER_MS;
 	show();
 	hakc_screen_deinit();
 	return 0;

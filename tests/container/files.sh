@@ -28,7 +28,7 @@ for path in $copied; do
 	judge $? "$path is installed"
 done
 
-packages=$(grep -oE 'lib[a-z0-9-]+1' $file | sort -u)
+packages=$(grep -oE 'lib[a-z0-9-]+[0-9]' $file | sort -u)
 for program in $(grep -o '/usr/local/bin/[a-z-]*' $file | sort -u); do
 	[ "$program" != /usr/local/bin/ ] || continue
 	for library in $(ldd "$work/out$program" | awk '/=> \// { print $3 }' | grep -v hakmem); do

@@ -347,6 +347,20 @@ static void test_the_screen_says_that_the_daemon_has_gone_and_goes_on_when_it_is
 	quit();
 }
 
+static void test_keys_are_obeyed_while_the_daemon_does_not_answer(void **state)
+{
+	(void)state;
+	start_top("vt52");
+	hakt_terminal_wait_row(&terminal, 0, "2 clients");
+	assert_int_equal(kill(hakt_audited.pid, SIGSTOP), 0);
+	hakt_terminal_wait_row(&terminal, ROWS - 1, "no daemon answers (");
+	hakt_terminal_press(&terminal, "3");
+	hakt_terminal_wait_row(&terminal, HEADING, " NUMBER LENGTH STATE");
+	assert_int_equal(kill(hakt_audited.pid, SIGCONT), 0);
+	hakt_terminal_wait_row(&terminal, ROWS - 1, "q: quit");
+	quit();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_batch_prints_so_many_rounds_with_rates_from_the_second_on, start, stop),
@@ -365,6 +379,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_the_screen_says_that_the_daemon_has_gone_and_goes_on_when_it_is_back, start,
 		stop_killed),
+	cmocka_unit_test_setup_teardown(test_keys_are_obeyed_while_the_daemon_does_not_answer,
+					start, stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

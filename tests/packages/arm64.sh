@@ -27,6 +27,15 @@ foreign_apt() {
 		-o Dir::State::status="$build/apt/status" -o Dir::Cache="$build/apt/cache" "$@"
 }
 
+# What packages have in /lib is in /usr/lib too, and links that lead from there to /lib lead to it.
+merge_lib() {
+	local folder=$HAKMEM_SYSROOT/usr/lib/aarch64-linux-gnu link
+	[ ! -d "$HAKMEM_SYSROOT/lib" ] || cp -an "$HAKMEM_SYSROOT/lib/." "$HAKMEM_SYSROOT/usr/lib" || return 1
+	for link in "$folder"/*.so; do
+		[ -e "$link" ] || ln -sf "$(basename "$(readlink "$link")")" "$link" || return 1
+	done
+}
+
 # Where it has been unpacked once, that is enough.
 unpack_libraries() {
 	[ ! -e "$HAKMEM_SYSROOT/.complete" ] || return 0
@@ -36,6 +45,7 @@ unpack_libraries() {
 	for deb in "$build"/debs/*.deb; do
 		dpkg-deb -x "$deb" "$HAKMEM_SYSROOT" || return 1
 	done
+	merge_lib || return 1
 	touch "$HAKMEM_SYSROOT/.complete"
 }
 
