@@ -36,9 +36,9 @@ merge_lib() {
 	done
 }
 
-# Where it has been unpacked once, that is enough.
+# Where all of them have been unpacked once, that is enough.
 unpack_libraries() {
-	[ ! -e "$HAKMEM_SYSROOT/.complete" ] || return 0
+	[ "$(cat "$HAKMEM_SYSROOT/.complete" 2>/dev/null)" != "${libraries[*]}" ] || return 0
 	mkdir -p "$build/apt/lists/partial" "$build/apt/cache/archives/partial" "$build/debs" "$HAKMEM_SYSROOT" &&
 		: >"$build/apt/status" && foreign_apt update &&
 		(cd "$build/debs" && foreign_apt download "${libraries[@]}") || return 1
@@ -46,7 +46,7 @@ unpack_libraries() {
 		dpkg-deb -x "$deb" "$HAKMEM_SYSROOT" || return 1
 	done
 	merge_lib || return 1
-	touch "$HAKMEM_SYSROOT/.complete"
+	echo "${libraries[*]}" >"$HAKMEM_SYSROOT/.complete"
 }
 
 if ! dpkg-query -W "${tools[@]}" >/dev/null 2>&1; then
