@@ -45,7 +45,7 @@ const struct hakc_option hakc_options[] = {
 	{.name = "json",
 	 .kind = FLAG,
 	 .place = AT(as_json),
-	 .not_verbs = "metrics,",
+	 .not_verbs = "metrics,top,report,",
 	 .help = "print JSON"},
 	{.name = "bytes",
 	 .kind = STYLE,
@@ -59,7 +59,7 @@ const struct hakc_option hakc_options[] = {
 	 .kind = TEXT,
 	 .place = AT(pool),
 	 .argument = "POOL",
-	 .verbs = "stats,metrics,events,check,leaks,trim,roots,map,slabs,kick,profile,"
+	 .verbs = "stats,metrics,events,check,leaks,trim,roots,map,slabs,kick,top,report,profile,"
 		  "profile start,profile stop,",
 	 .help = "which pool; default: all for stats, metrics and events, else the first"},
 	{.name = "watch",
@@ -69,13 +69,56 @@ const struct hakc_option hakc_options[] = {
 	 .verbs = "stats,",
 	 .help = "again and again, with rates; 0.1 to 3600"},
 	{.name = "times",
+	 .letter = 'n',
 	 .kind = NUMBER,
 	 .place = AT(n_times),
 	 .least = 1,
 	 .most = UINT32_MAX,
 	 .argument = "N",
-	 .verbs = "stats,",
-	 .help = "with --watch: so often, then end"},
+	 .verbs = "stats,top,",
+	 .help = "with --watch, or --batch: so often, then end"},
+	{.name = "batch",
+	 .letter = 'b',
+	 .kind = FLAG,
+	 .place = AT(is_batch),
+	 .verbs = "top,",
+	 .help = "text, without a terminal"},
+	{.name = "delay",
+	 .letter = 'd',
+	 .kind = SECONDS,
+	 .place = AT(delay_ms),
+	 .argument = "SECONDS",
+	 .verbs = "top,",
+	 .help = "between two looks, default 1; 0.1 to 3600"},
+	{.name = "tab",
+	 .kind = TEXT,
+	 .place = AT(tab),
+	 .argument = "clients|classes|superslabs",
+	 .verbs = "top,",
+	 .help = "which one at first; with --batch only that one"},
+	{.name = "sort",
+	 .kind = TEXT,
+	 .place = AT(sort),
+	 .argument = "COLUMN",
+	 .verbs = "top,",
+	 .help = "by that column of the tab, default of clients"},
+	{.name = "html",
+	 .kind = FLAG,
+	 .place = AT(as_html),
+	 .verbs = "report,",
+	 .help = "as one page that needs nothing else"},
+	{.name = "output",
+	 .kind = TEXT,
+	 .place = AT(output),
+	 .argument = "PATH",
+	 .verbs = "report,",
+	 .help = "a file, default stdout"},
+	{.name = "for",
+	 .kind = SECONDS,
+	 .place = AT(for_ms),
+	 .argument = "SECONDS",
+	 .verbs = "report,",
+	 .help = "how long it looks, default 2; 0.1 to 3600"},
 	{.name = "follow",
 	 .kind = FLAG,
 	 .place = AT(follows),
@@ -383,6 +426,31 @@ static int no_such_verb(int n, char **words)
 	return hakc_arguments_wrong("no such verb: ", text);
 }
 
+/* getopt's list of letters, each with a ':' behind it if it takes a value. */
+static void list_letters(char letters[2 * N_OPTIONS + 2])
+{
+	*letters++ = ':'; /* what is missing is told by it */
+	for (unsigned i = 0; i < N_OPTIONS; i++) {
+		if (hakc_options[i].letter)
+			*letters++ = hakc_options[i].letter;
+		if (hakc_options[i].letter && hakc_options[i].argument)
+			*letters++ = ':';
+	}
+	*letters = 0;
+}
+
+/* Which option it is; N_OPTIONS: none. By its number, or by its letter. */
+static unsigned index_of(int answer)
+{
+	unsigned i = 0;
+
+	if (answer >= FIRST_OPTION)
+		return (unsigned)(answer - FIRST_OPTION);
+	while (i < N_OPTIONS && (!answer || hakc_options[i].letter != answer))
+		i++;
+	return i;
+}
+
 /* Of getopt_long's answer, which isn't that one is there. */
 static int wrong_option(int answer, const char *word)
 {
@@ -390,8 +458,8 @@ static int wrong_option(int answer, const char *word)
 	struct hakc_guess guess = {.distance = 0};
 	char meant[64], text[128];
 
-	if (optopt >= FIRST_OPTION) {
-		option = &hakc_options[optopt - FIRST_OPTION];
+	if (index_of(optopt) < N_OPTIONS) {
+		option = &hakc_options[index_of(optopt)];
 		snprintf(text, sizeof(text), "--%s %s", option->name,
 			 answer == ':' ? "needs " : "takes no value");
 		return hakc_arguments_wrong(text, answer == ':' ? option->argument : "");
@@ -451,6 +519,7 @@ int hakc_arguments_parse(struct hakc_arguments *arguments, int argc, char **argv
 {
 	struct option options[N_OPTIONS + 1] = {0};
 	bool given[N_OPTIONS] = {false}, wants_help = false;
+	char letters[2 * N_OPTIONS + 2];
 	int answer, r;
 
 	for (int i = 0; i < N_OPTIONS; i++)
@@ -461,18 +530,19 @@ int hakc_arguments_parse(struct hakc_arguments *arguments, int argc, char **argv
 	*arguments = (struct hakc_arguments){.timeout_ms = DEFAULT_TIMEOUT_MS,
 					     .wait_ms = DEFAULT_WAIT_MS,
 					     .creation = HAK__POOL_CREATE__INIT};
+	list_letters(letters);
 	opterr = 0;
-	while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((answer = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		const struct hakc_option *option;
 
-		if (answer < FIRST_OPTION)
+		if (index_of(answer) == N_OPTIONS)
 			return wrong_option(answer, argv[optind - 1]);
-		option = &hakc_options[answer - FIRST_OPTION];
+		option = &hakc_options[index_of(answer)];
 		if (option->kind == VERSION) {
 			printf("hakmemctl %s\n", HAKMEM_VERSION);
 			return 0;
 		}
-		given[answer - FIRST_OPTION] = true;
+		given[option - hakc_options] = true;
 		wants_help |= option->kind == HELP;
 		if (option->kind != HELP && set(arguments, option, optarg) < 0)
 			return wrong_value(option, optarg);

@@ -18,11 +18,18 @@ struct hakc_arguments {
 	unsigned wait_ms;	  /* that clients get to give back what they keep */
 	Hak__PoolCreate creation; /* its name, also of a deletion */
 	bool drains;
-	bool kills;	   /* too */
-	bool follows;	   /* waits for more */
-	unsigned watch_ms; /* again after that time; 0: once */
-	unsigned n_times;  /* with it: how often; 0: until it is ended */
-	char **words;	   /* behind the verb */
+	bool kills;	    /* too */
+	bool follows;	    /* waits for more */
+	unsigned watch_ms;  /* again after that time; 0: once */
+	unsigned n_times;   /* with it: how often; 0: until it is ended */
+	bool is_batch;	    /* of top: text, no screen */
+	unsigned delay_ms;  /* of top, between two looks; 0: not said */
+	const char *tab;    /* of top; NULL: not said */
+	const char *sort;   /* by that column; NULL: not said */
+	bool as_html;	    /* of report */
+	unsigned for_ms;    /* of report: so long it looks; 0: not said */
+	const char *output; /* a file; NULL: stdout */
+	char **words;	    /* behind the verb */
 	unsigned n_words;
 	const struct hakc_verb *verb; /* NULL: help or version was asked for, and given */
 };

@@ -38,10 +38,12 @@ static void offer(const struct line *line, const char *candidate)
 
 static const struct hakc_option *find_option(const char *word)
 {
-	if (strncmp(word, "--", 2) != 0)
+	bool is_letter = word[0] == '-' && word[1] && word[1] != '-' && !word[2];
+
+	if (!is_letter && strncmp(word, "--", 2) != 0)
 		return NULL;
 	for (const struct hakc_option *option = hakc_options; option->name; option++)
-		if (strcmp(option->name, word + 2) == 0)
+		if (is_letter ? option->letter == word[1] : strcmp(option->name, word + 2) == 0)
 			return option;
 	return NULL;
 }

@@ -9,19 +9,27 @@
 #include "client_lib/ctl/option.h"
 #include "client_lib/ctl/verb.h"
 
-enum { MANY = 4 /* verbs that an option is for: it is told once, with them */ };
+enum {
+	MANY = 2 /* verbs that an option is for: it is told once, with them */,
+	LEFT = 20 /* columns of an option */
+};
 
 /* Its lines begin below each other. */
 static void print_option(const struct hakc_option *option)
 {
-	char left[48];
+	char left[64], letter[8] = "";
 
-	snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
-		 option->argument ? option->argument : "");
-	printf("  %-20s ", left);
+	if (option->letter)
+		snprintf(letter, sizeof(letter), ", -%c", option->letter);
+	snprintf(left, sizeof(left), "--%s%s%s%s", option->name, letter,
+		 option->argument ? " " : "", option->argument ? option->argument : "");
+	if (strlen(left) > LEFT)
+		printf("  %s\n%*s", left, LEFT + 3, "");
+	else
+		printf("  %-*s ", LEFT, left);
 	for (const char *c = option->help; *c; c++)
 		if (*c == '\n')
-			printf("\n%23s", "");
+			printf("\n%*s", LEFT + 3, "");
 		else
 			putchar(*c);
 	putchar('\n');

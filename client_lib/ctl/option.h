@@ -28,6 +28,7 @@ enum hakc_option_kind {
 
 struct hakc_option {
 	const char *name;
+	char letter; /* its short name; 0: it has none */
 	enum hakc_option_kind kind;
 	size_t place;
 	size_t said; /* 0: nobody asks */

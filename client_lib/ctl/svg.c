@@ -273,3 +273,11 @@ int hakc_svg_end(struct hakc_svg *svg)
 	free(svg->text);
 	return 0;
 }
+
+void hakc_svg_drop(struct hakc_svg *svg)
+{
+	if (!svg->rows)
+		return;
+	fclose(svg->rows);
+	free(svg->text);
+}

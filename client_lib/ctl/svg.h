@@ -26,9 +26,12 @@ struct hakc_svg {
 	uint64_t n_left_out;
 };
 
-/* 0 or -ENOMEM; errors of `out` stay in it. Always to be ended. */
+/* 0 or -ENOMEM; errors of `out` stay in it. Always to be ended, or dropped. */
 int hakc_svg_begin(struct hakc_svg *svg);
 int hakc_svg_row(void *svg, const struct hakc_row *row); /* a hakc_row_fn; 0 */
 int hakc_svg_end(struct hakc_svg *svg);
+
+/* Instead of the end: nothing is written, and the view isn't looked at. */
+void hakc_svg_drop(struct hakc_svg *svg);
 
 #endif

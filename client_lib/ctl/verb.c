@@ -19,11 +19,13 @@
 #include "client_lib/ctl/orders.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/profile_verb.h"
+#include "client_lib/ctl/report.h"
 #include "client_lib/ctl/roots.h"
 #include "client_lib/ctl/sight.h"
 #include "client_lib/ctl/stats.h"
 #include "client_lib/ctl/style.h"
 #include "client_lib/ctl/text.h"
+#include "client_lib/ctl/top.h"
 
 void hakc_verb_pool_json(struct hakc_json *json, const Hak__PoolStatus *pool)
 {
@@ -247,6 +249,10 @@ const struct hakc_verb hakc_verbs[] = {
 	 hakc_verb_profile_start, HAKC_TAKES_WORDS, "[SIZE]", false},
 	{"profile stop", "no more are taken; those that are there stay", hakc_verb_profile_stop,
 	 HAKC_TAKES_NOTHING, "", false},
+	{"top", "clients, size classes, SuperSlabs on a screen, with rates; --batch: as text",
+	 hakc_verb_top, HAKC_TAKES_NOTHING, "", false},
+	{"report", "map, waste, clients, counters, events as a page for a browser: --html",
+	 hakc_verb_report, HAKC_TAKES_NOTHING, "", false},
 	{"trim", "gives back memory that is free: the daemon's now, the clients' when they work",
 	 run_trim, HAKC_TAKES_NOTHING, "", false},
 	{"pools", "all pools, a line each", hakc_verb_pool_list, HAKC_TAKES_NOTHING, "", false},

@@ -28,7 +28,7 @@ for path in $copied; do
 	judge $? "$path is installed"
 done
 
-packages=$(grep -oE 'lib[a-z0-9-]+1' $file | sort -u)
+packages=$(grep -oE 'lib[a-z0-9-]+[0-9]' $file | sort -u)
 # And what these bring along.
 packages+=$(echo; dpkg-query -W -f '${Depends}, ' $packages | sed 's/ *([^)]*)//g; s/, */\n/g')
 for program in $(grep -o '/usr/local/bin/[a-z-]*' $file | sort -u); do

@@ -77,6 +77,8 @@ static void test_values_that_are_known_are_offered(void **state)
 	expect("offered log-level info ''", "\n");
 	expect("offered pool create --superslab-lg ''", "20\n21\n");
 	expect("offered --timeout ''", "\n");
+	expect("offered top --tab ''", "classes\nclients\nsuperslabs\n");
+	expect("offered -n 3 st", "stats\nstatus\n");
 	expect("offered stats kept", "kept_hits\nkept_superslabs\n");
 	expect("offered stats kept_hits 'claim'", "claims\n");
 	expect("offered events a", "adopted\nattached\n");

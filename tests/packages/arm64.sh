@@ -10,8 +10,9 @@ build=build/arm64
 [ "${1:-}" != --build ] || build=$2
 mkdir -p "$build"
 build=$(readlink -f "$build")
-libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libinih1 libinih-dev libjansson4 libjansson-dev
-	liblzma5 liblzma-dev libprotobuf-c1 libprotobuf-c-dev libuv1 libuv1-dev zlib1g zlib1g-dev)
+libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libinih1 libinih-dev
+	libjansson4 libjansson-dev liblzma5 liblzma-dev libncurses-dev libncursesw6 libprotobuf-c1
+	libprotobuf-c-dev libtinfo6 libuv1 libuv1-dev zlib1g zlib1g-dev)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 
@@ -27,16 +28,26 @@ foreign_apt() {
 		-o Dir::State::status="$build/apt/status" -o Dir::Cache="$build/apt/cache" "$@"
 }
 
-# Where it has been unpacked once, that is enough.
+# What packages have in /lib is in /usr/lib too, and links that lead from there to /lib lead to it.
+merge_lib() {
+	local folder=$HAKMEM_SYSROOT/usr/lib/aarch64-linux-gnu link
+	[ ! -d "$HAKMEM_SYSROOT/lib" ] || cp -an "$HAKMEM_SYSROOT/lib/." "$HAKMEM_SYSROOT/usr/lib" || return 1
+	for link in "$folder"/*.so; do
+		[ -e "$link" ] || ln -sf "$(basename "$(readlink "$link")")" "$link" || return 1
+	done
+}
+
+# Where all of them have been unpacked once, that is enough.
 unpack_libraries() {
-	[ ! -e "$HAKMEM_SYSROOT/.complete" ] || return 0
+	[ "$(cat "$HAKMEM_SYSROOT/.complete" 2>/dev/null)" != "${libraries[*]}" ] || return 0
 	mkdir -p "$build/apt/lists/partial" "$build/apt/cache/archives/partial" "$build/debs" "$HAKMEM_SYSROOT" &&
 		: >"$build/apt/status" && foreign_apt update &&
 		(cd "$build/debs" && foreign_apt download "${libraries[@]}") || return 1
 	for deb in "$build"/debs/*.deb; do
 		dpkg-deb -x "$deb" "$HAKMEM_SYSROOT" || return 1
 	done
-	touch "$HAKMEM_SYSROOT/.complete"
+	merge_lib || return 1
+	echo "${libraries[*]}" >"$HAKMEM_SYSROOT/.complete"
 }
 
 if ! dpkg-query -W "${tools[@]}" >/dev/null 2>&1; then
