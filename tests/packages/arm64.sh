@@ -11,7 +11,8 @@ build=build/arm64
 mkdir -p "$build"
 build=$(readlink -f "$build")
 libraries=(libcmocka0 libcmocka-dev libinih1 libinih-dev libjansson4 libjansson-dev libprotobuf-c1
-	libprotobuf-c-dev libuv1 libuv1-dev)
+	libprotobuf-c-dev libuv1 libuv1-dev systemtap-sdt-dev libmicrohttpd12 libmicrohttpd-dev
+	libffi8 libgmp10 libgnutls30 libhogweed6 libidn2-0 libnettle8 libp11-kit0 libtasn1-6 libunistring2)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 
@@ -29,14 +30,14 @@ foreign_apt() {
 
 # Where it has been unpacked once, that is enough.
 unpack_libraries() {
-	[ ! -e "$HAKMEM_SYSROOT/.complete" ] || return 0
+	[ "$(cat "$HAKMEM_SYSROOT/.complete" 2>/dev/null)" != "${libraries[*]}" ] || return 0
 	mkdir -p "$build/apt/lists/partial" "$build/apt/cache/archives/partial" "$build/debs" "$HAKMEM_SYSROOT" &&
 		: >"$build/apt/status" && foreign_apt update &&
 		(cd "$build/debs" && foreign_apt download "${libraries[@]}") || return 1
 	for deb in "$build"/debs/*.deb; do
 		dpkg-deb -x "$deb" "$HAKMEM_SYSROOT" || return 1
 	done
-	touch "$HAKMEM_SYSROOT/.complete"
+	echo "${libraries[*]}" >"$HAKMEM_SYSROOT/.complete"
 }
 
 if ! dpkg-query -W "${tools[@]}" >/dev/null 2>&1; then
