@@ -102,15 +102,16 @@ lo_up='import fcntl, socket, struct
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
 holds "exporter: it is started" bash -c 'python3 -c "$0" &&
 	systemctl start hakmem-exporter.service' "$lo_up"
+answers='for _ in {1..100}; do (eval "$0") 2>/dev/null | grep -q "^hakmem_up 1" && exit 0; sleep 0.1; done; exit 1'
 scrape='exec 3<>/dev/tcp/127.0.0.1/9464 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && cat <&3'
+holds "exporter: it answers" bash -c "$answers" "$scrape"
 says "exporter: it has the daemon's figures" "hakmem_up 1" bash -c "$scrape"
 says "exporter: and may ask for all" "hakmem_pool_live_blocks" bash -c "$scrape"
 exporter_user=$(machine_run ps -o user= -p "$(property MainPID hakmem-exporter.service)")
 [ -n "$exporter_user" ] && [ "$exporter_user" != root ]
 judge $? "exporter: it is not root"
 machine_run pkill -KILL -x hakmemctl
-holds "exporter: killed, it is started again" bash -c "for _ in {1..100}; do
-	($scrape) 2>/dev/null | grep -q '^hakmem_up 1' && exit 0; sleep 0.1; done; exit 1"
+holds "exporter: killed, it is started again" bash -c "$answers" "$scrape"
 
 compile='cc -Wall -Werror $0 -o $1 $(pkg-config --cflags --libs hakmem)'
 holds "a program compiles" bash -c "$compile" "$PWD/tests/api/minimal.c" /root/minimal
