@@ -48,6 +48,7 @@ struct exporter {
 	int64_t made_at;
 	bool is_known, was_up; /* whether the daemon answered, last time */
 	struct visitor visitors[VISITORS_MAX];
+	bool has_room; /* somebody has left since libmicrohttpd last looked who waits to come in */
 };
 
 static const char landing[] = "<!doctype html>\n<html lang=\"en\"><title>hakmem exporter</title>\n"
@@ -166,6 +167,7 @@ static void on_visit(void *context, struct MHD_Connection *connection, void **pl
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (visitor)
 			visitor->fd = -1;
+		exporter->has_room = true;
 		return;
 	}
 	for (unsigned i = 0; i < VISITORS_MAX && !visitor; i++)
@@ -215,6 +217,9 @@ static int serve(struct exporter *exporter, int signal_fd)
 		if (MHD_get_timeout(exporter->http, &own) == MHD_YES &&
 		    (timeout < 0 || own < (unsigned)timeout))
 			timeout = (int)own;
+		if (exporter->has_room) /* no event tells it that */
+			timeout = 0;
+		exporter->has_room = false;
 		if (poll(fds, 2, timeout) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[0].revents)
@@ -245,8 +250,9 @@ static int run(struct exporter *exporter, int fd)
 		exporter->visitors[i].fd = -1;
 	exporter->http = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, on_request, exporter, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)VISITORS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)LIFE_MS / 1000, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)VISITORS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LIFE_MS / 1000,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES,
 		MHD_OPTION_NOTIFY_CONNECTION, on_visit, exporter, MHD_OPTION_END);
 	if (exporter->http) {
 		r = serve(exporter, signal_fd);
