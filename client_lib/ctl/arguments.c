@@ -60,7 +60,8 @@ const struct hakc_option hakc_options[] = {
 	 .place = AT(pool),
 	 .argument = "POOL",
 	 .verbs = "stats,metrics,exporter,events,check,leaks,trim,roots,map,slabs,kick,",
-	 .help = "which pool; default: all for stats, metrics and events, else the first"},
+	 .help = "which pool; default: all for stats, metrics, exporter and events, else the "
+		 "first"},
 	{.name = "watch",
 	 .kind = SECONDS,
 	 .place = AT(watch_ms),

@@ -14,42 +14,8 @@ for program in prometheus promtool jq python3; do
 done
 
 work=$(mktemp -d)
-jobs_started=()
-clean_up() {
-	kill -KILL "${jobs_started[@]}" 2>/dev/null
-	wait 2>/dev/null
-	rm -rf "$work"
-}
-trap clean_up EXIT
-source tests/support/judge.sh
-ctl=$build/bin/hakmemctl
-export HAKMEM_SOCKET=$work/hakmemd.sock
+source tests/monitoring/common.sh
 unset http_proxy HTTP_PROXY
-
-# until_true COMMAND...: within a minute.
-until_true() {
-	local end=$((SECONDS + 60))
-	while [ $SECONDS -lt $end ]; do
-		"$@" >"$work/said" 2>&1 && return 0
-		sleep 0.1
-	done
-	return 1
-}
-
-# start NAME PROGRAM...: its pid is in started; what it says is in NAME.out and NAME.err.
-start() {
-	local name=$1
-	shift
-	"$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
-	started=$!
-	jobs_started+=($started)
-}
-
-start_daemon() {
-	start daemon "$build/bin/hakmemd" --foreground --socket "$HAKMEM_SOCKET" --capacity 1G --limit 32M
-	daemon=$started
-	until_true "$ctl" ping
-}
 
 fetch() { python3 -c 'import sys, urllib.request
 sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())' "$1"; }
@@ -71,7 +37,6 @@ promtool test rules tests/monitoring/rules_test.yml >"$work/said" 2>&1
 judge $? "promtool: the rules' unit tests"
 
 start exporter "$ctl" exporter --listen 127.0.0.1:0
-exporter=$started
 until_true grep -q '^http://.*/metrics$' "$work/exporter.out"
 judge $? "the exporter says where it listens"
 [ $failed -eq 0 ] || verdict
@@ -104,19 +69,13 @@ judge $? "hakmem_up is 1"
 "$ctl" metrics >"$work/metrics" && promtool check metrics <"$work/metrics" >"$work/said" 2>&1 && [ ! -s "$work/said" ]
 judge $? "promtool: nothing to be said of hakmemctl metrics"
 
-mkfifo "$work/tell"
-"$build/bin/monitored" <"$work/tell" >"$work/client.out" 2>"$work/client.err" &
-client=$!
-jobs_started+=($client)
-exec {tell}>"$work/tell"
-until_true grep -qx attached "$work/client.out"
+start_client client
 judge $? "a client is attached"
 [ $failed -eq 0 ] || verdict
 # So that there is an increase.
 until_true has_series 'hakmem_client_out_of_memory_total == 0'
 judge $? "it has got all that it wanted"
-echo >&$tell
-until_true grep -q '^full' "$work/client.out"
+tell client fill full
 judge $? "a client takes all that there is"
 
 same_as_stats() {
@@ -143,7 +102,7 @@ python3 tests/monitoring/dashboard.py deploy/monitoring/hakmem-dashboard.json "$
 	"$work/metrics" deploy/monitoring/hakmem.rules.yml >"$work/said" 2>&1
 judge $? "dashboard and alerts name what there is: $(tail -n 1 "$work/said")"
 
-kill -KILL $daemon
+kill -KILL "${job[daemon]}"
 until_true is hakmem_up 0
 judge $? "the daemon is killed: hakmem_up is 0"
 until_true has_series 'hakmem_figures_age_seconds > 1 and on() hakmem_client_out_of_memory_total > 0'
@@ -153,14 +112,14 @@ judge $? "the alert for that is pending"
 start_daemon
 until_true is hakmem_up 1
 judge $? "another daemon: hakmem_up is 1"
-kill -0 $exporter
+kill -0 "${job[exporter]}"
 judge $? "the exporter is the one that it was"
 
-echo >&$tell
-wait $client
+echo leave >&"${to[client]}"
+wait "${job[client]}"
 judge $? "the client ends"
-kill -TERM $exporter
-wait $exporter
+kill -TERM "${job[exporter]}"
+wait "${job[exporter]}"
 judge $? "SIGTERM ends the exporter with 0"
 until_true is up 0
 judge $? "Prometheus knows that, too"
