@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "client_lib/log.h"
+#include "client_lib/probe.h"
 #include "client_lib/session.h"
 #include "proto/error.h"
 
@@ -211,13 +212,14 @@ void hakc_session_bye(struct hakc_heap *heap)
 		hak__reply__free_unpacked(reply, NULL);
 }
 
-static void count_wait(struct hakc_heap *heap, int64_t us)
+static void count_wait(struct hakc_heap *heap, uint32_t n, int64_t us)
 {
 	static const int64_t limits[] = {100, 1000, 10000, 100000};
 	unsigned i = 0;
 
 	while (i < sizeof(limits) / sizeof(limits[0]) && us > limits[i])
 		i++;
+	HAKC_PROBE(refill_wait, n, us);
 	hakc_count(heap, HAK_STAT_WAITS, 1);
 	hakc_count(heap, (enum hak_stat)(HAK_STAT_WAITS_100US + i), 1);
 }
@@ -302,7 +304,7 @@ int hakc_session_refill(struct hakc_heap *heap, uint32_t n)
 			break;
 		r = refill(heap, n, deadline);
 	} while (r == -ENOTCONN && heap->n_owned <= before);
-	count_wait(heap, hakc_link_now() - start);
+	count_wait(heap, n, hakc_link_now() - start);
 	if (heap->n_owned > before)
 		return 0;
 	return r < 0 ? r : -EPROTO;
@@ -334,7 +336,7 @@ static int call_refill(struct hakc_heap *heap, Hak__Refill *refill, uint32_t *re
 	do
 		r = hakc_session_call(heap, &request, deadline, &reply);
 	while (r == -ENOTCONN);
-	count_wait(heap, hakc_link_now() - start);
+	count_wait(heap, refill->count, hakc_link_now() - start);
 	if (r < 0)
 		return r;
 	if (reply->error) {

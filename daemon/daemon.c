@@ -278,6 +278,7 @@ int hakd_daemon_init(struct hakd_daemon *daemon, const struct hakd_config *confi
 	memset(daemon, 0, sizeof(*daemon));
 	daemon->config = *config;
 	daemon->keeper = *keeper;
+	daemon->counters.starts = 1; /* their figures add those before */
 	hakd_log_set_level((enum hakd_log_level)config->log_level);
 	mask_signals(SIG_BLOCK);
 	r = hakd_listener_init(&daemon->listener, config->socket, config->socket_mode,

@@ -4,12 +4,13 @@
 # Does nothing, and needs no network, where all are installed.
 set -euo pipefail
 
-packages=(abigail-tools build-essential clang clang-format cmake git gnuplot-nox jq libapr1-dev
+packages=(abigail-tools bpftrace build-essential clang clang-format cmake git gnuplot-nox jq libapr1-dev
 	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libdw-dev libinih-dev libjansson-dev
-	libjemalloc2 libmimalloc2.0 libmm-dev libncurses-dev libprotobuf-c-dev libpython3.11-testsuite
+	libjemalloc2 libmicrohttpd-dev libmimalloc2.0 libmm-dev libncurses-dev libprotobuf-c-dev
+	libpython3.11-testsuite
 	libtcmalloc-minimal4 libuv1-dev lintian man-db mandoc ninja-build perl pkg-config procps
-	protobuf-c-compiler python3 python3-jsonschema python3-yaml redis-server redis-tools scdoc spin
-	sqlite3 systemd util-linux valgrind)
+	prometheus protobuf-c-compiler python3 python3-jsonschema python3-yaml redis-server redis-tools scdoc spin
+	sqlite3 systemd systemtap-sdt-dev util-linux valgrind)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -25,4 +26,10 @@ fi
 echo "install-deps: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
+# prometheus is for a test, which starts one of its own: no service of this machine.
+mask=/etc/systemd/system/prometheus.service
+if [[ " ${missing[*]} " == *' prometheus '* ]] && [ ! -e $mask ] && [ ! -L $mask ]; then
+	mkdir -p "${mask%/*}" && ln -s /dev/null $mask
+	trap 'rm -f $mask; deb-systemd-helper disable prometheus.service >/dev/null 2>&1 || true' EXIT
+fi
 apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null

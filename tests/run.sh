@@ -98,6 +98,8 @@ if [ $quick -eq 0 ]; then
 	stage "fuzzing" bash tests/fuzz/run.sh --seconds 45 && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
 	stage "hostile clients" bash tests/stress/hostile.sh 2 && tail -n 1 "$logs/log"
+	stage "monitoring, with a real Prometheus" bash tests/monitoring/run.sh
+	stage "probes" bash tests/monitoring/probes.sh
 	stage "build another hakmemd" build_other
 	stage "survive, supervised" bash tests/stress/survive.sh && tail -n 2 "$logs/log"
 	stage "survive, and all else, under systemd" bash tests/systemd/run.sh && grep = "$logs/log"

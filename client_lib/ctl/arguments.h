@@ -19,6 +19,7 @@ struct hakc_arguments {
 	Hak__PoolCreate creation; /* its name, also of a deletion */
 	bool drains;
 	bool kills;	    /* too */
+	const char *listen; /* of exporter; NULL: not said */
 	bool follows;	    /* waits for more */
 	unsigned watch_ms;  /* again after that time; 0: once */
 	unsigned n_times;   /* with it: how often; 0: until it is ended */

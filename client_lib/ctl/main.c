@@ -42,6 +42,8 @@ static enum hakc_exit_code report(int r, const char *path, const struct hakc_que
 	int number = r > 0 ? hak_error_errno((unsigned)r) : -r;
 	const char *reason = query->reason;
 
+	if (r == HAKC_VERB_SAID)
+		return HAKC_EXIT_FAILED;
 	if (r == -EINVAL) {
 		hakc_arguments_wrong(reason, "");
 		return HAKC_EXIT_USAGE;

@@ -2,13 +2,10 @@
 #ifndef HAKC_CTL_STATS_H
 #define HAKC_CTL_STATS_H
 
-/* The verbs stats and metrics; see verb.h. Without a daemon: what the last one has left. */
+/* The verb stats; see verb.h. Without a daemon: what the last one has left. */
 
 #include "client_lib/ctl/query.h"
 
 int hakc_verb_stats(struct hakc_query *query, bool as_json, bool *ret_degraded);
-
-/* Prometheus' text format, version 0.0.4, to stdout. */
-int hakc_verb_metrics(struct hakc_query *query, bool as_json, bool *ret_degraded);
 
 #endif

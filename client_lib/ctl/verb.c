@@ -15,7 +15,9 @@
 #include "client_lib/ctl/audit.h"
 #include "client_lib/ctl/config.h"
 #include "client_lib/ctl/events.h"
+#include "client_lib/ctl/exporter.h"
 #include "client_lib/ctl/json.h"
+#include "client_lib/ctl/metrics.h"
 #include "client_lib/ctl/orders.h"
 #include "client_lib/ctl/pool.h"
 #include "client_lib/ctl/profile_verb.h"
@@ -233,6 +235,8 @@ const struct hakc_verb hakc_verbs[] = {
 	{"events", "what has happened, or of it what globs match; also when the daemon is down",
 	 hakc_verb_events, HAKC_TAKES_WORDS, "[EVENT...]", true},
 	{"metrics", "the same for Prometheus", hakc_verb_metrics, HAKC_TAKES_NOTHING, "", true},
+	{"exporter", "metrics over HTTP, until it is ended: --listen; also when the daemon is down",
+	 hakc_verb_exporter, HAKC_TAKES_NOTHING, "", true},
 	{"clients", "the attached processes and what is in their SuperSlabs", run_clients,
 	 HAKC_TAKES_NOTHING, "", false},
 	{"check", "an audit: words, bits and tags that contradict each other", hakc_verb_check,

@@ -4,9 +4,13 @@
 
 /* What hakmemctl can be asked: one verb, one question, printed for people or as JSON. */
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "client_lib/ctl/query.h"
+
+/* Of run, below: why not has been said. No call to the daemon ends so. */
+#define HAKC_VERB_SAID (-ECANCELED)
 
 /* What may stand behind a verb. */
 enum hakc_takes { HAKC_TAKES_NOTHING, HAKC_TAKES_ONE /* word, it must */, HAKC_TAKES_WORDS };
@@ -15,7 +19,7 @@ struct hakc_verb {
 	const char *name;
 	const char *description;
 	/*
-	 * Returns as hakc_query_* do; prints to stdout only on success. Sets *ret_degraded
+	 * Returns as hakc_query_* do, or HAKC_VERB_SAID; prints to stdout only on success. Sets *ret_degraded
 	 * if the answer is that something is wrong with the pool; else leaves it.
 	 */
 	int (*run)(struct hakc_query *query, bool as_json, bool *ret_degraded);

@@ -28,6 +28,7 @@
 #include "daemon/net/pressure.h"
 #include "daemon/net/quota.h"
 #include "daemon/net/upkeep.h"
+#include "daemon/util/probe.h"
 #include "proto/error.h"
 
 /* Cold SuperSlabs a request: each costs about as much as asking again does. */
@@ -37,14 +38,22 @@
 
 _Static_assert(HAKD_WARM_MAX >= COLD_MAX, "a reply has room for what is granted");
 
+static int32_t pid_of(const struct hakd_client *client)
+{
+	return client->realm->pool->holders[client->holder].pid;
+}
+
 static void refuse(struct hakd_job *job)
 {
 	/* Who can't have a longer run asks for a new one: that may be refused. */
 	if (!job->refill.extends) {
 		job->realm->daemon->counters.refused_no_memory++;
-		if (job->client)
+		if (job->client) {
+			HAKD_PROBE(limit, job->realm->pool->name, job->client->holder,
+				   pid_of(job->client), job->refill.count, HAK_E_NO_MEMORY);
 			hakd_event_seldom(job->realm, HAK_EVENT_FULL, job->client,
 					  ++job->client->n_unserved);
+		}
 	}
 	hakd_peer_refuse(job->peer, job->request_id, HAK_E_NO_MEMORY,
 			 hak_error_text(HAK_E_NO_MEMORY));
@@ -88,6 +97,12 @@ static void grant(struct hakd_job *job, uint32_t n, enum kind kind, uint64_t *co
 		else
 			hakd_pool_grant(realm->pool, run->head, run->n, job->refill.huge,
 					job->client->holder);
+		if (kind == KIND_INHERITED)
+			HAKD_PROBE(adopt, realm->pool->name, job->client->holder,
+				   pid_of(job->client), run->head, run->n);
+		else
+			HAKD_PROBE(grant, realm->pool->name, job->client->holder,
+				   pid_of(job->client), run->head, run->n);
 		realm->daemon->counters.granted_superslabs += run->n;
 		*counter += run->n;
 		superslabs[i] = job->refill.extends ? extended : run->head;
@@ -304,6 +319,8 @@ bool hakd_refill(struct hakd_peer *peer, uint64_t id, const Hak__Refill *request
 	count = allowed(peer->client, request);
 	if (count == 0) {
 		realm->daemon->counters.refused_quota++;
+		HAKD_PROBE(limit, realm->pool->name, peer->client->holder, pid_of(peer->client),
+			   request->count, HAK_E_QUOTA);
 		hakd_event_seldom(realm, HAK_EVENT_LIMIT, peer->client, ++peer->client->n_refused);
 		hakd_peer_refuse(peer, id, HAK_E_QUOTA, hak_error_text(HAK_E_QUOTA));
 		return true;

@@ -16,6 +16,7 @@
 #include "daemon/reclaim/liveness.h"
 #include "daemon/reclaim/orphan.h"
 #include "daemon/reclaim/scan.h"
+#include "daemon/util/probe.h"
 
 #define STEP 64u /* SuperSlabs a job; a huge run is not divided */
 
@@ -36,6 +37,7 @@ static void end_runs(struct hakd_job *job)
 	for (uint32_t i = 0; i < job->n_runs; i++) {
 		hakd_pool_end_collect(realm->pool, job->runs[i].head, job->runs[i].n,
 				      job->runs[i].keep, uv_now(realm->loop));
+		HAKD_PROBE(collect, realm->pool->name, job->runs[i].head, job->runs[i].n);
 		realm->daemon->counters.collected_superslabs += job->runs[i].n;
 	}
 }
@@ -135,6 +137,7 @@ static void part_runs(struct hakd_job *job)
 			job->runs[n++] = run;
 			continue;
 		}
+		HAKD_PROBE(orphan, job->realm->pool->name, run.head, run.n);
 		hakd_pool_orphan(job->realm->pool, run.head, run.n, run.keep);
 		hakd_orphans_add(job->realm, run.head);
 	}

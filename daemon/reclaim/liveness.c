@@ -23,6 +23,7 @@
 #include "daemon/net/events.h"
 #include "daemon/reclaim/collect.h"
 #include "daemon/util/log.h"
+#include "daemon/util/probe.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -85,6 +86,8 @@ static void bury(struct hakd_client *client)
 	if (client->is_leaving)
 		return;
 	client->realm->daemon->counters.deaths++;
+	HAKD_PROBE(death, client->realm->pool->name, client->holder,
+		   client->realm->pool->holders[client->holder].pid);
 	hakd_event(client->realm, HAK_EVENT_DIED, client, 0, 0);
 	client->is_leaving = true;
 	if (!client->is_busy) /* else when its job ends */

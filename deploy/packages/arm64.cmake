@@ -16,6 +16,7 @@ set(ENV{PKG_CONFIG_SYSROOT_DIR} "${sysroot}")
 set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/pkgconfig)
 if(sysroot)
 	set(CMAKE_FIND_ROOT_PATH ${sysroot} /usr/${triplet})
+	set(CMAKE_C_FLAGS_INIT "-isystem ${sysroot}/usr/include/${triplet}")
 	# A few of Debian 12's packages still have theirs in /lib, which is no link in a sysroot.
 	set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,-rpath-link,${libraries}:${sysroot}/lib/${triplet})
 	set(CMAKE_SHARED_LINKER_FLAGS_INIT ${CMAKE_EXE_LINKER_FLAGS_INIT})

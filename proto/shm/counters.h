@@ -83,7 +83,8 @@
 	X(PRESSURE_EVENTS, pressure_events, times, "times that the machine was short")             \
 	X(STRANGERS_CUT_OFF, strangers_cut_off, peers, "peers cut off that did not say hello")     \
 	X(PAUSES, pauses, times, "times that a peer asked too often, and had to wait")             \
-	X(PROTOCOL_ERRORS, protocol_errors, peers, "peers cut off for breaking the protocol")
+	X(PROTOCOL_ERRORS, protocol_errors, peers, "peers cut off for breaking the protocol")      \
+	X(STARTS, starts, daemons, "daemons that have served, with the one that does")
 
 /* Of a pool. */
 #define HAK_POOL_GAUGES(X)                                                    \

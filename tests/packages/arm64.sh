@@ -10,9 +10,11 @@ build=build/arm64
 [ "${1:-}" != --build ] || build=$2
 mkdir -p "$build"
 build=$(readlink -f "$build")
-libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libinih1 libinih-dev
-	libjansson4 libjansson-dev liblzma5 liblzma-dev libncurses-dev libncursesw6 libprotobuf-c1
-	libprotobuf-c-dev libtinfo6 libuv1 libuv1-dev zlib1g zlib1g-dev)
+libraries=(libbz2-1.0 libcmocka0 libcmocka-dev libdw1 libdw-dev libelf1 libelf-dev libffi8 libgmp10
+	libgnutls30 libhogweed6 libidn2-0 libinih1 libinih-dev libjansson4 libjansson-dev liblzma5
+	liblzma-dev libmicrohttpd12 libmicrohttpd-dev libncurses-dev libncursesw6 libnettle8 libp11-kit0
+	libprotobuf-c1 libprotobuf-c-dev libtasn1-6 libtinfo6 libunistring2 libuv1 libuv1-dev
+	systemtap-sdt-dev zlib1g zlib1g-dev)
 tools=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 export HAKMEM_SYSROOT=$build/sysroot
 

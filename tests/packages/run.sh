@@ -83,7 +83,7 @@ says "install: it is the package's" /usr/bin/hakmemd readlink "/proc/$(main_pid)
 says "install: its user is its own" hakmem ps -o user= -p "$(main_pid)"
 says "install: what is installed finds its daemon" hakmemd hakmemctl status
 holds "install: systemd has nothing to say of the units" bash -c "cd /usr/lib/systemd && {
-	systemd-analyze verify system/hakmemd.service system/hakmemd.socket
+	systemd-analyze verify system/hakmemd.service system/hakmemd.socket system/hakmem-exporter.service
 	systemd-analyze verify --user user/hakmemd.service user/hakmemd.socket
 	} 2>&1 | tee /dev/stderr | (! grep -q hakmem)"
 for page in hakmemd.8 hakmemctl.1 hakmem-demo.1 hakmemd.conf.5 hakmem-counters.7 libhakmem.3 libhakmem_malloc.7; do
@@ -94,6 +94,24 @@ says "install: bash completes hakmemctl" dump-config bash -c '
 	source /usr/share/bash-completion/completions/hakmemctl
 	COMP_WORDS=(hakmemctl dump) COMP_CWORD=1
 	_hakmemctl hakmemctl && echo "${COMPREPLY[@]}"'
+
+says "install: nobody has asked for the exporter" disabled bash -c \
+	"! systemctl is-enabled hakmem-exporter.service"
+# The machine has a network of its own, whose lo is down: SIOCSIFFLAGS, IFF_UP.
+lo_up='import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
+holds "exporter: it is started" bash -c 'python3 -c "$0" &&
+	systemctl start hakmem-exporter.service' "$lo_up"
+answers='for _ in {1..100}; do (eval "$0") 2>/dev/null | grep -q "^hakmem_up 1" && exit 0; sleep 0.1; done; exit 1'
+scrape='exec 3<>/dev/tcp/127.0.0.1/9464 && printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && cat <&3'
+holds "exporter: it answers" bash -c "$answers" "$scrape"
+says "exporter: it has the daemon's figures" "hakmem_up 1" bash -c "$scrape"
+says "exporter: and may ask for all" "hakmem_pool_live_blocks" bash -c "$scrape"
+exporter_user=$(machine_run ps -o user= -p "$(property MainPID hakmem-exporter.service)")
+[ -n "$exporter_user" ] && [ "$exporter_user" != root ]
+judge $? "exporter: it is not root"
+machine_run pkill -KILL -x hakmemctl
+holds "exporter: killed, it is started again" bash -c "$answers" "$scrape"
 
 compile='cc -Wall -Werror $0 -o $1 $(pkg-config --cflags --libs hakmem)'
 holds "a program compiles" bash -c "$compile" "$PWD/tests/api/minimal.c" /root/minimal
@@ -118,6 +136,7 @@ holds "upgrade" "${install[@]}" second
 goes_on "upgrade" "$pid"
 machine_run cmp /usr/bin/hakmemd "/proc/$(main_pid)/exe" >"$work/said" 2>&1
 judge $? "upgrade: to what was installed"
+holds "upgrade: the exporter goes on" systemctl is-active hakmem-exporter.service
 says "upgrade: the socket stays" active systemctl is-active hakmemd.socket
 says "upgrade: what somebody has set stays" "keep = 3" cat /etc/hakmem/hakmemd.conf
 
@@ -133,6 +152,8 @@ holds "remove" dpkg --remove hakmem
 says "remove: systemd doesn't know it" not-found systemctl show -P LoadState hakmemd.service
 [ "$(machine_run pgrep -x hakmemd | wc -l)" = 0 ]
 judge $? "remove: the daemon has ended"
+[ "$(machine_run pgrep -x hakmemctl | wc -l)" = 0 ]
+judge $? "remove: so has the exporter"
 tell client check
 judge $? "remove: the client has what it had"
 holds "installed once more" "${install[@]}" first
