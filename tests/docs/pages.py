@@ -25,8 +25,8 @@ ELSEWHERE = {
     },
     "docs/cpp.md": {
         "#include <hakmem.hpp>": ("tests/api/cpp.sh", "docs/cpp.md"),
-        "c++ -std=c++17 numbers.cc -o numbers -lhakmem": ("tests/api/cpp.sh", "block sh"),
-        "3": ("tests/api/cpp.sh", "block text"),
+        "c++ -std=c++17 numbers.cc -o numbers -lhakmem": ("tests/api/cpp.sh", "for language in cpp sh text"),
+        "3": ("tests/api/cpp.sh", "for language in cpp sh text"),
     },
 }
 
