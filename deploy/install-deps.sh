@@ -4,7 +4,7 @@
 # Does nothing, and needs no network, where all are installed.
 set -euo pipefail
 
-packages=(abigail-tools build-essential clang clang-format cmake git gnuplot-nox jq libapr1-dev
+packages=(abigail-tools build-essential clang clang-format cmake doxygen git gnuplot-nox jq libapr1-dev
 	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libinih-dev libjansson-dev
 	libjemalloc2 libmimalloc2.0 libmm-dev libprotobuf-c-dev libpython3.11-testsuite
 	libtcmalloc-minimal4 libuv1-dev lintian man-db mandoc ninja-build perl pkg-config procps
