@@ -203,10 +203,14 @@ class Scene:
             self.install(build)
 
     def install(self, build):
+        # Not the component with the programs: it would put a configuration into /etc.
         prefix = self.folder / "prefix"
-        for component in ("tools", "library", "development"):
+        for component in ("library", "development"):
             subprocess.run(["cmake", "--install", build, "--prefix", prefix, "--component", component],
                            check=True, stdout=subprocess.DEVNULL)
+        (prefix / "bin").mkdir()
+        for program in ("hakmemd", "hakmemctl", "hakmem-demo"):
+            shutil.copy(build / "bin" / program, prefix / "bin")
         pc = next(prefix.glob("**/hakmem.pc")).parent
         self.env.update(PATH=f"{prefix}/bin:{self.env['PATH']}", PKG_CONFIG_PATH=str(pc),
                         LD_LIBRARY_PATH=str(pc.parent))
