@@ -107,7 +107,7 @@ says "malloc for a program that knows nothing of it" /usr/lib/x86_64-linux-gnu/l
 	env LD_PRELOAD=libhakmem_malloc.so.1 cat /proc/self/maps
 # By a member, with nothing but what is installed; what it says has the time that it took.
 holds "the tutorial" setpriv --reuid=member --regid=member --init-groups \
-	python3 -B tests/docs/blocks.py --installed docs/tutorial.md docs/prefork.md
+	/usr/bin/python3 -B "$PWD/tests/docs/blocks.py" --installed docs/tutorial.md docs/prefork.md
 grep '^ok' "$work/said"
 
 holds "a client compiles" bash -c "$compile -D_GNU_SOURCE -I'$PWD'" "$PWD/tests/systemd/told.c" "$told"
