@@ -15,7 +15,7 @@ ELSEWHERE = {
     },
     "docs/tutorial.md": {
         "apt install gcc pkg-config ./hakmem_*.deb ./libhakmem1_*.deb ./libhakmem-dev_*.deb":
-            ("tests/packages/run.sh", "--installed docs/tutorial.md"),
+            ("tests/packages/run.sh", "grep '^apt install' docs/tutorial.md"),
     },
     "docs/install.md": {
         "cmake --preset release && cmake --build --preset release":

@@ -4,6 +4,7 @@
 set -uo pipefail
 build=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/../.."
+tree=$PWD
 work=$(mktemp -d) copy=
 trap 'rm -rf "$work" "$copy"' EXIT
 copy=$(mktemp -d)
@@ -15,10 +16,15 @@ git ls-files -z --cached --others --exclude-standard |
 	xargs -0 cp --parents -t "$copy"
 cd "$copy" && git init -q . && git add -A
 cp -r docs "$work/docs" && cp README.md tests/docs/pages.py "$work"
+include=client_lib/include && cp -r $include "$work/include"
 
 links() { tests/docs/links.py; }
 figures() { tests/docs/figures.py; }
 blocks() { tests/docs/blocks.py --build "$build" "$@"; }
+# That of the build, of the copy's headers.
+reference() {
+	{ sed "s#$tree/#$copy/#g" "$build/docs/Doxyfile" && echo "OUTPUT_DIRECTORY = $work/reference"; } | doxygen -
+}
 
 # finds WHAT SAID COMMAND...: it fails, and says that; then the documents are as they were.
 finds() {
@@ -27,6 +33,7 @@ finds() {
 	! "$@" >"$work/said" 2>&1 && grep -qE -- "$text" "$work/said"
 	judge $? "found: $what"
 	rm -rf docs && cp -r "$work/docs" . && cp "$work/README.md" . && cp "$work/pages.py" tests/docs
+	rm -rf $include && cp -r "$work/include" $include
 	git add -A
 }
 
@@ -49,6 +56,16 @@ sed -i '/`xmalloc` |/s/[0-9]\.[0-9]/9.9/' docs/performance.md
 finds "a figure that was not measured" "its figures aren't those of" figures
 sed -i 's/807b3d2/f6e0ce6/g' docs/performance.md
 finds "figures of another comparison" "its figures aren't of" figures
+
+if [ -e "$build/docs/Doxyfile" ]; then
+	mkdir "$work/reference"
+	reference >"$work/said" 2>&1
+	judge $? "reference: nothing before"
+	printf 'HAKMEM_API int hakmem_more(void);\n' >>$include/hakmem.h
+	finds "a call without a comment" 'hakmem.h:.*hakmem_more.* is not documented' reference
+	sed -i '/The object, unless somebody has taken it/d' $include/hakmem.hpp
+	finds "a call of C++ without one" 'hakmem.hpp:.*revoke.* is not documented' reference
+fi
 
 # page LINE...: a page of its own, in which that is.
 page() { printf '%s\n' "$@" >docs/new.md; }
