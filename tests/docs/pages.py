@@ -14,7 +14,7 @@ ELSEWHERE = {
             ("tests/systemd/run.sh", "bash deploy/install.sh"),
     },
     "docs/tutorial.md": {
-        "apt install gcc pkg-config ./hakmem_*.deb ./libhakmem1_*.deb ./libhakmem-dev_*.deb":
+        "apt install gcc libc6-dev pkg-config ./hakmem_*.deb ./libhakmem1_*.deb ./libhakmem-dev_*.deb":
             ("tests/packages/run.sh", "grep '^apt install' docs/tutorial.md"),
     },
     "docs/install.md": {
