@@ -4,13 +4,13 @@
 # Does nothing, and needs no network, where all are installed.
 set -euo pipefail
 
-packages=(abigail-tools bpftrace build-essential clang clang-format cmake git gnuplot-nox jq libapr1-dev
-	libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libdw-dev libinih-dev libjansson-dev
-	libjemalloc2 libmicrohttpd-dev libmimalloc2.0 libmm-dev libncurses-dev libprotobuf-c-dev
-	libpython3.11-testsuite
-	libtcmalloc-minimal4 libuv1-dev lintian man-db mandoc ninja-build perl pkg-config procps
-	prometheus protobuf-c-compiler python3 python3-jsonschema python3-yaml redis-server redis-tools scdoc spin
-	sqlite3 systemd systemtap-sdt-dev util-linux valgrind)
+packages=(abigail-tools bpftrace build-essential clang clang-format cmake doxygen git gnuplot-nox
+	jq libapr1-dev libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libdw-dev
+	libinih-dev libjansson-dev libjemalloc2 libmicrohttpd-dev libmimalloc2.0 libmm-dev
+	libncurses-dev libprotobuf-c-dev libpython3.11-testsuite libtcmalloc-minimal4 libuv1-dev
+	lintian man-db mandoc ninja-build perl pkg-config procps prometheus protobuf-c-compiler
+	python3 python3-jsonschema python3-yaml redis-server redis-tools scdoc spin sqlite3
+	systemd systemtap-sdt-dev util-linux valgrind)
 
 missing=()
 for package in "${packages[@]}"; do

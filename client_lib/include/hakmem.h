@@ -13,7 +13,8 @@
  *
  * All calls may be made by any thread at any time, except as said at
  * hakmem_detach; none may be made from a signal handler. After fork() the
- * child is a client of its own from its first call on; blocks that its parent
+ * child is a client of its own from its first call on, by the environment (options
+ * of its parent's hakmem_attach are not inherited); blocks that its parent
  * had stay its parent's, the child may read and write them.
  *
  * Who owns a block: the process that allocated it, until another one takes it by

@@ -77,10 +77,12 @@ template <typename T> T *allocate_objects(std::size_t n, hakmem_pool *pool)
 	return static_cast<T *>(allocate_bytes(n * sizeof(T), alignof(T), pool));
 }
 
+/* The address, of whichever kind of pointer. */
 template <typename T> T *to_raw(T *p) noexcept
 {
 	return p;
 }
+/* The same. */
 template <typename T> T *to_raw(const offset_ptr<T> &p) noexcept
 {
 	return p.get();
@@ -126,6 +128,7 @@ template <typename T, typename Pointer = T *> struct allocator {
 	}
 };
 
+/* An allocator whose containers are good where the pool is at another address, too. */
 template <typename T> using offset_allocator = allocator<T, offset_ptr<T>>;
 
 /*
@@ -164,10 +167,12 @@ template <typename T, typename Pointer = T *> struct pool_allocator {
 	{
 		hakmem_free(to_raw(block));
 	}
+	/* This process's handle of it. */
 	hakmem_pool *pool() const noexcept
 	{
 		return hakmem_pool_of(near());
 	}
+	/* An address in it. */
 	const char *near() const noexcept
 	{
 		return to_raw(anchor);
@@ -187,6 +192,7 @@ template <typename T, typename Pointer = T *> struct pool_allocator {
 	typename std::pointer_traits<Pointer>::template rebind<const char> anchor;
 };
 
+/* The same of a given pool. */
 template <typename T> using offset_pool_allocator = pool_allocator<T, offset_ptr<T>>;
 
 /*
@@ -214,6 +220,7 @@ class memory_resource : public std::pmr::memory_resource
 	}
 
       public:
+	/* Of that pool, of the process's first one without. */
 	explicit memory_resource(hakmem_pool *of = nullptr) noexcept : pool(of)
 	{
 	}
@@ -221,6 +228,7 @@ class memory_resource : public std::pmr::memory_resource
 
 /* Destroys, then frees. For one object whose address is its block's: T is what was made. */
 template <typename T> struct deleter {
+	/* What std::unique_ptr calls. */
 	void operator()(T *object) const noexcept
 	{
 		object->~T();
@@ -228,6 +236,7 @@ template <typename T> struct deleter {
 	}
 };
 
+/* The owner of an object in a block of its own. */
 template <typename T> using unique_ptr = std::unique_ptr<T, deleter<T>>;
 
 /* Is A one of the above? */
@@ -288,6 +297,7 @@ struct is_shareable<std::pair<T, U>> : std::conjunction<is_shareable<T>, is_shar
 template <typename T, std::size_t n> struct is_shareable<std::array<T, n>> : is_shareable<T> {
 };
 
+/* Its value. */
 template <typename T> inline constexpr bool is_shareable_v = is_shareable<T>::value;
 
 /* An object in a block of its own; throws std::bad_alloc, and what its constructor throws. */
@@ -304,6 +314,7 @@ unique_ptr<T> make_unique_in(hakmem_pool *pool, Args &&...args)
 		throw;
 	}
 }
+/* The same in the process's first pool. */
 template <typename T, typename... Args> unique_ptr<T> make_unique(Args &&...args)
 {
 	return make_unique_in<T>(nullptr, std::forward<Args>(args)...);
@@ -334,12 +345,15 @@ template <typename T> T *object_of(hakmem_ref_t ref, hakmem_pool *pool = nullptr
  * strings and of what is in them. A type of your own that has some needs an add_blocks beside it.
  */
 using block_list = std::vector<const void *>;
+/* Of what has none. */
 template <typename T> void add_blocks(T &, block_list &)
 {
 	static_assert(std::is_trivially_destructible_v<T>,
 		      "hakmem: this object may have more blocks, write add_blocks for it");
 }
+/* Nothing names a deque's. */
 template <typename T, typename A> void add_blocks(std::deque<T, A> &, block_list &) = delete;
+/* Of a string, if it is a long one. */
 template <typename C, typename R, typename A>
 void add_blocks(std::basic_string<C, R, A> &text, block_list &blocks)
 {
@@ -350,6 +364,7 @@ void add_blocks(std::basic_string<C, R, A> &text, block_list &blocks)
 	if (is_before(data, &text) || !is_before(data, &text + 1))
 		blocks.push_back(data);
 }
+/* Of a vector, and of all in it. */
 template <typename T, typename A> void add_blocks(std::vector<T, A> &vector, block_list &blocks)
 {
 	/* With offset_ptr, data() of an empty one is NULL even if it has a buffer. */
@@ -441,9 +456,11 @@ template <typename T> class ticket
 	{
 		object.release();
 	}
+	/* The other one has none then. */
 	ticket(ticket &&other) noexcept : number(std::exchange(other.number, 0)), pool(other.pool)
 	{
 	}
+	/* What this one had goes as at its end. */
 	ticket &operator=(ticket other) noexcept
 	{
 		std::swap(number, other.number);
@@ -457,6 +474,7 @@ template <typename T> class ticket
 		if (number != 0 && hakmem_take_in(pool, number, &block) == 0)
 			hakmem_free(block);
 	}
+	/* What to send; 0: there is none. */
 	hakmem_ref_t ref() const noexcept
 	{
 		return number;

@@ -17,7 +17,7 @@ build() {
 		find "$1/tree" -exec touch -d "$2" {} + &&
 		cmake -S "$1/tree" -B "$1/out" -G Ninja -DCMAKE_BUILD_TYPE=Release -DHAKMEM_TESTS=OFF &&
 		cmake --build "$1/out" --target hakmem hakmem_static hakmem_malloc hakmemd \
-			hakmemctl hakmem-demo man &&
+			hakmemctl hakmem-demo man reference &&
 		(cd "$1/out" && cpack -G DEB -B "$1/packages")
 }
 
