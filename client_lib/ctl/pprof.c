@@ -128,14 +128,20 @@ static void put_message(struct writer *w, struct message *m, unsigned field, str
 	*inner = (struct message){.n = 0};
 }
 
-/* Of the profile itself: goes out. */
+/* Fields of the profile itself, if there are some, go out. */
+static void send_fields(struct writer *w, struct message *m)
+{
+	if (m->n)
+		fwrite(m->bytes, 1, m->n, w->out);
+	free(m->bytes);
+}
+
 static void write_message(struct writer *w, unsigned field, struct message *inner)
 {
 	struct message m = {.n = 0};
 
 	put_message(w, &m, field, inner);
-	fwrite(m.bytes, 1, m.n, w->out);
-	free(m.bytes);
+	send_fields(w, &m);
 }
 
 static void write_number(struct writer *w, unsigned field, uint64_t value)
@@ -143,8 +149,7 @@ static void write_number(struct writer *w, unsigned field, uint64_t value)
 	struct message m = {.n = 0};
 
 	put_number(w, &m, field, value);
-	fwrite(m.bytes, 1, m.n, w->out);
-	free(m.bytes);
+	send_fields(w, &m);
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -176,8 +181,7 @@ static uint64_t string_of(struct writer *w, const char *text)
 	}
 	w->n_strings++;
 	put_bytes(w, &m, PROFILE_STRING, string->text, n);
-	fwrite(m.bytes, 1, m.n, w->out);
-	free(m.bytes);
+	send_fields(w, &m);
 	return string->number;
 }
 

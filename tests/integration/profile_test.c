@@ -156,6 +156,13 @@ static void check_near(long long value, long long expected)
 	assert_in_range(value, expected * 2 / 3, expected * 4 / 3);
 }
 
+static char *decode(const char *options, const char *words)
+{
+	return say(0, HAKT_LIST("/bin/sh", "-c",
+				"exec 3>&1; \"$0\" profile --pprof $2 | python3 \"$1\" $3",
+				HAKT_HAKMEMCTL, HAKT_PPROF_PY, options, words));
+}
+
 /* 16 MiB by one site, 8 by another, among as many of a third that don't stay. */
 static void fill(void)
 {
@@ -188,13 +195,6 @@ static void test_each_site_has_its_share_of_what_is_alive(void **state)
 	assert_int_equal(hakt_json_number(profile, "interval_bytes"), 65536);
 	assert_int_equal(hakt_json_number(profile, "broken_records"), 0);
 	json_decref(profile);
-}
-
-static char *decode(const char *options, const char *words)
-{
-	return say(0, HAKT_LIST("/bin/sh", "-c",
-				"exec 3>&1; \"$0\" profile --pprof $2 | python3 \"$1\" $3",
-				HAKT_HAKMEMCTL, HAKT_PPROF_PY, options, words));
 }
 
 /* Somebody else's blocks of the same program, so that there is something to add up. */
@@ -273,6 +273,7 @@ static void test_it_is_switched_on_and_off_at_run_time(void **state)
 	while (n_blocks > 0)
 		hakmem_free(blocks[--n_blocks]);
 	expect_text(SAY(0, "profile"), "nothing alive was sampled");
+	expect_text(decode("", "--values"), "0 0 0\n");
 	expect_text(SAY(0, "profile", "start"), "a sample is taken each 512.0 KiB");
 }
 

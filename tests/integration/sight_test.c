@@ -293,6 +293,7 @@ static void expect_answers(void)
 	expect_output(HAKT_LIST(HAKT_HAKMEMCTL, "slabs"), "pool default: ");
 	expect_output(HAKT_LIST(HAKT_HAKMEMCTL, "top", "-b", "-n", "1"), "pool default, ");
 	expect_output(HAKT_LIST(HAKT_HAKMEMCTL, "report", "--html", "--for", "0.1"), "</html>");
+	expect_output(HAKT_LIST(HAKT_HAKMEMCTL, "profile"), "pool default: ");
 }
 
 /* Of all that this process could write, in the SuperSlabs that there are. */

@@ -13,11 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client_lib/ctl/pprof.h"
 #include "client_lib/ctl/style.h"
 #include "proto/shm/sample.h"
 #include "tests/support/directory.h"
 #include "tests/support/drawing.h"
 #include "tests/support/pool.h"
+#include "tests/support/random.h"
 
 enum { TOTAL = 4, PER = 32, OWNER = HAK_HOLDER_FIRST, SLAB = 0, SPAN = 20, BLOCK = 1024 };
 
@@ -373,6 +375,63 @@ static void test_the_table_says_who_and_how_much(void **state)
 	assert_string_equal(strchr(print(), ';'), expected);
 }
 
+/* Modules that there are, and what else may stand in the table. */
+static void scribble_modules(uint64_t *seed)
+{
+	struct hak_module *table = (void *)&pool.segment.areas[HAK_HOLDER_NONE];
+	uint64_t ready = hak_load_relaxed(&table[1].word);
+
+	for (unsigned i = 2; i < HAK_MODULE_COUNT; i++) {
+		char *bytes = (char *)&table[i];
+
+		for (size_t k = 0; k < sizeof(table[i]); k++)
+			bytes[k] = (char)hakt_random(seed);
+		if (i % 2)
+			strcpy(table[i].path, i % 3 ? "/dev/null" : self.path);
+		hak_store_relaxed(&table[i].word, ready);
+	}
+}
+
+/* The seal holds: who may write to the pool can make one. */
+static void put_any(uint64_t *seed)
+{
+	uint64_t frames[HAK_SAMPLE_FRAMES];
+	unsigned n = (unsigned)(hakt_random(seed) % (HAK_SAMPLE_FRAMES + 1));
+	struct hak_sample sample;
+	struct hak_location l = hak_segment_locate_offset(&pool.segment, n_put * BLOCK);
+
+	for (unsigned i = 0; i < n; i++)
+		frames[i] = hakt_random(seed) >>
+			    (hakt_random(seed) % 2 ? 0 : 8 + hakt_random(seed) % 40);
+	sample = sample_of((int32_t)hakt_random(seed), hakt_random(seed), frames, n);
+	sample.asked = hakt_random(seed) % 3;
+	sample.magazine = (uint8_t)hakt_random(seed);
+	for (unsigned i = 0; i < sizeof(sample.name) - 1; i++)
+		sample.name[i] = (char)hakt_random(seed);
+	assert_true(hakt_pool_claim(&pool, SLAB, 0, UINT64_C(1) << n_put++) != 0);
+	hak_sample_set(hak_sample_of(&pool.segment, &l), &sample, l.start);
+}
+
+static void test_whatever_records_say_there_is_an_answer(void **state)
+{
+	uint64_t seed = hakt_random_seed();
+
+	(void)state;
+	frame_in(&self, hakt_found_inner); /* the first one is good */
+	scribble_modules(&seed);
+	for (unsigned i = 0; i < 50; i++)
+		put_any(&seed);
+	look_for(HAKC_GRAIN_ADDRESS, true);
+	assert_int_equal(profile.stacks.sum.samples, 50);
+	assert_int_equal(hakc_pprof_write(&profile, hakt_page.out), 0);
+	hakc_profile_json(&profile, hakt_page.out);
+	hakc_style.shows_all = true;
+	for (const char *at = print(); *at; at++)
+		assert_true(*at == '\n' || (*at >= 0x20 && *at < 0x7f));
+	for (const char *at = collapse(true); *at; at++)
+		assert_true(*at == '\n' || (*at >= 0x20 && *at < 0x7f));
+}
+
 static void test_what_is_off_says_what_to_do(void **state)
 {
 	(void)state;
@@ -396,6 +455,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_slabs_too_small_for_records_have_none, start, stop),
 	cmocka_unit_test_setup_teardown(test_slabs_that_are_not_sampled_have_none, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_table_says_who_and_how_much, start, stop),
+	cmocka_unit_test_setup_teardown(test_whatever_records_say_there_is_an_answer, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_is_off_says_what_to_do, start, stop),
 };
 
