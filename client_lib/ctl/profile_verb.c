@@ -92,8 +92,8 @@ int hakc_verb_profile_start(struct hakc_query *query, bool as_json, bool *ret_de
 	if (query->arguments->n_words > 1)
 		return wrong(query, "profile start takes one size only");
 	if (query->arguments->n_words == 1 &&
-	    (hak_size_parse(query->arguments->words[0], &interval) < 0 ||
-	     interval < HAK_SAMPLE_INTERVAL_MIN))
+	    (hak_size_parse(query->arguments->words[0], &interval) < 0 || interval == 0 ||
+	     !hak_sample_is_interval(interval)))
 		return wrong(query, "profile start takes a size of 4K or more, as 512K");
 	return set(query, as_json, interval);
 }
