@@ -28,10 +28,13 @@ for path in $copied; do
 	judge $? "$path is installed"
 done
 
-packages=$(grep -oE 'lib[a-z0-9-]+[0-9]' $file | sort -u)
+# Of what a program needs itself: packages know what they need.
+packages=$(grep -oE '\blib[a-z0-9-]+[0-9]' $file | sort -u)
 for program in $(grep -o '/usr/local/bin/[a-z-]*' $file | sort -u); do
 	[ "$program" != /usr/local/bin/ ] || continue
+	needed=$(readelf -d "$work/out$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 	for library in $(ldd "$work/out$program" | awk '/=> \// { print $3 }' | grep -v hakmem); do
+		grep -qxF "${library##*/}" <<<"$needed" || continue
 		package=$(dpkg -S "$(readlink -f "$library")" "$library" 2>/dev/null | head -n 1 | cut -d: -f1)
 		[ "$package" = libc6 ] || grep -qx "$package" <<<"$packages"
 		judge $? "${program##*/}: $library is of $package, which is installed"
