@@ -136,6 +136,8 @@ static int ask_status(struct hakc_look *look, struct hakc_query *query)
 		look->anomalies = pool->anomalies;
 		r = 0;
 	}
+	if (r != 0)
+		snprintf(query->reason, sizeof(query->reason), "the pool has ended");
 	hak__reply__free_unpacked(reply, NULL);
 	return r;
 }

@@ -148,6 +148,22 @@ static void test_a_long_run_is_three_rows(void **state)
 	assert_non_null(strstr(hakt_page.text, "width=\"14\" height=\"10\""));
 }
 
+/* With a view that is no longer there. */
+static void test_of_a_picture_that_is_dropped_nothing_is_written(void **state)
+{
+	struct hakc_row row = make_row();
+	struct hakc_view gone = {.geometry = hakt_drawn.geometry};
+	struct hakc_svg svg = {.out = hakt_page.out, .view = &hakt_drawn};
+
+	(void)state;
+	assert_int_equal(hakc_svg_begin(&svg), 0);
+	assert_int_equal(hakc_svg_row(&svg, &row), 0);
+	gone.totals.owners[OWNER].share.blocks = 1;
+	svg.view = &gone;
+	hakc_svg_drop(&svg);
+	assert_string_equal(hakt_page_text(), "");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_title_says_what_a_slab_is_and_whose,
 					hakt_drawing_start, hakt_drawing_stop),
@@ -165,6 +181,8 @@ static const struct CMUnitTest tests[] = {
 					hakt_drawing_stop),
 	cmocka_unit_test_setup_teardown(test_a_long_run_is_three_rows, hakt_drawing_start,
 					hakt_drawing_stop),
+	cmocka_unit_test_setup_teardown(test_of_a_picture_that_is_dropped_nothing_is_written,
+					hakt_drawing_start, hakt_drawing_stop),
 };
 
 HAKT_MAIN(tests, NULL, NULL)
