@@ -17,9 +17,10 @@ struct hakc_arguments {
 	const char *pool;	  /* of --pool; NULL: not said */
 	unsigned wait_ms;	  /* that clients get to give back what they keep */
 	Hak__PoolCreate creation; /* its name, also of a deletion */
+	/* Where an exporter listens; NULL: not said. */
+	const char *listen;
 	bool drains;
 	bool kills;	   /* too */
-	const char *listen;	  /* NULL: not said */
 	bool follows;	   /* waits for more */
 	unsigned watch_ms; /* again after that time; 0: once */
 	unsigned n_times;  /* with it: how often; 0: until it is ended */
