@@ -36,7 +36,7 @@ has_systemd() { [ -d /run/systemd/system ]; }
 if [ $uninstalls -eq 1 ]; then
 	manifest=${built:-build/release}/install_manifest.txt
 	[ -f "$manifest" ] || fail "$manifest isn't there: it lists what was installed"
-	! has_systemd || systemctl disable --now hakmemd.socket hakmemd.service || true
+	! has_systemd || systemctl disable --now hakmem-exporter.service hakmemd.socket hakmemd.service || true
 	grep -v '^/etc/' "$manifest" | xargs -d '\n' rm -f
 	grep -v '^/etc/' "$manifest" | xargs -d '\n' dirname | grep -E '/hakmem(/|$)' | sort -ru |
 		xargs -r -d '\n' rmdir --ignore-fail-on-non-empty
@@ -67,6 +67,7 @@ fi
 systemctl daemon-reload
 if systemctl --quiet is-active hakmemd.service; then
 	systemctl restart hakmemd.service
+	systemctl try-restart hakmem-exporter.service
 else
 	systemctl enable --now --quiet hakmemd.service
 fi

@@ -103,6 +103,7 @@ python3 tests/monitoring/dashboard.py deploy/monitoring/hakmem-dashboard.json "$
 judge $? "dashboard and alerts name what there is: $(tail -n 1 "$work/said")"
 
 kill -KILL "${job[daemon]}"
+wait "${job[daemon]}" 2>/dev/null # no news
 until_true is hakmem_up 0
 judge $? "the daemon is killed: hakmem_up is 0"
 until_true has_series 'hakmem_figures_age_seconds > 1 and on() hakmem_client_out_of_memory_total > 0'

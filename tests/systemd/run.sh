@@ -50,13 +50,15 @@ judge $? "systemd is up"
 
 units=/usr/local/lib/systemd
 holds "units: nothing to be said of them" bash -c "
-	systemd-analyze verify $units/system/hakmemd.service $units/system/hakmemd.socket 2>&1 |
+	systemd-analyze verify $units/system/{hakmemd.service,hakmemd.socket,hakmem-exporter.service} 2>&1 |
 		tee /dev/stderr | (! grep -q hakmem)"
 holds "units: nothing to be said of the user's" bash -c "
 	systemd-analyze verify --user $units/user/hakmemd.service $units/user/hakmemd.socket 2>&1 |
 		tee /dev/stderr | (! grep -q hakmem)"
 holds "units: exposure 1.0 at most" \
 	systemd-analyze security --offline=true --threshold=10 $units/system/hakmemd.service
+holds "units: of the exporter's, which has a network, 1.2" \
+	systemd-analyze security --offline=true --threshold=12 $units/system/hakmem-exporter.service
 
 holds "socket: starts" systemctl enable --now hakmemd.socket
 [ "$(property ActiveState)" = inactive ]
