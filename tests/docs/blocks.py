@@ -237,13 +237,17 @@ class Scene:
             self.daemon.terminate()
             self.daemon.wait(WAIT)
             self.daemon = None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 10
         while own_children() and time.monotonic() < deadline:
             time.sleep(0.02)
-        left = own_children()
-        for pid, _ in left:
-            os.kill(pid, signal.SIGKILL)
-        return [name for _, name in left]
+        names, left = [], own_children()
+        while left:  # and the children of those, which are ours then
+            for pid, name in left:
+                os.kill(pid, signal.SIGKILL)
+                names.append(name)
+            time.sleep(0.05)
+            left = own_children()
+        return sorted(set(names))
 
 
 def compile_strictly(scene, plan):

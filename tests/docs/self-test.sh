@@ -86,6 +86,11 @@ page '```sh' 'hakmemctl frobnicate' '```'
 finds "a verb that isn't there" "the commands end with 2" blocks docs/new.md
 page '```sh' 'sleep 1000 &' '```'
 finds "a process that is left" 'leave processes: sleep' blocks docs/new.md
+mark=$((100000 + $$))K
+page '```sh' "HAKMEM_SOCKET=\$PWD/own hakmemd --supervise --log-level warn --limit $mark" '```'
+finds "a daemon that is left" 'leave processes: hakmemd' blocks docs/new.md
+! pgrep -af -- "--limit $mark" >"$work/said"
+judge $? "what is left is ended, with what that has started"
 page '```c' '/* x.c */' '#include <hakmem.h>' 'int main(void) { int unused; }' '```'
 finds "a program with warnings" 'docs/new.md:1: x.c has warnings' blocks docs/new.md
 page '```c' 'hakmem_free(NULL);' '```'
