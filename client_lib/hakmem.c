@@ -25,14 +25,14 @@ const char *hakmem_version(void)
 
 int hakmem_attach(const struct hakmem_options *options)
 {
-	return hakc_thread_attach_process(options);
+	return hakc_pool_attach_first(options);
 }
 
 int hakmem_detach(void)
 {
 	if (hakc_self->heap)
 		hakc_flush_all(hakc_self);
-	return hakc_thread_detach_process();
+	return hakc_pool_detach_first();
 }
 
 void *hakmem_malloc(size_t size)

@@ -26,7 +26,8 @@ struct hakmem_pool {
 	hak_u64 bytes; /* 0: nowhere */
 };
 
-static struct hakmem_pool pools[HAKC_HEAPS_MAX]; /* [0] is never used */
+/* [0]: the first one's options, if it was attached with some. */
+static struct hakmem_pool pools[HAKC_HEAPS_MAX];
 
 static pthread_mutex_t *lock_of_pools;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -63,7 +64,7 @@ struct hakmem_pool *hakc_pool_at(unsigned heap)
 
 const struct hakmem_options *hakc_pool_options(unsigned heap)
 {
-	return heap > 0 ? &pools[heap].options : NULL;
+	return pools[heap].n_opens > 0 ? &pools[heap].options : NULL;
 }
 
 unsigned hakc_pool_of(const void *address)
@@ -130,6 +131,43 @@ static unsigned find(const struct hakmem_pool *wanted)
 			return i;
 	}
 	return free;
+}
+
+/* For a child of a fork; the strings are its parent's callers', and may be gone. */
+static void keep_first(const struct hakmem_options *options)
+{
+	struct hakmem_pool *first = &pools[0];
+
+	first->options = *options;
+	if (options->socket) /* it was neither too long */
+		first->options.socket = strcpy(first->socket, options->socket);
+	if (options->pool)
+		first->options.pool = strcpy(first->name, options->pool);
+	first->n_opens = 1;
+}
+
+int hakc_pool_attach_first(const struct hakmem_options *options)
+{
+	int r;
+
+	lock();
+	r = hakc_thread_attach_process(options);
+	if (r == 0 && options)
+		keep_first(options);
+	unlock();
+	return r;
+}
+
+int hakc_pool_detach_first(void)
+{
+	int r;
+
+	lock();
+	r = hakc_thread_detach_process();
+	if (r == 0)
+		pools[0].n_opens = 0;
+	unlock();
+	return r;
 }
 
 int hakc_pool_open(const char *name, const struct hakmem_options *options,

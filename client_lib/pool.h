@@ -14,6 +14,10 @@
 
 struct hakmem_pool;
 
+/* As hakmem_attach and hakmem_detach. */
+int hakc_pool_attach_first(const struct hakmem_options *options);
+int hakc_pool_detach_first(void);
+
 /* As hakmem_pool_open and hakmem_pool_close. */
 int hakc_pool_open(const char *name, const struct hakmem_options *options,
 		   struct hakmem_pool **ret_pool);
@@ -28,7 +32,7 @@ unsigned hakc_pool_of(const void *address);
 /* The pool of a heap; NULL: the first one's. */
 struct hakmem_pool *hakc_pool_at(unsigned heap);
 
-/* What the pool of a heap was opened with; NULL: the first one's, the environment's. */
+/* What the pool of a heap was attached or opened with; NULL: nothing, so the environment says it. */
 const struct hakmem_options *hakc_pool_options(unsigned heap);
 
 /* Frees a block of another pool than that of the heap that the thread is at; false: it is of none. */

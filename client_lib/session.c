@@ -73,7 +73,7 @@ static struct mapping {
 	uint64_t registry_bytes;
 	uint8_t uuid[HAK_UUID_BYTES];
 	uint64_t generation;
-	bool is_read_only; /* a child's heap is as well */
+	bool is_read_only;
 } mappings[HAKC_HEAPS_MAX];
 
 static void unmap(struct mapping *m)
@@ -356,9 +356,9 @@ int hakc_session_attach(struct hakc_heap *heap, const struct hakmem_options *opt
 
 	if (heap->is_attached)
 		return -EISCONN;
-	heap->is_read_only = options ? options->read_only : mappings[hakc_thread_at()].is_read_only;
-	if (!options) /* a child of a fork, which comes to another than the first heap */
+	if (!options) /* perhaps a child of a fork: as its parent */
 		options = hakc_pool_options(hakc_thread_at());
+	heap->is_read_only = options && options->read_only;
 	/* In a child of a fork that was our parent's; closed, if the program hasn't done so. */
 	hakc_link_close_inherited();
 	r = greet(&conn, options,

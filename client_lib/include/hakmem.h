@@ -13,9 +13,9 @@
  *
  * All calls may be made by any thread at any time, except as said at
  * hakmem_detach; none may be made from a signal handler. After fork() the
- * child is a client of its own from its first call on, by the environment (options
- * of its parent's hakmem_attach are not inherited); blocks that its parent
- * had stay its parent's, the child may read and write them.
+ * child is a client of its own from its first call on, with the options of its parent's
+ * hakmem_attach; blocks that its parent had stay its parent's, the child may read and
+ * write them.
  *
  * Who owns a block: the process that allocated it, until another one takes it by
  * a ref (hakmem_take) or it is published. When its owner detaches or dies,
@@ -103,8 +103,8 @@ struct hakmem_options {
 };
 
 /*
- * Attaches this process to a pool; options may be NULL. Not needed: the first
- * allocation does it with NULL. 0; -EISCONN: it is attached already; or an
+ * Attaches this process to a pool; options may be NULL: those that a parent attached with, before it
+ * forked, else the environment's. Not needed: the first allocation does it with NULL. 0; -EISCONN: it is attached already; or an
  * error from the list above, after which nothing has changed.
  */
 HAKMEM_API int hakmem_attach(const struct hakmem_options *options);

@@ -125,6 +125,61 @@ static void test_a_grandchild_is_a_client_of_its_own(void **state)
 	hakt_daemon_wait_empty(&hakd);
 }
 
+/* The environment leads nowhere. */
+static void use_what_the_parent_uses(const char *inherited)
+{
+	char *block = hakmem_malloc(100);
+
+	HAKT_EXPECT(block);
+	HAKT_EXPECT(strcmp(inherited, "of the eldest") == 0);
+	HAKT_EXPECT(hakmem_contains(inherited) && hakmem_contains(block));
+	HAKT_EXPECT(hakmem_owner(inherited, NULL) == HAKMEM_OWNER_OTHER);
+	hakmem_free(block);
+	HAKT_EXPECT(hakmem_detach() == 0);
+	HAKT_EXPECT(!hakmem_malloc(100) && errno == ENOENT);
+}
+
+static void have_a_child_that_does(const char *inherited)
+{
+	expect_in_child(use_what_the_parent_uses, inherited);
+	use_what_the_parent_uses(inherited);
+}
+
+static void know_nothing(const char *inherited)
+{
+	(void)inherited;
+	HAKT_EXPECT(!hakmem_malloc(100) && errno == ENOENT);
+}
+
+static int attach_with_options(const void *context)
+{
+	char socket[sizeof(hakd.socket)], pool[] = "default", *block;
+	const struct hakmem_options options = {.socket = socket, .pool = pool};
+
+	(void)context;
+	strcpy(socket, hakd.socket);
+	setenv("HAKMEM_SOCKET", "/nowhere/at/all", 1);
+	setenv("HAKMEM_POOL", "none", 1);
+	HAKT_EXPECT(hakmem_attach(&options) == 0);
+	memset(socket, 'x', sizeof(socket)); /* they are the caller's again */
+	memset(pool, 'x', sizeof(pool));
+	block = hakmem_malloc(100);
+	HAKT_EXPECT(block);
+	strcpy(block, "of the eldest");
+	expect_in_child(use_what_the_parent_uses, block);
+	expect_in_child(have_a_child_that_does, block);
+	HAKT_EXPECT(hakmem_detach() == 0);
+	expect_in_child(know_nothing, NULL);
+	return 0;
+}
+
+static void test_a_child_of_a_fork_attaches_as_its_parent_did(void **state)
+{
+	(void)state;
+	hakt_process_run_child(attach_with_options, NULL);
+	hakt_daemon_wait_empty(&hakd);
+}
+
 static hak_u32 ends;
 
 static void *allocate_and_free(void *context)
@@ -326,6 +381,7 @@ static void test_without_its_daemon_a_client_lives_on_its_stock(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_child_of_a_fork_is_a_client_of_its_own),
 	cmocka_unit_test(test_a_grandchild_is_a_client_of_its_own),
+	cmocka_unit_test(test_a_child_of_a_fork_attaches_as_its_parent_did),
 	cmocka_unit_test(test_a_fork_among_busy_threads_leaves_both_sides_working),
 	cmocka_unit_test(test_at_the_limit_one_has_what_the_other_frees),
 	cmocka_unit_test(test_a_death_gives_back_superslabs_and_huge_runs),
