@@ -111,6 +111,20 @@ static void expect(const char *text)
 		fail_msg("no %s in: %.2000s", text, answer);
 }
 
+/* Asks until it says that. */
+static void await(const char *text)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+
+	for (unsigned i = 0; i < 1000; i++) {
+		get("/metrics");
+		if (strstr(answer, text))
+			return;
+		nanosleep(&pause, NULL);
+	}
+	expect(text);
+}
+
 static void expect_none(const char *text)
 {
 	if (strstr(answer, text))
@@ -262,19 +276,13 @@ static void test_the_daemon_may_go_and_come_back(void **state)
 	expect("\nhakmem_up 1\n");
 	expect("\nhakmem_figures_age_seconds 0.000\n");
 	hakt_keeper_kill(&hakt_keeper);
-	do /* the same text for a moment */
-		get("/metrics");
-	while (strstr(answer, "\nhakmem_up 1\n"));
-	expect("\nhakmem_up 0\n");
+	await("\nhakmem_up 0\n"); /* the same text for a moment */
 	expect_none("\nhakmem_figures_age_seconds 0.000\n");
 	expect("\nhakmem_daemon_starts_total 1\n");
 	expect("\nhakmem_pool_limit_bytes{pool=\"default\"} 268435456\n");
 	expect_none("hakmem_daemon_uptime_seconds");
 	hakt_keeper_start(&hakt_keeper);
-	do
-		get("/metrics");
-	while (strstr(answer, "\nhakmem_up 0\n"));
-	expect("\nhakmem_up 1\n");
+	await("\nhakmem_up 1\n");
 	expect("\nhakmem_daemon_starts_total 2\n");
 	expect("\nhakmem_daemon_uptime_seconds ");
 	hakt_process_wait_output(&exporter, 2, "hakmem_up is 0");
@@ -289,10 +297,7 @@ static void test_a_daemon_that_hangs_is_down(void **state)
 	get("/metrics");
 	kill(hakt_keeper.daemon.pid, SIGCONT);
 	expect("\nhakmem_up 0\n");
-	do
-		get("/metrics");
-	while (strstr(answer, "\nhakmem_up 0\n"));
-	expect("\nhakmem_up 1\n");
+	await("\nhakmem_up 1\n");
 }
 
 static void test_without_any_daemon_it_says_that(void **state)
