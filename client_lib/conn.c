@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -155,16 +156,15 @@ static void take_fds(struct msghdr *message, int *fds, unsigned *n_fds, unsigned
 	}
 }
 
-static int receive_reply(struct hakc_conn *conn, Hak__Reply **ret_reply, int64_t deadline, int *fds,
-			 unsigned *n_fds, unsigned room)
+/* Bytes of a packet, which has room for HAK_WIRE_PACKET_MAX, or a negative errno. */
+static ssize_t receive_packet(struct hakc_conn *conn, char *packet, int64_t deadline, int *fds,
+			      unsigned *n_fds, unsigned room)
 {
-	static __thread char packet[HAK_WIRE_PACKET_MAX];
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(8 * sizeof(int))];
 	} control;
-	struct iovec part = {packet, sizeof(packet)};
-	ssize_t n;
+	struct iovec part = {packet, HAK_WIRE_PACKET_MAX};
 
 	for (;;) {
 		struct msghdr message = {.msg_iov = &part,
@@ -172,6 +172,7 @@ static int receive_reply(struct hakc_conn *conn, Hak__Reply **ret_reply, int64_t
 					 .msg_control = &control,
 					 .msg_controllen = sizeof(control)};
 		int r = wait_for(conn, POLLIN, deadline);
+		ssize_t n;
 
 		if (r < 0)
 			return r;
@@ -181,11 +182,21 @@ static int receive_reply(struct hakc_conn *conn, Hak__Reply **ret_reply, int64_t
 		if (n <= 0)
 			return -ENOTCONN;
 		take_fds(&message, fds, n_fds, room);
-		if (message.msg_flags & MSG_TRUNC)
-			return -EPROTO;
-		break;
+		return message.msg_flags & MSG_TRUNC ? -EPROTO : n;
 	}
-	return hak_wire_unpack_reply(packet, (size_t)n, ret_reply) < 0 ? -EPROTO : 0;
+}
+
+static int receive_reply(struct hakc_conn *conn, Hak__Reply **ret_reply, int64_t deadline, int *fds,
+			 unsigned *n_fds, unsigned room)
+{
+	/* Neither on a stack, which may be small, nor in TLS: dlopen has little of that. */
+	char *packet = malloc(HAK_WIRE_PACKET_MAX);
+	ssize_t n = packet ? receive_packet(conn, packet, deadline, fds, n_fds, room) : -ENOMEM;
+
+	if (n > 0 && hak_wire_unpack_reply(packet, (size_t)n, ret_reply) < 0)
+		n = -EPROTO;
+	free(packet);
+	return n < 0 ? (int)n : 0;
 }
 
 static void close_fds(int *fds, unsigned *n_fds)

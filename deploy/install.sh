@@ -54,6 +54,8 @@ if [ -z "$built" ]; then
 	built=build/release
 fi
 cmake --install "$built" --prefix "$prefix" >/dev/null
+# Whatever the prefix, this is where hakmemd looks.
+[ -e /etc/hakmem/hakmemd.conf ] || install -D -m 644 deploy/hakmemd.conf /etc/hakmem/hakmemd.conf
 ldconfig
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers hakmem.conf
