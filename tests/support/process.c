@@ -235,6 +235,7 @@ void hakt_process_wait(struct hakt_process *process)
 
 void hakt_process_kill(struct hakt_process *process)
 {
+	assert_true(process->pid > 0); /* 0 would be all of us */
 	assert_int_equal(kill(process->pid, SIGKILL), 0);
 	hakt_process_wait(process);
 }
