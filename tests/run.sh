@@ -65,7 +65,7 @@ real_programs() {
 }
 
 formatted() {
-	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' '*.cc' |
+	git ls-files -z --cached --others --exclude-standard '*.c' '*.h' '*.cc' '*.hpp' |
 		xargs -0 clang-format --dry-run -Werror
 }
 
