@@ -295,7 +295,9 @@ report() {
 		--arg cores "$(nproc)" --arg kernel "$(uname -r)" "$directory/raw" >"$directory/json"
 	cp "$directory/json" "$output/compare.json"
 	bash bench/support/table.sh "$output/compare.json" | tee "$directory/table"
-	if command -v gnuplot >/dev/null; then
+	if ! jq -e 'any(.rows[]; .ratio != null)' "$output/compare.json" >/dev/null; then
+		skip "the picture: no peer was measured"
+	elif command -v gnuplot >/dev/null; then
 		bash bench/support/picture.sh "$output/compare.json" "$output/compare.svg"
 	else
 		skip "the picture: gnuplot is not there"

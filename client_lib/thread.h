@@ -67,6 +67,7 @@ struct hakc_thread_samples {
 	uint64_t owed;	    /* bytes that those stood for that were left out */
 	uint64_t credit_us; /* what may be spent on samples */
 	uint64_t credit_at; /* when it was last given, microseconds */
+	uint32_t unasked;   /* samples that are left out before the clock is asked again */
 	bool is_busy;	    /* with one */
 };
 

@@ -13,6 +13,7 @@ jq -r '[.rows[] | select(.ratio != null)] as $rows
 	"$1" >"$data/all"
 awk -F'\t' -v OFS='\t' -v d="$data" '
 	{ print $1, $2 >(d "/names") }
+	$4 ~ /-profiled$/ { next }
 	$3 == "peer" { print $1, $5 >(d "/peers"); next }
 	{ print $1 + ($4 == "malloc" ? -.2 : .2), $5 >(d "/" ($4 == "malloc" ? "malloc" : "shared")) }
 	' "$data/all"

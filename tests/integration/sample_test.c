@@ -158,7 +158,8 @@ static void test_each_site_has_its_share_of_what_is_alive(void **state)
 	check_nothing_is_left();
 }
 
-/* Several thousand samples at once, more than a thread may take: those that it does stand for all. */
+/* Several thousand samples at once, more than a thread may take: those that it does stand for all but
+ * the last, of 250 us. */
 static void test_samples_stand_for_those_that_were_left_out(void **state)
 {
 	enum { MANY = 10000 };
@@ -167,7 +168,7 @@ static void test_samples_stand_for_those_that_were_left_out(void **state)
 	(void)state;
 	for (unsigned i = 0; i < MANY; i++)
 		blocks[i] = sites[0](4000);
-	assert_in_range(walk(getpid()).of_site[0], (uint64_t)MANY * 3500, (uint64_t)MANY * 4700);
+	assert_in_range(walk(getpid()).of_site[0], (uint64_t)MANY * 2800, (uint64_t)MANY * 4700);
 	for (unsigned i = 0; i < MANY; i++)
 		hakmem_free(blocks[i]);
 	free(blocks);
