@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs every Debian package that building, testing and benchmarking need.
+# Installs the Debian packages that building, testing and benchmarking need; with --build: those
+# that building needs, and nothing that is a service or a peer.
 # Does nothing, and needs no network, where all are installed.
 set -euo pipefail
 
-packages=(abigail-tools bpftrace build-essential clang clang-format cmake doxygen git gnuplot-nox
-	jq libapr1-dev libaprutil1-dev libboost-dev libclang-rt-14-dev libcmocka-dev libdw-dev
-	libinih-dev libjansson-dev libjemalloc2 libmicrohttpd-dev libmimalloc2.0 libmm-dev
-	libncurses-dev libprotobuf-c-dev libpython3.11-testsuite libtcmalloc-minimal4 libuv1-dev
-	lintian man-db mandoc ninja-build perl pkg-config procps prometheus protobuf-c-compiler
-	python3 python3-jsonschema python3-yaml redis-server redis-tools scdoc spin sqlite3
-	systemd systemtap-sdt-dev util-linux valgrind)
+packages=(build-essential cmake libcmocka-dev libdw-dev libinih-dev libjansson-dev
+	libmicrohttpd-dev libncurses-dev libprotobuf-c-dev libuv1-dev ninja-build pkg-config
+	protobuf-c-compiler scdoc systemtap-sdt-dev)
+for_tests=(abigail-tools bpftrace clang clang-format doxygen git gnuplot-nox jq libapr1-dev
+	libaprutil1-dev libboost-dev libclang-rt-14-dev libjemalloc2 libmimalloc2.0 libmm-dev
+	libpython3.11-testsuite libtcmalloc-minimal4 lintian man-db mandoc perl procps prometheus
+	python3 python3-jsonschema python3-yaml redis-server redis-tools spin sqlite3 systemd
+	util-linux valgrind)
+case ${1:-} in
+'') packages+=("${for_tests[@]}") ;;
+--build) ;;
+*) echo "install-deps: unknown argument: $1; there is --build" >&2 && exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

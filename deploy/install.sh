@@ -48,7 +48,7 @@ if [ $uninstalls -eq 1 ]; then
 fi
 
 if [ -z "$built" ]; then
-	bash deploy/install-deps.sh
+	bash deploy/install-deps.sh --build
 	cmake --preset release >/dev/null
 	cmake --build --preset release
 	built=build/release

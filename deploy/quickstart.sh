@@ -42,7 +42,7 @@ trap 'exit 143' TERM
 [ $# -gt 0 ] || set -- --kill-every 50 --verify
 
 step "installing what the build needs"
-bash deploy/install-deps.sh
+bash deploy/install-deps.sh --build
 step "building"
 cmake --preset release >/dev/null
 cmake --build --preset release
