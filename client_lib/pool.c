@@ -146,27 +146,22 @@ static void keep_first(const struct hakmem_options *options)
 	first->n_opens = 1;
 }
 
+/* Without the lock: who opens a pool may hold it while it waits for a daemon, and detach never waits. */
 int hakc_pool_attach_first(const struct hakmem_options *options)
 {
-	int r;
+	int r = hakc_thread_attach_process(options);
 
-	lock();
-	r = hakc_thread_attach_process(options);
 	if (r == 0 && options)
 		keep_first(options);
-	unlock();
 	return r;
 }
 
 int hakc_pool_detach_first(void)
 {
-	int r;
+	int r = hakc_thread_detach_process();
 
-	lock();
-	r = hakc_thread_detach_process();
 	if (r == 0)
 		pools[0].n_opens = 0;
-	unlock();
 	return r;
 }
 
