@@ -6,7 +6,9 @@
  */
 #include "tests/support/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -221,7 +223,7 @@ static int ask(const void *context)
 	return 0;
 }
 
-static char mute[128], held[136];
+static char mute[128], held[136], next[136];
 
 static void enter(void *context)
 {
@@ -239,9 +241,15 @@ static int start(void **state)
 	hakt_keeper_listen(&hakt_keeper);
 	snprintf(mute, sizeof(mute), "%s/mute", hakt_keeper.daemon.directory);
 	snprintf(held, sizeof(held), "%s.held", mute);
+	snprintf(next, sizeof(next), "%s.next", mute);
 	hakt_keeper_fork(&hakt_keeper, enter, NULL);
-	(void)hakt_daemon_status(&hakt_keeper.daemon);
+	hakt_keeper_wait_ready(&hakt_keeper);
 	return 0;
+}
+
+static void hold_up(const char *file)
+{
+	close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
 static void wait_held(void)
@@ -250,8 +258,6 @@ static void wait_held(void)
 		assert_true(i < 6000);
 		usleep(10000);
 	}
-	assert_int_equal(unlink(mute), 0);
-	assert_int_equal(unlink(held), 0);
 }
 
 /* It sleeps: so it has asked, and waits. */
@@ -271,15 +277,21 @@ static void wait_asleep(pid_t pid)
 	assert_int_equal(state, 'S');
 }
 
+/* What the old one was to send is never sent. */
+static void replace_daemon(void)
+{
+	hakt_keeper_kill(&hakt_keeper);
+	unlink(mute);
+	hakt_keeper_start(&hakt_keeper);
+}
+
 static void kill_amid(const struct hakt_process *client, bool is_done)
 {
-	if (is_done) {
+	if (is_done)
 		wait_held();
-	} else {
+	else
 		wait_asleep(client->pid);
-	}
-	hakt_keeper_kill(&hakt_keeper);
-	hakt_keeper_start(&hakt_keeper);
+	replace_daemon();
 }
 
 /* In one of the rounds the client, and the daemon, have neither asked nor promised any more. */
@@ -313,7 +325,7 @@ static void check(const struct operation *operation, bool is_done)
 	if (operation->prepare == make_orphan)
 		hakt_daemon_wait_orphans(&hakt_keeper.daemon, 1);
 	if (is_done)
-		close(open(mute, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		hold_up(mute);
 	else
 		assert_int_equal(kill(hakt_keeper.daemon.pid, SIGSTOP), 0);
 	hakt_process_tell(&client);
@@ -361,6 +373,137 @@ CASES(giving_back_a_run, make_too_long, free_block, nothing)
 CASES(publishing, make_small, publish, withdraw_and_free)
 CASES(withdrawing, make_published, withdraw, free_block)
 
+static void *withdraw_as(void *who)
+{
+	hakmem_ref_t withdrawn;
+
+	hakt_child_say("%s asks as %d.", (char *)who, (int)gettid());
+	hakt_child_say("%s got %d.", (char *)who, hakmem_root_withdraw("x", &withdrawn));
+	return NULL;
+}
+
+static int withdraw_twice(const void *context)
+{
+	static char first[] = "first", second[] = "second";
+	pthread_t other;
+
+	(void)context;
+	make_published();
+	hakt_child_say("ready");
+	hakt_child_wait();
+	HAKT_EXPECT(pthread_create(&other, NULL, withdraw_as, first) == 0);
+	hakt_child_wait();
+	withdraw_as(second);
+	HAKT_EXPECT(pthread_join(other, NULL) == 0);
+	hakmem_free(block);
+	return hakmem_trim();
+}
+
+/* The number behind that, when the client has said it. */
+static int heard(struct hakt_process *client, const char *what)
+{
+	int number;
+
+	hakt_process_wait_output(client, 1, what);
+	hakt_process_wait_output(client, 1, ".");
+	assert_int_equal(
+		sscanf(strstr(hakt_process_output(client, 1), what) + strlen(what), "%d.", &number),
+		1);
+	return number;
+}
+
+/* One message more is sent, and the next one held up. */
+static void let_one_go(void)
+{
+	wait_held();
+	assert_int_equal(unlink(held), 0);
+	hold_up(next);
+	assert_int_equal(unlink(mute), 0);
+}
+
+/* Waits for one of the two: has it said that? */
+static bool has_said_or_is_held(struct hakt_process *client, const char *text)
+{
+	for (unsigned i = 0; i < 6000; i++) {
+		bool is_held = access(held, F_OK) == 0;
+
+		if (strstr(hakt_process_output(client, 1), text))
+			return true;
+		if (is_held)
+			return false;
+		usleep(10000);
+	}
+	fail_msg("neither is an answer held up nor was said: %s", text);
+	return false;
+}
+
+/*
+ * The first has its answer before the daemon dies; the second one's is lost, should it ask: what
+ * it had looked up before is its process's by then, but not by its call.
+ */
+static void test_what_another_thread_has_withdrawn_is_not_withdrawn_twice(void **state)
+{
+	struct hakt_process client = {0};
+
+	(void)state;
+	hakt_process_fork(&client, withdraw_twice, NULL);
+	hakt_process_wait_output(&client, 1, "ready");
+	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGSTOP), 0);
+	hakt_process_tell(&client);
+	wait_asleep(heard(&client, "first asks as "));
+	hakt_process_tell(&client);
+	wait_asleep(heard(&client, "second asks as "));
+	hold_up(mute);
+	assert_int_equal(kill(hakt_keeper.daemon.pid, SIGCONT), 0);
+	do
+		let_one_go();
+	while (!has_said_or_is_held(&client, "first got "));
+	assert_int_equal(heard(&client, "first got "), 0);
+	(void)has_said_or_is_held(&client, "second got ");
+	replace_daemon();
+	assert_int_equal(heard(&client, "second got "), -ENOENT);
+	hakt_process_wait_done(&client);
+	hakt_process_end(&client);
+	hakt_keeper_expect_clean(&hakt_keeper);
+}
+
+static int publish_once(const void *context)
+{
+	int pid = 0;
+
+	(void)context;
+	make_small();
+	ref = hakmem_ref(block);
+	hakt_child_say("ready");
+	hakt_child_wait();
+	HAKT_EXPECT(hakmem_root_publish("x", ref) == 0);
+	HAKT_EXPECT(hakmem_owner(block, &pid) == HAKMEM_OWNER_OTHER && pid == (int)getppid());
+	return 0;
+}
+
+/* The publisher is slow to hear of it: by then the block is somebody else's. */
+static void test_what_was_published_and_is_withdrawn_already_was_published(void **state)
+{
+	struct hakt_process client = {0};
+	hakmem_ref_t withdrawn;
+
+	(void)state;
+	hakt_process_fork(&client, publish_once, NULL);
+	hakt_process_wait_output(&client, 1, "ready");
+	hold_up(mute);
+	hakt_process_tell(&client);
+	wait_held();
+	assert_int_equal(kill(client.pid, SIGSTOP), 0);
+	replace_daemon();
+	assert_int_equal(hakmem_root_withdraw("x", &withdrawn), 0);
+	assert_int_equal(kill(client.pid, SIGCONT), 0);
+	hakt_process_wait_done(&client);
+	hakt_process_end(&client);
+	hakmem_free(hakmem_ptr(withdrawn));
+	assert_int_equal(hakmem_detach(), 0);
+	hakt_keeper_expect_clean(&hakt_keeper);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_attaching_is_done_by_the_next, start,
 					hakt_keeper_teardown),
@@ -402,6 +545,12 @@ static const struct CMUnitTest tests[] = {
 					hakt_keeper_teardown),
 	cmocka_unit_test_setup_teardown(test_withdrawing_done_before_is_found, start,
 					hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(
+		test_what_another_thread_has_withdrawn_is_not_withdrawn_twice, start,
+		hakt_keeper_teardown),
+	cmocka_unit_test_setup_teardown(
+		test_what_was_published_and_is_withdrawn_already_was_published, start,
+		hakt_keeper_teardown),
 };
 
 HAKT_MAIN(tests, NULL, NULL)

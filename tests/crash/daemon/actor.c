@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A block is full of what its seed says at its begin and its end. A client knows its blocks by
- * private memory; of what it tries to publish or to withdraw it can't know whose it is when the
- * daemon is killed meanwhile: only that it is whole.
+ * private memory. What it is told to publish or to withdraw it does, whichever daemon answers.
  */
 #include "tests/crash/daemon/actor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,15 +132,18 @@ static void publish(unsigned n)
 	give(n);
 	for (unsigned i = 0; i < n; i++)
 		refs[i] = hakt_stage->given[i].ref;
-	hakmem_root_publish_list("things", refs, n);
-	n_blocks -= n; /* or they are ours still: they go with us then */
+	if (hakmem_root_publish_list("things", refs, n) != 0)
+		count(&me()->broken);
+	n_blocks -= n;
 }
 
 static void withdraw(void)
 {
 	hakmem_ref_t ref;
+	int r = hakmem_root_withdraw("things", &ref);
 
-	hakmem_root_withdraw("things", &ref);
+	if (r != 0 && (r != -ENOENT || self != HAKT_C)) /* C only looks that none is left */
+		count(&me()->broken);
 }
 
 static void work_as_giver(void)

@@ -578,7 +578,8 @@ int main(int argc, char **argv)
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	hakt_keeper_init(&keeper, options);
-	hakt_keeper_start(&keeper); /* makes the pool */
+	hakt_keeper_listen(&keeper); /* a call that a death meets goes on with the next daemon */
+	hakt_keeper_start(&keeper);  /* makes the pool */
 	trace.pid = keeper.daemon.pid;
 	kill_daemon();
 	hakt_crash_pool_init(hakt_keeper_find(&keeper, "registry"),

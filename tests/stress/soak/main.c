@@ -119,6 +119,7 @@ static void wait_ended(struct soak_driver *d, unsigned i)
 	uint64_t end = soak_now() + PATIENCE_NS;
 
 	while (!has_ended(d, i, true, false)) {
+		hakt_keeper_take(&d->keeper); /* a daemon that has just begun waits for that */
 		usleep(500);
 		if (soak_now() < end)
 			continue;
@@ -296,8 +297,8 @@ static struct soak_state wait_empty(struct soak_driver *d, bool is_final)
 	uint64_t end = soak_now() + EMPTY_NS;
 	struct soak_state state;
 
+	hakt_keeper_wait_ready(&d->keeper);
 	for (;;) {
-		hakt_keeper_take(&d->keeper);
 		state = soak_audit_ask(d->keeper.daemon.socket);
 		if (state.is_known && state.live_blocks == 0 && state.nobodys == 0 &&
 		    state.orphans == 0 &&
