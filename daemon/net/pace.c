@@ -12,7 +12,8 @@
 #define STRANGERS_MAX 256u
 #define LOOK_MS	      UINT64_C(1000)
 #define PAUSE_MS      UINT64_C(10)
-#define BURST_MS      UINT64_C(100) /* a bucket holds what comes in this time */
+#define BURST_MS      UINT64_C(100) /* a bucket holds what comes in this time, and a request at least */
+#define REQUEST	      UINT64_C(1000) /* in a bucket */
 
 static void append(struct hakd_peer **first, struct hakd_peer *peer)
 {
@@ -79,6 +80,13 @@ static void on_pause_over(uv_timer_t *timer)
 	}
 }
 
+static uint64_t whole_bucket(const struct hakd_daemon *daemon)
+{
+	uint64_t burst = daemon->config.requests_per_second * BURST_MS;
+
+	return burst > REQUEST ? burst : REQUEST;
+}
+
 void hakd_pace_init(struct hakd_daemon *daemon)
 {
 	uv_timer_init(&daemon->loop, &daemon->paces.look);
@@ -94,7 +102,7 @@ void hakd_pace_begin(struct hakd_peer *peer)
 	if (paces->n_strangers == STRANGERS_MAX)
 		send_off(paces->strangers, "too many have not said hello");
 	peer->pace.since = peer->pace.filled_at = uv_now(&daemon->loop);
-	peer->pace.bucket = daemon->config.requests_per_second * BURST_MS;
+	peer->pace.bucket = whole_bucket(daemon);
 	append(&paces->strangers, peer);
 	paces->n_strangers++;
 	if (daemon->config.hello_timeout > 0 && !uv_is_active((uv_handle_t *)&paces->look))
@@ -118,7 +126,7 @@ bool hakd_pace_may_ask(struct hakd_peer *peer)
 {
 	struct hakd_daemon *daemon = peer->daemon;
 	uint64_t rate = daemon->config.requests_per_second, now = uv_now(&daemon->loop);
-	uint64_t most = rate * BURST_MS; /* thousandths of a request */
+	uint64_t most = whole_bucket(daemon);
 
 	if (rate == 0 || !peer->has_said_hello)
 		return true;
@@ -126,8 +134,8 @@ bool hakd_pace_may_ask(struct hakd_peer *peer)
 	peer->pace.filled_at = now;
 	if (peer->pace.bucket > most)
 		peer->pace.bucket = most;
-	if (peer->pace.bucket >= 1000) {
-		peer->pace.bucket -= 1000;
+	if (peer->pace.bucket >= REQUEST) {
+		peer->pace.bucket -= REQUEST;
 		return true;
 	}
 	daemon->counters.pauses++;
