@@ -2,43 +2,50 @@
 # SPDX-License-Identifier: MIT
 # run.sh [NAME...]: searches the models whole, then each mutation, which must be found, and states
 # that must be reachable. NAME: only those lines. docs/recovery.md says what is shown by it.
-# One core, 2 GiB. Ends with "N passed, N failed".
+# Two searches at a time, 2 GiB each. Ends with "N passed, N failed".
 set -uo pipefail
 source=$(realpath "$(dirname "$0")")/ownership.pml
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
-passed=0 failed=0 only=" $* "
+started=0 only=" $* "
 
-# pan SCENARIO [-D...]: searches; 0: whole and nothing found, 1: a violation, 2: neither.
+# pan DIRECTORY SCENARIO [-D...]: searches; 0: whole and nothing found, 1: a violation, 2: neither.
 pan() {
+	local log=$1/log
 	(
-		cd "$work" && rm -f pan* ./*.trail &&
-			spin -a -DSCENARIO="$1" "${@:2}" "$source" </dev/null &&
+		cd "$1" && spin -a -DSCENARIO="$2" "${@:3}" "$source" </dev/null &&
 			gcc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2048 -o pan pan.c &&
 			timeout 300 ./pan -m200000 -w22 -E
-	) >"$work/log" 2>&1 </dev/null
-	grep -qE 'errors: [1-9]' "$work/log" && grep -q 'assertion violated' "$work/log" && return 1
-	grep -q 'errors: 0' "$work/log" &&
-		! grep -qiE 'not completed|depth too small|out of memory|error: ' "$work/log" && return 0
+	) >"$log" 2>&1 </dev/null
+	grep -qE 'errors: [1-9]' "$log" && grep -q 'assertion violated' "$log" && return 1
+	grep -q 'errors: 0' "$log" &&
+		! grep -qiE 'not completed|depth too small|out of memory|error: ' "$log" && return 0
 	return 2
 }
 
-# line EXPECTED NAME SCENARIO [-D...]: one line, counted.
-line() {
-	local expected=$1 name=$2 start=$SECONDS code=0 states
-	shift 2
-	[ "$only" = "  " ] || [[ $only == *" $name "* ]] || return 0
-	pan "$@" || code=$?
-	states=$(awk '/states, stored/ { print $1 }' "$work/log")
+# search EXPECTED NAME DIRECTORY SCENARIO [-D...]: prints the line and keeps that it passed.
+search() {
+	local expected=$1 name=$2 own=$3 start=$SECONDS code=0 states
+	shift 3
+	pan "$own" "$@" || code=$?
+	states=$(awk '/states, stored/ { print $1 }' "$own/log")
 	if [ $code -eq "$expected" ]; then
-		passed=$((passed + 1))
 		echo "ok      $name ($1, ${states:-?} states, $((SECONDS - start)) s)"
+		touch "$own/passed"
 	else
-		failed=$((failed + 1))
-		echo "FAILED  $name ($1, ${states:-?} states, $((SECONDS - start)) s)"
-		tail -n 40 "$work/log"
+		echo "FAILED  $name ($1, ${states:-?} states, $((SECONDS - start)) s)" \
+			$'\n'"$(tail -n 40 "$own/log")"
 	fi
+}
+
+# line EXPECTED NAME SCENARIO [-D...]: one line, once fewer than two are being searched.
+line() {
+	[ "$only" = "  " ] || [[ $only == *" $2 "* ]] || return 0
+	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+	started=$((started + 1))
+	mkdir "$work/$started"
+	search "$1" "$2" "$work/$started" "${@:3}" &
 }
 
 holds() { line 0 "$@"; }
@@ -93,5 +100,8 @@ breaks NO_GRACE PLAIN
 breaks NO_CROSSING PLAIN
 breaks FLUSH_WITHOUT_INC PLAIN
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+wait
+[ "$started" -gt 0 ] || { echo "run.sh: there is no line called $*" >&2 && exit 2; }
+passed=$(find "$work" -name passed | wc -l)
+echo "$passed passed, $((started - passed)) failed"
+[ "$passed" -eq "$started" ]
