@@ -97,7 +97,7 @@ if [ $quick -eq 0 ]; then
 	stage "kill points, self-test" bash tests/crash/self-test.sh
 	stage "fuzzing" bash tests/fuzz/run.sh && tail -n 5 "$logs/log"
 	stage "soak" bash tests/stress/soak.sh 5 && tail -n 1 "$logs/log"
-	stage "hostile clients" bash tests/stress/hostile.sh 2 && tail -n 1 "$logs/log"
+	stage "hostile clients" bash tests/stress/hostile.sh 1 && tail -n 1 "$logs/log"
 	stage "monitoring, with a real Prometheus" bash tests/monitoring/run.sh
 	stage "probes" bash tests/monitoring/probes.sh
 	stage "build another hakmemd" build_other

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # run.sh BUILD [CASE...]: real programs with libhakmem_malloc.so preloaded do what they do
-# without it. Each case in a directory of its own; its output is shown if it fails.
+# without it. Two cases at a time, each in a directory of its own; its output is shown if it fails.
 # Ends with "N passed, N failed, N skipped".
 set -uo pipefail
 build=$(realpath "$1") source=$(realpath "$(dirname "$0")/../..")
@@ -12,7 +12,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
 unset LD_PRELOAD
-passed=0 failed=0 skipped=0
 
 # with COMMAND...: runs it with the library preloaded. Python's tests want SIGINT, which a shell in the
 # background ignores and hands on.
@@ -219,22 +218,28 @@ PYTHON
 	(cd threads && case_python_threads) && (cd sql && case_sqlite) && (cd fork && case_perl)
 }
 
-cases=(preload git gcc hardened perl python_tests python_threads redis sqlite)
+cases=(python_tests preload git gcc hardened perl python_threads redis sqlite)
 [ $# -eq 0 ] || cases=("$@")
-for name in "${cases[@]}"; do
-	start=$SECONDS code=0
+# run NAME: prints its line, and keeps that it passed or was left out.
+run() {
+	local name=$1 start=$SECONDS code=0
 	mkdir "$work/$name"
 	(cd "$work/$name" && "case_$name") >"$work/$name.log" 2>&1 </dev/null || code=$?
 	case $code in
-	0) passed=$((passed + 1)) && echo "ok      $name ($((SECONDS - start)) s)" ;;
-	77) skipped=$((skipped + 1)) && echo "skipped $name: $(tail -n 1 "$work/$name.log")" ;;
-	*)
-		failed=$((failed + 1))
-		echo "FAILED  $name ($((SECONDS - start)) s)"
-		tail -n 100 "$work/$name.log"
-		;;
+	0) touch "$work/$name.passed" && echo "ok      $name ($((SECONDS - start)) s)" ;;
+	77) touch "$work/$name.skipped" && echo "skipped $name: $(tail -n 1 "$work/$name.log")" ;;
+	*) echo "FAILED  $name ($((SECONDS - start)) s)"$'\n'"$(tail -n 100 "$work/$name.log")" ;;
 	esac
 	rm -rf "${work:?}/$name"
+}
+
+for name in "${cases[@]}"; do
+	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+	run "$name" &
 done
+wait
+count() { find "$work" -maxdepth 1 -name "*.$1" | wc -l; }
+passed=$(count passed) skipped=$(count skipped)
+failed=$((${#cases[@]} - passed - skipped))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
