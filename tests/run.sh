@@ -33,11 +33,12 @@ stage() {
 	fi
 }
 
-# programs PRESET [CTEST ARGUMENT...]: runs a built preset's tests, counting each program.
+# programs PRESET [CTEST ARGUMENT...]: runs a built preset's tests, counting each program. They wait as
+# long as they compute: four at a time are good for two cores.
 programs() {
 	local preset=$1 start=$SECONDS ok bad left_out
 	shift
-	ctest --preset "$preset" --no-tests=error -j2 "$@" >"$logs/log" 2>&1
+	ctest --preset "$preset" --no-tests=error -j4 "$@" >"$logs/log" 2>&1
 	ok=$(grep -cE ' +Passed +' "$logs/log")
 	left_out=$(grep -cE '\*\*\*Skipped +' "$logs/log")
 	bad=$(grep -vE '\*\*\*Skipped +' "$logs/log" |

@@ -23,7 +23,7 @@
 #include "tests/support/run.h"
 
 #define EXPECT_FAILED 99
-#define HANG_TRIES    30000 /* of 2 ms: by then something hangs, and the test fails */
+#define HANG_TRIES    90000 /* of 2 ms: by then something hangs, and the test fails */
 
 static pid_t test;
 
