@@ -29,12 +29,11 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void say_ready(struct hakd_daemon *daemon)
 {
-	const struct hakd_realm *first = daemon->realms[0];
-	unsigned n_pools = 0;
+	const struct hakd_realm *first = hakd_daemon_find(daemon, "");
+	struct hakd_realm *all[HAKD_POOLS_MAX];
+	unsigned n_pools = hakd_daemon_list(daemon, all);
 	char status[160];
 
-	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-		n_pools += daemon->realms[i] != NULL;
 	snprintf(status, sizeof(status), "serving %s: limit %llu MiB, keep %u s",
 		 daemon->config.socket, (unsigned long long)first->pool->limit >> 20,
 		 first->config.keep);
@@ -47,12 +46,31 @@ static void say_ready(struct hakd_daemon *daemon)
 
 struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool)
 {
-	if (!*pool)
-		return daemon->realms[0];
+	const char *name = *pool ? pool : daemon->config.pools[0].name;
+
 	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-		if (daemon->realms[i] && strcmp(daemon->realms[i]->pool->name, pool) == 0)
+		if (daemon->realms[i] && strcmp(daemon->realms[i]->pool->name, name) == 0)
 			return daemon->realms[i];
 	return NULL;
+}
+
+bool hakd_daemon_is_first(const struct hakd_realm *realm)
+{
+	return strcmp(realm->pool->name, realm->daemon->config.pools[0].name) == 0;
+}
+
+unsigned hakd_daemon_list(const struct hakd_daemon *daemon,
+			  struct hakd_realm *ret_realms[HAKD_POOLS_MAX])
+{
+	struct hakd_realm *first = hakd_daemon_find(daemon, "");
+	unsigned n = 0;
+
+	if (first)
+		ret_realms[n++] = first;
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		if (daemon->realms[i] && daemon->realms[i] != first)
+			ret_realms[n++] = daemon->realms[i];
+	return n;
 }
 
 unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
@@ -64,12 +82,12 @@ unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
 	return number;
 }
 
-/* A pool for each section that has none; the first has one. */
+/* A pool for each section that has none. */
 static int make_realms(struct hakd_daemon *daemon)
 {
 	int r = 0;
 
-	for (unsigned i = 1; i < daemon->config.n_pools && r == 0; i++) {
+	for (unsigned i = 0; i < daemon->config.n_pools && r == 0; i++) {
 		const struct hakd_pool_config *config = &daemon->config.pools[i];
 		unsigned number = hakd_daemon_number(daemon);
 
@@ -80,7 +98,27 @@ static int make_realms(struct hakd_daemon *daemon)
 	return r;
 }
 
-/* The pools that the keeper handed over, then those that are missing; the first is number 0. */
+/*
+ * Two of a name are of a daemon that died amid a reset. Nobody can have heard of the new one yet: one
+ * to which nobody is attached goes.
+ */
+static void drop_doubles(struct hakd_daemon *daemon)
+{
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++) {
+		struct hakd_realm *realm = daemon->realms[i];
+		struct hakd_realm *other = realm ? hakd_daemon_find(daemon, realm->pool->name)
+						 : NULL;
+
+		if (other == realm)
+			continue;
+		if (hakd_pool_is_in_use(realm->pool))
+			realm = other;
+		hakd_keeper_forget_pool(&daemon->keeper, realm->number);
+		hakd_realm_free(realm);
+	}
+}
+
+/* The pools that the keeper handed over, then those that are missing. */
 static int init_realms(struct hakd_daemon *daemon)
 {
 	int r = 0;
@@ -88,11 +126,13 @@ static int init_realms(struct hakd_daemon *daemon)
 	for (unsigned i = 0; i < HAKD_POOLS_MAX && r == 0; i++) {
 		const struct hakd_kept_files *files = &daemon->keeper.pools[i];
 
-		if (i == 0 || (files->registry_fd >= 0 && files->heap_fd >= 0))
-			r = hakd_realm_new(daemon, i, &daemon->config.pools[0]);
+		if (files->registry_fd >= 0 && files->heap_fd >= 0)
+			r = hakd_realm_open(daemon, i);
 	}
-	if (r == 0)
+	if (r == 0) {
+		drop_doubles(daemon);
 		r = make_realms(daemon);
+	}
 	for (unsigned i = 0; i < HAKD_POOLS_MAX && r < 0; i++)
 		if (daemon->realms[i])
 			hakd_realm_free(daemon->realms[i]);

@@ -107,6 +107,13 @@ void hakd_daemon_catch_up(struct hakd_daemon *daemon);
 /* The pool of that name, "" is the first; NULL: there is none. */
 struct hakd_realm *hakd_daemon_find(const struct hakd_daemon *daemon, const char *pool);
 
+/* Is it the first? */
+bool hakd_daemon_is_first(const struct hakd_realm *realm);
+
+/* All pools, the first one first; returns how many. */
+unsigned hakd_daemon_list(const struct hakd_daemon *daemon,
+			  struct hakd_realm *ret_realms[HAKD_POOLS_MAX]);
+
 /* A number that no pool has; HAKD_POOLS_MAX: there is none. */
 unsigned hakd_daemon_number(const struct hakd_daemon *daemon);
 

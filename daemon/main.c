@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	static struct hakd_daemon daemon;
 	static struct hakd_supervisor supervisor;
 	static struct hakd_keeper keeper;
+	const struct hakd_pool *first;
 	struct hakd_config config;
 	struct rlimit files;
 	int ready = -1;
@@ -124,9 +125,10 @@ int main(int argc, char **argv)
 	r = hakd_daemon_init(&daemon, &config, &keeper);
 	if (r < 0)
 		return fail(r == -EADDRINUSE ? EXIT_OTHER_DAEMON : r == -EPROTO ? EXIT_USAGE : 1);
+	first = hakd_daemon_find(&daemon, "")->pool;
 	hakd_log(HAKD_LOG_INFO, "serving %s: capacity %llu MiB, limit %llu MiB", config.socket,
-		 (unsigned long long)daemon.realms[0]->pool->segment.geometry.capacity >> 20,
-		 (unsigned long long)daemon.realms[0]->pool->limit >> 20);
+		 (unsigned long long)first->segment.geometry.capacity >> 20,
+		 (unsigned long long)first->limit >> 20);
 	if (ready >= 0) {
 		let_go_of_terminal();
 		if (write(ready, "r", 1) == 1)

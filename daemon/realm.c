@@ -66,23 +66,16 @@ static void read_config(struct hakd_realm *realm)
 	realm->config.superslab_lg = g->superslab_lg;
 }
 
-/*
- * The pool of an earlier daemon: it goes on as it is, whatever the configuration asks for.
- * 1: that daemon ended it.
- */
-static int open_pool(struct hakd_realm *realm, struct hakd_kept_files *files)
+/* The pool of an earlier daemon: it goes on as it is, whatever the configuration asks for. */
+static int open_pool(struct hakd_realm *realm)
 {
+	struct hakd_kept_files *files = &realm->daemon->keeper.pools[realm->number];
 	const struct hakd_pool_config *config;
 	const struct hak_geometry *g;
 	int r = hakd_pool_open(files->registry_fd, files->heap_fd, realm->config.limit,
 			       &realm->pool);
 
 	*files = (struct hakd_kept_files){-1, -1}; /* the pool's, or closed */
-	if (r == 0 && hakd_hints_has_ended(realm->pool)) {
-		hakd_pool_free(realm->pool);
-		hakd_keeper_forget_pool(&realm->daemon->keeper, realm->number);
-		return 1;
-	}
 	if (r < 0) {
 		if (r != -EPROTO)
 			fprintf(stderr, "hakmemd: cannot take over the pool: %s\n", strerror(-r));
@@ -112,31 +105,53 @@ static void init_parts(struct hakd_realm *realm)
 	hakd_pressure_init(realm);
 }
 
-int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
-		   const struct hakd_pool_config *config)
+static struct hakd_realm *allocate(struct hakd_daemon *daemon, unsigned number,
+				   const struct hakd_pool_config *config)
 {
-	struct hakd_kept_files *files = &daemon->keeper.pools[number];
 	struct hakd_realm *realm = calloc(1, sizeof(*realm));
-	int r = 1;
 
 	if (!realm)
-		return -ENOMEM;
+		return NULL;
 	realm->daemon = daemon;
 	realm->loop = &daemon->loop;
 	realm->number = number;
 	realm->config = *config;
 	realm->figures.fd = realm->events.fd = -1;
-	if (files->registry_fd >= 0 && files->heap_fd >= 0)
-		r = open_pool(realm, files);
-	realm->is_handed_over = r == 0;
-	if (r > 0)
-		r = make_pool(realm);
+	return realm;
+}
+
+/* r: what has become of its pool. */
+static int enter(struct hakd_realm *realm, int r)
+{
 	if (r < 0) {
 		free(realm);
 		return r;
 	}
-	daemon->realms[number] = realm;
-	daemon->has_number[number] = true;
+	realm->daemon->realms[realm->number] = realm;
+	realm->daemon->has_number[realm->number] = true;
+	return 0;
+}
+
+int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
+		   const struct hakd_pool_config *config)
+{
+	struct hakd_realm *realm = allocate(daemon, number, config);
+
+	return realm ? enter(realm, make_pool(realm)) : -ENOMEM;
+}
+
+int hakd_realm_open(struct hakd_daemon *daemon, unsigned number)
+{
+	struct hakd_realm *realm = allocate(daemon, number, &daemon->config.pools[0]);
+	int r = realm ? enter(realm, open_pool(realm)) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	realm->is_handed_over = true;
+	if (hakd_hints_has_ended(realm->pool)) { /* by that daemon */
+		hakd_keeper_forget_pool(&daemon->keeper, number);
+		hakd_realm_free(realm);
+	}
 	return 0;
 }
 

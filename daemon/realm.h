@@ -76,7 +76,7 @@ struct hakd_client {
 struct hakd_realm {
 	struct hakd_daemon *daemon;
 	uv_loop_t *loop;
-	unsigned number;     /* to the keeper; the first pool's is 0 */
+	unsigned number;     /* to the keeper */
 	unsigned n_refs;     /* peers, jobs and clients that it has; see hakd_realm_put */
 	bool is_handed_over; /* by an earlier daemon */
 	bool is_deleted;     /* and goes with the last of these */
@@ -101,13 +101,18 @@ struct hakd_realm {
 };
 
 /*
- * A pool of a number, for a section of the configuration. If the keeper handed one over it is that,
- * as it is, and what concerns it goes on, whatever else the section says; else it is new, and the
- * keeper has it before anybody can attach. 0; -EPROTO: what was handed over is of no use; or
- * an errno. It is said on stderr.
+ * A new pool of a number, for a section of the configuration; the keeper has it before anybody can
+ * attach. 0 or a negative errno. It is said on stderr.
  */
 int hakd_realm_new(struct hakd_daemon *daemon, unsigned number,
 		   const struct hakd_pool_config *config);
+
+/*
+ * The pool that the keeper handed over under a number: as it is, and what concerns it goes on, whatever
+ * else its section says. None, if the daemon before had ended it. 0; -EPROTO: what was handed over is of
+ * no use; or an errno. It is said on stderr.
+ */
+int hakd_realm_open(struct hakd_daemon *daemon, unsigned number);
 
 /* From now on it is at work; the loop must be there. 0 or a negative errno: the daemon can't go on. */
 int hakd_realm_start(struct hakd_realm *realm);

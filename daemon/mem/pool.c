@@ -164,6 +164,16 @@ void hakd_pool_free(struct hakd_pool *pool)
 	free(pool);
 }
 
+bool hakd_pool_is_in_use(const struct hakd_pool *pool)
+{
+	unsigned i = HAK_HOLDER_FIRST;
+
+	while (i < HAK_HOLDER_COUNT &&
+	       hak_holder_state(hak_load_relaxed(&pool->holders[i].word)) == HAK_HOLDER_FREE)
+		i++;
+	return i < HAK_HOLDER_COUNT;
+}
+
 static uint32_t limit_of(const struct hakd_pool *pool)
 {
 	return (uint32_t)(pool->limit >> pool->segment.geometry.superslab_lg);

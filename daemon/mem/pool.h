@@ -98,6 +98,9 @@ uint64_t hakd_pool_place(const struct hak_geometry *geometry, struct hakd_pool *
 int hakd_pool_open(int registry_fd, int heap_fd, uint64_t limit, struct hakd_pool **ret_pool);
 void hakd_pool_free(struct hakd_pool *pool);
 
+/* Does its registry name a client? Of one that nobody serves yet. */
+bool hakd_pool_is_in_use(const struct hakd_pool *pool);
+
 /*
  * Another limit from now on, no higher than the capacity. How many more than that are
  * taken: nothing more can be until so many have been given back.

@@ -58,7 +58,9 @@ bool hakd_dump_config(struct hakd_peer *peer, uint64_t id)
 {
 	const struct hakd_daemon *daemon = peer->daemon;
 	Hak__Reply reply = HAK__REPLY__INIT;
+	struct hakd_realm *all[HAKD_POOLS_MAX];
 	struct dump *dump;
+	unsigned n;
 
 	if (!hakd_orders_may(peer, id))
 		return true;
@@ -70,9 +72,9 @@ bool hakd_dump_config(struct hakd_peer *peer, uint64_t id)
 	hak__config__init(&dump->message);
 	dump->message.sections = dump->list;
 	add(dump, &daemon->config, NULL);
-	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-		if (daemon->realms[i])
-			add(dump, &daemon->config, &daemon->realms[i]->config);
+	n = hakd_daemon_list(daemon, all);
+	for (unsigned i = 0; i < n; i++)
+		add(dump, &daemon->config, &all[i]->config);
 	reply.id = id;
 	reply.body_case = HAK__REPLY__BODY_CONFIG;
 	reply.config = &dump->message;

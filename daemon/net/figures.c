@@ -93,7 +93,7 @@ static void go_on_from(struct hakd_realm *realm, const struct hak_figures *befor
 
 	for (unsigned i = 0; i < HAK_STAT_COUNT; i++)
 		realm->left[i] = hak_load_relaxed(&before->left[i]);
-	if (realm->number > 0)
+	if (!hakd_daemon_is_first(realm))
 		return;
 #define X(NAME, name, unit, description) \
 	own->name += hak_load_relaxed(&before->daemon[HAK_DAEMON_COUNTER_##NAME]);

@@ -11,7 +11,8 @@
  *
  * A daemon that dies amid a creation leaves a registry without a heap to the keeper, or both: then the
  * pool is there. Amid a deletion likewise: its clients are told by the registry before the keeper
- * lets go of it, so the next daemon does not take it for one that is there.
+ * lets go of it, so the next daemon does not take it for one that is there. Amid a reset two of a
+ * name are left, of which only the old one has clients: the next daemon lets go of the new one.
  */
 #include "daemon/net/pools.h"
 
@@ -89,7 +90,7 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 	return true;
 }
 
-/* The pool that an administrator may end; NULL: it has been refused. */
+/* The pool that an administrator wants to end; NULL: it has been refused. */
 static struct hakd_realm *find_to_end(struct hakd_peer *peer, uint64_t id, const char *name)
 {
 	struct hakd_realm *realm = *name ? hakd_daemon_find(peer->daemon, name) : NULL;
@@ -98,8 +99,6 @@ static struct hakd_realm *find_to_end(struct hakd_peer *peer, uint64_t id, const
 		refuse(peer, id, HAK_E_DENIED);
 	else if (!realm)
 		refuse(peer, id, HAK_E_NO_POOL);
-	else if (realm->number == 0)
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, "the first pool stays");
 	else
 		return realm;
 	return NULL;
@@ -111,6 +110,11 @@ bool hakd_pools_delete(struct hakd_peer *peer, uint64_t id, const Hak__PoolDelet
 
 	if (!realm)
 		return true;
+	if (hakd_daemon_is_first(realm)) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
+				 "the first pool stays; a reset empties it");
+		return true;
+	}
 	if (realm->n_clients > 0 && !request->drain) {
 		refuse(peer, id, HAK_E_BUSY);
 		return true;

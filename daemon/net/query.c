@@ -117,12 +117,9 @@ bool hakd_query_status(struct hakd_peer *peer, uint64_t id)
 		hakd_peer_refuse(peer, id, HAK_E_INTERNAL, "no memory");
 		return true;
 	}
-	for (uint32_t i = 0; i < HAKD_POOLS_MAX; i++) {
-		if (!peer->daemon->realms[i])
-			continue;
-		hakd_realm_get(peer->daemon->realms[i]);
-		job->realms[job->n_runs++] = peer->daemon->realms[i];
-	}
+	job->n_runs = hakd_daemon_list(peer->daemon, job->realms);
+	for (uint32_t i = 0; i < job->n_runs; i++)
+		hakd_realm_get(job->realms[i]);
 	job->request_id = id;
 	job->is_question = true;
 	job->run = run_census;
@@ -195,12 +192,13 @@ bool hakd_query_stats(struct hakd_peer *peer, uint64_t id)
 {
 	static struct stats s; /* the loop's thread only */
 	const struct hakd_daemon *daemon = peer->daemon;
+	struct hakd_realm *all[HAKD_POOLS_MAX];
+	unsigned n = hakd_daemon_list(daemon, all);
 
 	set_tables(&s);
 	s.message.pools = s.all_pools;
-	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
-		if (daemon->realms[i])
-			set_pool(&s, daemon->realms[i]);
+	for (unsigned i = 0; i < n; i++)
+		set_pool(&s, all[i]);
 #define X(NAME, name, unit, description) \
 	s.message.daemon[HAK_DAEMON_COUNTER_##NAME]->value = daemon->counters.name;
 	HAK_DAEMON_COUNTERS(X)

@@ -19,11 +19,11 @@
  * |               | holder's generation; both hex  | until after it is FREE             |
  * | l-SLOT-G      | to try that client's lock      | likewise, after the pidfd          |
  *
- * These are of the first pool. Of pool N, hex, the first word of each has ".N" behind it: registry.N,
+ * These are of pool 0, which is the first until it is reset. Of pool N, hex, the first word of each has ".N" behind it: registry.N,
  * heap.N, c.N-SLOT-G, l.N-SLOT-G.
  *
  * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
- * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients of the first pool they fill 120.
+ * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients of pool 0 they fill 120.
  * Of other pools they are longer; hakd_keeper_has_room tells when no client more can be kept.
  *
  * The generation is in the names lest what is left of a client whose removal got

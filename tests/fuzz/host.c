@@ -168,9 +168,8 @@ static void expect_clients(const struct hakd_realm *realm)
 	HAKT_CLAIM(realm->n_clients == n);
 }
 
-void hakt_host_expect_books(const struct hakt_host *host, bool is_its_own)
+static void expect_books(const struct hakd_realm *realm, bool is_its_own)
 {
-	const struct hakd_realm *realm = host->daemon.realms[0];
 	const struct hakd_pool *pool = realm->pool;
 	uint32_t total = pool->segment.geometry.n_superslabs, n_warm = 0;
 	struct count count = {0};
@@ -189,6 +188,15 @@ void hakt_host_expect_books(const struct hakt_host *host, bool is_its_own)
 	if (is_its_own)
 		HAKT_CLAIM((uint64_t)(count.n_taken + n_warm) << HAKT_HOST_LG <= pool->limit);
 	expect_clients(realm);
+}
+
+void hakt_host_expect_books(const struct hakt_host *host, bool is_its_own)
+{
+	struct hakd_realm *all[HAKD_POOLS_MAX];
+	unsigned n = hakd_daemon_list(&host->daemon, all);
+
+	for (unsigned i = 0; i < n; i++)
+		expect_books(all[i], is_its_own);
 }
 
 static int copy(int fd)
@@ -237,11 +245,12 @@ static void free_jobs(struct hakd_job *job)
 static void close_peer(uv_handle_t *handle, void *context)
 {
 	struct hakd_daemon *daemon = context;
+	bool is_its_own = handle->data == daemon;
 
-	if (uv_is_closing(handle) || handle->type != UV_POLL || handle->data == daemon ||
-	    handle->data == daemon->realms[0])
-		return;
-	hakd_peer_close(handle->data, "killed");
+	for (unsigned i = 0; i < HAKD_POOLS_MAX; i++)
+		is_its_own |= handle->data == daemon->realms[i];
+	if (!uv_is_closing(handle) && handle->type == UV_POLL && !is_its_own)
+		hakd_peer_close(handle->data, "killed");
 }
 
 static void close_rest(uv_handle_t *handle, void *context)
@@ -251,11 +260,8 @@ static void close_rest(uv_handle_t *handle, void *context)
 		uv_close(handle, NULL);
 }
 
-/* Clients first, then the other polls are of peers, or the daemon's own. */
-static void close_handles(struct hakd_daemon *daemon)
+static void free_clients(struct hakd_realm *realm)
 {
-	struct hakd_realm *realm = daemon->realms[0];
-
 	for (unsigned i = 0; i < HAK_HOLDER_COUNT; i++) {
 		struct hakd_client *client = realm->clients[i];
 
@@ -266,39 +272,59 @@ static void close_handles(struct hakd_daemon *daemon)
 		hakd_liveness_free_client(client);
 		realm->clients[i] = NULL;
 	}
+}
+
+/* Clients have been freed: the polls are of peers, or the daemon's own. */
+static void close_handles(struct hakd_daemon *daemon)
+{
 	uv_walk(&daemon->loop, close_peer, daemon);
 	uv_walk(&daemon->loop, close_rest, NULL);
 	for (unsigned i = 0; i < ROUNDS && uv_run(&daemon->loop, UV_RUN_NOWAIT) != 0; i++)
 		;
 	HAKT_CLAIM(uv_loop_close(&daemon->loop) == 0);
-	if (realm->liveness.inotify_fd >= 0)
-		close(realm->liveness.inotify_fd);
 }
 
-void hakt_host_kill(struct hakt_host *host)
+static void free_jobs_of(struct hakd_realm *realm)
 {
-	struct hakd_daemon *daemon = &host->daemon;
-	struct hakd_realm *realm = daemon->realms[0];
-
 	HAKT_CLAIM(!realm->scan.pass && !realm->orphans.is_looking);
 	free_jobs(realm->upkeep.waiting);
 	free_jobs(realm->trims.first);
-	free_jobs(daemon->questions.first);
 	free_jobs(realm->graces.served);
 	free_jobs(realm->graces.waiting);
 	free(realm->graces.grace.crossings);
 	free(realm->orphans.list);
 	free(realm->orphans.grace.crossings);
+}
+
+static void free_realm(struct hakd_realm *realm)
+{
+	if (realm->liveness.inotify_fd >= 0)
+		close(realm->liveness.inotify_fd);
+	hakd_shown_file_close(&realm->figures);
+	hakd_shown_file_close(&realm->events);
+	hakd_pool_free(realm->pool);
+	free(realm);
+}
+
+void hakt_host_kill(struct hakt_host *host)
+{
+	struct hakd_daemon *daemon = &host->daemon;
+	struct hakd_realm *all[HAKD_POOLS_MAX];
+	unsigned n = hakd_daemon_list(daemon, all);
+
+	for (unsigned i = 0; i < n; i++) {
+		free_jobs_of(all[i]);
+		free_clients(all[i]);
+	}
+	free_jobs(daemon->questions.first);
 	close_handles(daemon);
 	for (unsigned i = 0; i < daemon->keeper.n_kept; i++)
 		if (daemon->keeper.kept[i].fd >= 0)
 			close(daemon->keeper.kept[i].fd);
 	free(daemon->keeper.kept);
 	hakd_listener_deinit(&daemon->listener);
-	hakd_shown_file_close(&realm->figures);
-	hakd_shown_file_close(&realm->events);
-	hakd_pool_free(realm->pool);
-	free(realm);
+	for (unsigned i = 0; i < n; i++)
+		free_realm(all[i]);
 }
 
 unsigned hakt_host_count_fds(void)

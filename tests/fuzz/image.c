@@ -120,7 +120,7 @@ static void make_image(struct hakt_input *input, struct hakd_keeper *ret_keeper)
 	};
 	bool has_header = hakt_input_byte(input) % 16 == 15;
 
-	HAKT_CLAIM(hakd_pool_new("image", HAKT_HOST_CAPACITY, HAKT_HOST_LIMIT, HAKT_HOST_LG, NULL,
+	HAKT_CLAIM(hakd_pool_new("default", HAKT_HOST_CAPACITY, HAKT_HOST_LIMIT, HAKT_HOST_LG, NULL,
 				 0, &pool) == 0);
 	HAKT_CLAIM(pool->segment.geometry.n_superslabs == TOTAL &&
 		   pool->segment.geometry.slots_per_superslab == PER);

@@ -183,8 +183,112 @@ static void test_a_reset_ends_one_and_touches_no_other(void **state)
 	assert_int_equal(grow(beside), ENOMEM);
 	assert_int_equal(hakmem_pool_close(next), 0);
 	assert_int_equal(hakmem_pool_close(beside), 0);
-	CTL(1, "the first pool stays", "pool", "reset", "default");
 	CTL(1, "there is no pool none at ", "pool", "reset", "none");
+}
+
+/* It is the first one all the same, for whoever names none, and for the next daemon. */
+static void test_a_reset_of_the_first_one_leaves_an_empty_first_one(void **state)
+{
+	const char *socket = hakt_keeper.daemon.socket;
+	char *p = hakmem_malloc(MIB);
+	hakmem_ref_t ref = hakmem_ref(p);
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+	assert_int_equal(hakmem_root_publish("it", ref), 0);
+	strcpy(p, "kept");
+	CTL(0, "pool default is empty", "pool", "reset", "default");
+	assert_string_equal(p, "kept");
+	assert_int_equal(grow(NULL), ESTALE);
+	assert_int_equal(hakmem_root_withdraw("it", &ref), -ESTALE);
+	assert_int_equal(hakt_ctl_pool(socket, "limit_bytes"), 64 * MIB); /* listed before lab */
+	assert_int_equal(hakt_ctl_pool(socket, "clients"), 0);
+	hakmem_detach();
+	assert_int_equal(hakmem_root_withdraw("it", &ref), -ENOENT);
+	p = hakmem_malloc(MIB);
+	assert_non_null(p);
+	strcpy(p, "new");
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_start(&hakt_keeper);
+	assert_string_equal(hakt_keeper.status + strlen(hakt_keeper.status) - 9, ": 2 pools");
+	assert_int_equal(hakt_daemon_counter(&hakt_keeper.daemon, "starts"), 2);
+	assert_int_equal(hakt_ctl_pool(socket, "clients"), 1);
+	assert_string_equal(p, "new");
+	assert_int_equal(grow(NULL), ENOMEM);
+}
+
+/* Descriptors of a pool that the keeper has, to be put back later. */
+struct files {
+	int registry, heap;
+};
+
+static struct files copy_files(const char *registry, const char *heap)
+{
+	return (struct files){dup(hakt_keeper_find(&hakt_keeper, registry)),
+			      dup(hakt_keeper_find(&hakt_keeper, heap))};
+}
+
+/* A daemon that dies amid a deletion: its keeper has not been told yet. */
+static void test_one_that_has_ended_is_not_made_again(void **state)
+{
+	struct files lab;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+	lab = copy_files("registry.1", "heap.1");
+	CTL(0, "is deleted", "pool", "delete", "lab");
+	hakt_keeper_kill(&hakt_keeper);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
+	hakt_keeper_put(&hakt_keeper, "registry.1", lab.registry);
+	hakt_keeper_put(&hakt_keeper, "heap.1", lab.heap);
+	hakt_keeper_start(&hakt_keeper);
+	assert_null(strstr(hakt_keeper.status, " pools"));
+	assert_int_equal(number_of("lab", "clients"), -1);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
+}
+
+/* And amid a reset: the next one is made, and the one before not ended. It may have either number. */
+static void test_of_two_of_a_name_the_one_in_use_stays(void **state)
+{
+	static const char *const names[2][2] = {{"registry.1", "heap.1"}, {"registry.2", "heap.2"}};
+
+	(void)state;
+	for (unsigned used = 0; used < 2; used++) {
+		const char *const *other = names[1 - used];
+		struct files unused;
+		struct hakmem_pool *pool;
+		char *p;
+
+		CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+		unused = copy_files("registry.1", "heap.1");
+		hakt_keeper_remove(&hakt_keeper, "registry.1");
+		hakt_keeper_remove(&hakt_keeper, "heap.1");
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_start(&hakt_keeper);
+		for (unsigned i = 0; i < used; i++)
+			CTL(0, "is made", "pool", "create", "one", "--limit", "2M");
+		CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
+		for (unsigned i = 0; i < used; i++)
+			CTL(0, "is deleted", "pool", "delete", "one");
+		assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+		p = hakmem_malloc_in(pool, MIB);
+		strcpy(p, "kept");
+		hakt_keeper_kill(&hakt_keeper);
+		assert_true(hakt_keeper_find(&hakt_keeper, names[used][1]) >= 0);
+		hakt_keeper_put(&hakt_keeper, other[0], unused.registry);
+		hakt_keeper_put(&hakt_keeper, other[1], unused.heap);
+		hakt_keeper_start(&hakt_keeper);
+		assert_non_null(strstr(hakt_keeper.status, ": 2 pools"));
+		assert_int_equal(number_of("lab", "limit_bytes"), 32 * MIB);
+		assert_int_equal(number_of("lab", "clients"), 1);
+		assert_string_equal(p, "kept");
+		hakt_keeper_take(&hakt_keeper);
+		assert_int_equal(hakt_keeper_find(&hakt_keeper, other[1]), -1);
+		assert_int_equal(grow(pool), ENOMEM);
+		assert_int_equal(hakmem_pool_close(pool), 0);
+		CTL(0, "is deleted", "pool", "delete", "lab", "--drain");
+	}
 }
 
 static void test_the_next_daemon_has_it_as_it_was(void **state)
@@ -318,6 +422,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_one_that_drains_goes_with_its_last_client, start,
 					stop),
 	cmocka_unit_test_setup_teardown(test_a_reset_ends_one_and_touches_no_other, start, stop),
+	cmocka_unit_test_setup_teardown(test_a_reset_of_the_first_one_leaves_an_empty_first_one,
+					start, stop),
+	cmocka_unit_test_setup_teardown(test_one_that_has_ended_is_not_made_again, start, stop),
+	cmocka_unit_test_setup_teardown(test_of_two_of_a_name_the_one_in_use_stays, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_has_it_as_it_was, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_keeping_time_is_kept_too, start, stop),
 	cmocka_unit_test_setup_teardown(test_who_attaches_to_a_hardened_one_is, start, stop),
