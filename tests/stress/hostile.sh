@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# hostile.sh MINUTES [--seed S] [--hostile N] [--honest N] [--restart SECONDS] [--build DIR]
+# hostile.sh MINUTES [--seed S] [--hostile N] [--honest N] [--restart SECONDS] [--reset SECONDS]
+#   [--build DIR]
 # A daemon, clients that work, and clients that scribble over all that they can write and say what
 # they shouldn't (hostile/main.c). Default: build/release; build/asan tells of more than crashes.
 # Last line: minutes=N scribbles=N packets=N deaths=N daemon_deaths=N hangs=N; 0 if the last two are

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hostile --minutes N [--seed S] [--hostile N] [--honest N] [--restart SECONDS]: a real daemon, clients that work, clients
- * that do all the harm they can (scribble.c, talk.c), and tools that ask it everything, all the
- * time. Of the clients that work some are killed now and then; the daemon is killed every SECONDS
- * (default 7; 0: never) and the next one takes over the pool, as it is. Last line:
+ * hostile --minutes N [--seed S] [--hostile N] [--honest N] [--restart SECONDS] [--reset SECONDS]: a real daemon,
+ * clients that work, clients that do all the harm they can (scribble.c, talk.c), and tools that ask it
+ * everything, all the time. Of the clients that work some are killed now and then; the daemon is killed
+ * every so many seconds (7; 0: never) and the next one takes over the pools, as they are; and the pool that
+ * is attacked is reset (5; 0: never), with all of these in it. Last line:
  *   minutes=N scribbles=N packets=N deaths=N daemon_deaths=N hangs=N
  * deaths: of clients of both kinds. daemon_deaths: of daemons that nobody was told to kill; a start that
  * fails too. hangs: tools that crashed or had no answer in time, and a daemon that didn't stop.
- * 0 if the last two are 0, and there was work, and no client could do what it must not
+ * 0 if the last two are 0, and there was work, resets too, and no client could do what it must not
  * be able to, which is said on stderr.
  *
  * In a pool that is attacked honest clients may see anything. `pools` below lists what there is: a line each
@@ -58,11 +59,11 @@ struct worker {
 struct driver {
 	struct hostile_table *table;
 	struct hakt_keeper keeper;
-	uint64_t seed, now, end, next_kill, next_restart;
-	uint64_t restart_ms;
+	uint64_t seed, now, end, next_kill, next_restart, next_reset;
+	uint64_t restart_ms, reset_ms;
 	unsigned n_hostile, n_honest;
 	struct worker hostile[CLIENTS_MAX], honest[CLIENTS_MAX], tools[TOOLS];
-	uint64_t deaths, daemon_deaths, hangs, answers, restarts, slowest_ms;
+	uint64_t deaths, daemon_deaths, hangs, answers, restarts, resets, slowest_ms;
 };
 
 static uint64_t now_ms(void)
@@ -120,6 +121,10 @@ static void start_tool(struct driver *d, unsigned i)
 	unsigned n = 2;
 
 	d->tools[i].verb = verbs[r % (sizeof(verbs) / sizeof(verbs[0]))];
+	if (d->reset_ms > 0 && d->now >= d->next_reset) {
+		d->next_reset = d->now + d->reset_ms;
+		d->tools[i].verb = "pool";
+	}
 	snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)PATIENCE_MS);
 	if (start_child(d, &d->tools[i]) != 0)
 		return;
@@ -131,6 +136,10 @@ static void start_tool(struct driver *d, unsigned i)
 		arguments[n++] = "--wait=20";
 	else if (strcmp(d->tools[i].verb, "map") == 0)
 		arguments[n++] = r >> 33 & 1 ? "--svg" : "--all";
+	if (strcmp(d->tools[i].verb, "pool") == 0) {
+		arguments[n++] = "reset";
+		arguments[n++] = pools[0].name;
+	}
 	if (r >> 32 & 1)
 		arguments[n++] = "--json";
 	execv(HAKT_HAKMEMCTL, (char *const *)(uintptr_t)arguments);
@@ -178,6 +187,7 @@ static void look_after_tools(struct driver *d)
 			bool is_late = d->now - tool->since >= PATIENCE_MS;
 
 			d->answers++;
+			d->resets += status == 0 && strcmp(tool->verb, "pool") == 0;
 			if (d->now - tool->since > d->slowest_ms)
 				d->slowest_ms = d->now - tool->since;
 			if (is_late || !WIFEXITED(status) || WEXITSTATUS(status) > 6) {
@@ -287,6 +297,7 @@ static void run(struct driver *d, uint64_t ms)
 	d->now = now_ms();
 	d->end = d->now + ms;
 	d->next_restart = d->now + d->restart_ms;
+	d->next_reset = d->now + d->reset_ms;
 	for (unsigned i = 0; i < d->n_hostile; i++)
 		start_hostile(d, i);
 	for (unsigned i = 0; i < d->n_honest; i++)
@@ -338,8 +349,10 @@ static int judge(const struct driver *d, double minutes)
 		       (unsigned long long)errors);
 		wrong += errors;
 	}
-	printf("answers=%llu slowest=%llu ms restarts=%llu\n", (unsigned long long)d->answers,
-	       (unsigned long long)d->slowest_ms, (unsigned long long)d->restarts);
+	printf("answers=%llu slowest=%llu ms restarts=%llu resets=%llu\n",
+	       (unsigned long long)d->answers, (unsigned long long)d->slowest_ms,
+	       (unsigned long long)d->restarts, (unsigned long long)d->resets);
+	wrong += d->reset_ms > 0 && d->resets == 0;
 	printf("minutes=%g scribbles=%llu packets=%llu deaths=%llu daemon_deaths=%llu hangs=%llu\n",
 	       minutes, (unsigned long long)scribbles, (unsigned long long)packets,
 	       (unsigned long long)d->deaths, (unsigned long long)d->daemon_deaths,
@@ -368,11 +381,16 @@ int main(int argc, char **argv)
 	static char config[HAKT_DIRECTORY_BYTES + 8];
 	static const char *const options[] = {"--config", config, "--log-level", "error", NULL};
 	static const struct option known[] = {
-		{"minutes", required_argument, NULL, 'm'}, {"seed", required_argument, NULL, 's'},
-		{"hostile", required_argument, NULL, 'x'}, {"honest", required_argument, NULL, 'h'},
-		{"restart", required_argument, NULL, 'r'}, {0},
+		{"minutes", required_argument, NULL, 'm'},
+		{"seed", required_argument, NULL, 's'},
+		{"hostile", required_argument, NULL, 'x'},
+		{"honest", required_argument, NULL, 'h'},
+		{"restart", required_argument, NULL, 'r'},
+		{"reset", required_argument, NULL, 'e'},
+		{0},
 	};
-	static struct driver d = {.n_hostile = 3, .n_honest = 6, .restart_ms = 7000};
+	static struct driver d = {
+		.n_hostile = 3, .n_honest = 6, .restart_ms = 7000, .reset_ms = 5000};
 	double minutes = 0;
 	int c;
 
@@ -387,6 +405,8 @@ int main(int argc, char **argv)
 			d.n_honest = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'r')
 			d.restart_ms = (uint64_t)(strtod(optarg, NULL) * 1000);
+		else if (c == 'e')
+			d.reset_ms = (uint64_t)(strtod(optarg, NULL) * 1000);
 		else
 			return 2;
 	}
