@@ -205,10 +205,17 @@ void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_confi
 			 (unsigned long long)realm->pool->limit >> 20, realm->pool->name, over);
 }
 
-void hakd_realm_end(struct hakd_realm *realm)
+void hakd_realm_tell_end(struct hakd_realm *realm)
 {
+	if (hakd_hints_has_ended(realm->pool))
+		return;
 	hakd_hints_end(realm->pool);
 	hakd_event(realm, HAK_EVENT_ENDED, NULL, realm->n_clients, 0);
+}
+
+void hakd_realm_end(struct hakd_realm *realm)
+{
+	hakd_realm_tell_end(realm);
 	hakd_figures_end(realm);
 	hakd_events_end(realm);
 	hakd_keeper_forget_pool(&realm->daemon->keeper, realm->number);

@@ -123,7 +123,10 @@ void hakd_realm_free(struct hakd_realm *realm);
 /* Limit, keep, retain and who may do what are others from now on; nobody is thrown out. */
 void hakd_realm_configure(struct hakd_realm *realm, const struct hakd_pool_config *config);
 
-/* Clients are told that it has ended, and the keeper lets go of it. */
+/* Clients are told that it has ended, from which there is no way back, and its list of events says so. */
+void hakd_realm_tell_end(struct hakd_realm *realm);
+
+/* That, if it wasn't done yet, and the keeper lets go of it. */
 void hakd_realm_end(struct hakd_realm *realm);
 
 /*

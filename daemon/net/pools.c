@@ -139,12 +139,12 @@ bool hakd_pools_reset(struct hakd_peer *peer, uint64_t id, const Hak__PoolReset 
 		return true;
 	}
 	r = hakd_realm_new(daemon, number, &realm->config);
-	if (r == 0)
-		r = hakd_realm_start(daemon->realms[number]);
 	if (r < 0) {
 		refuse(peer, id, error_of(r));
 		return true;
 	}
+	hakd_realm_tell_end(realm); /* in the list of events that the next one goes on with */
+	(void)hakd_realm_start(daemon->realms[number]); /* of a new one it can't fail */
 	hakd_realm_delete(realm);
 	answer(peer, id);
 	return true;

@@ -198,6 +198,7 @@ static void test_a_reset_of_the_first_one_leaves_an_empty_first_one(void **state
 	assert_int_equal(hakmem_root_publish("it", ref), 0);
 	strcpy(p, "kept");
 	CTL(0, "pool default is empty", "pool", "reset", "default");
+	CTL(0, "the pool ends, with 1 clients attached", "events", "--pool", "default");
 	assert_string_equal(p, "kept");
 	assert_int_equal(grow(NULL), ESTALE);
 	assert_int_equal(hakmem_root_withdraw("it", &ref), -ESTALE);
