@@ -19,8 +19,8 @@
  * |               | holder's generation; both hex  | until after it is FREE             |
  * | l-SLOT-G      | to try that client's lock      | likewise, after the pidfd          |
  *
- * These are of pool 0, which is the first until it is reset. Of pool N, hex, the first word of each has ".N" behind it: registry.N,
- * heap.N, c.N-SLOT-G, l.N-SLOT-G.
+ * These are of pool 0, which is the first until it is reset. Of pool N, hex, the first word of each
+ * has ".N" behind it: registry.N, heap.N, c.N-SLOT-G, l.N-SLOT-G.
  *
  * They are short because LISTEN_FDNAMES is one string of the environment, and Linux has
  * 128 KiB for one (MAX_ARG_STRLEN): with HAK_HOLDER_COUNT clients of pool 0 they fill 120.
