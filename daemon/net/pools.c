@@ -11,8 +11,16 @@
  *
  * A daemon that dies amid a creation leaves a registry without a heap to the keeper, or both: then the
  * pool is there. Amid a deletion likewise: its clients are told by the registry before the keeper
- * lets go of it, so the next daemon does not take it for one that is there. Amid a reset two of a
- * name are left, of which only the old one has clients: the next daemon lets go of the new one.
+ * lets go of it, so the next daemon does not take it for one that is there.
+ *
+ * A reset, by its steps, and what there is if the daemon dies after each:
+ *
+ * | step                     | the keeper has                | the next daemon                        |
+ * |--------------------------|-------------------------------|----------------------------------------|
+ * | the new one is made      | both, the new without clients | lets go of the new one: there was none |
+ * | the old one has ended    | both                          | lets go of the old one                 |
+ * | the keeper lets go of it | the new one                   | has that; may have to let go of its    |
+ * |                          |                               | clients' descriptors                   |
  */
 #include "daemon/net/pools.h"
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -229,7 +230,18 @@ static struct files copy_files(const char *registry, const char *heap)
 			      dup(hakt_keeper_find(&hakt_keeper, heap))};
 }
 
-/* A daemon that dies amid a deletion: its keeper has not been told yet. */
+/* A daemon that dies before its keeper has let go of a pool that it has ended. */
+static void kill_before_forgetting(struct files old)
+{
+	hakt_keeper_kill(&hakt_keeper);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
+	hakt_keeper_put(&hakt_keeper, "registry.1", old.registry);
+	hakt_keeper_put(&hakt_keeper, "heap.1", old.heap);
+	hakt_keeper_start(&hakt_keeper);
+	hakt_keeper_take(&hakt_keeper);
+	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
+}
+
 static void test_one_that_has_ended_is_not_made_again(void **state)
 {
 	struct files lab;
@@ -238,18 +250,58 @@ static void test_one_that_has_ended_is_not_made_again(void **state)
 	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
 	lab = copy_files("registry.1", "heap.1");
 	CTL(0, "is deleted", "pool", "delete", "lab");
-	hakt_keeper_kill(&hakt_keeper);
-	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
-	hakt_keeper_put(&hakt_keeper, "registry.1", lab.registry);
-	hakt_keeper_put(&hakt_keeper, "heap.1", lab.heap);
-	hakt_keeper_start(&hakt_keeper);
+	kill_before_forgetting(lab);
 	assert_null(strstr(hakt_keeper.status, " pools"));
 	assert_int_equal(number_of("lab", "clients"), -1);
-	hakt_keeper_take(&hakt_keeper);
-	assert_int_equal(hakt_keeper_find(&hakt_keeper, "heap.1"), -1);
 }
 
-/* And amid a reset: the next one is made, and the one before not ended. It may have either number. */
+static void test_of_two_of_a_name_the_one_that_has_ended_goes(void **state)
+{
+	struct hakmem_pool *old, *next;
+	struct files lab;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &old), 0);
+	lab = copy_files("registry.1", "heap.1");
+	CTL(0, "is empty", "pool", "reset", "lab");
+	kill_before_forgetting(lab);
+	assert_non_null(strstr(hakt_keeper.status, ": 2 pools"));
+	assert_int_equal(number_of("lab", "clients"), 0);
+	assert_int_equal(grow(old), ESTALE);
+	assert_int_equal(hakmem_pool_close(old), 0);
+	assert_int_equal(hakmem_pool_open("lab", NULL, &next), 0);
+	assert_int_equal(grow(next), ENOMEM);
+	assert_int_equal(hakmem_pool_close(next), 0);
+}
+
+/* The daemon has descriptors for a connection, but not for another pool. */
+static void test_a_reset_that_finds_no_room_leaves_the_pool_as_it_was(void **state)
+{
+	pid_t pid = hakt_keeper.daemon.pid;
+	struct hakmem_pool *pool;
+	struct rlimit limit, few;
+	char *p;
+
+	(void)state;
+	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
+	p = hakmem_malloc_in(pool, MIB);
+	strcpy(p, "kept");
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
+	few = limit;
+	few.rlim_cur = hakt_process_count_fds(pid) + 2;
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &few, NULL), 0);
+	CTL(1, "refuses it", "pool", "reset", "lab");
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &limit, NULL), 0);
+	assert_int_equal(number_of("lab", "clients"), 1);
+	assert_int_equal(grow(pool), ENOMEM);
+	assert_string_equal(p, "kept");
+	CTL(0, "is empty", "pool", "reset", "lab");
+	assert_int_equal(hakmem_pool_close(pool), 0);
+}
+
+/* A daemon that dies earlier in a reset: the new one is made, the old one not ended. It may have either number. */
 static void test_of_two_of_a_name_the_one_in_use_stays(void **state)
 {
 	static const char *const names[2][2] = {{"registry.1", "heap.1"}, {"registry.2", "heap.2"}};
@@ -426,6 +478,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_reset_of_the_first_one_leaves_an_empty_first_one,
 					start, stop),
 	cmocka_unit_test_setup_teardown(test_one_that_has_ended_is_not_made_again, start, stop),
+	cmocka_unit_test_setup_teardown(test_of_two_of_a_name_the_one_that_has_ended_goes, start,
+					stop),
+	cmocka_unit_test_setup_teardown(test_a_reset_that_finds_no_room_leaves_the_pool_as_it_was,
+					start, stop),
 	cmocka_unit_test_setup_teardown(test_of_two_of_a_name_the_one_in_use_stays, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_has_it_as_it_was, start, stop),
 	cmocka_unit_test_setup_teardown(test_the_keeping_time_is_kept_too, start, stop),

@@ -2,7 +2,6 @@
 /* hakmemd --supervise with many clients: what is kept of each gets to the next daemon. */
 #include "tests/support/run.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -10,6 +9,7 @@
 
 #include "client_lib/conn.h"
 #include "tests/support/holding.h"
+#include "tests/support/process.h"
 #include "tests/support/supervised.h"
 
 static struct hakt_daemon parent; /* pid: the supervisor's */
@@ -75,27 +75,12 @@ static void attach(struct attached *client)
 	client->lease_fd = fds[2];
 }
 
-static unsigned count_fds(pid_t pid)
-{
-	char path[64];
-	unsigned n = 0;
-	DIR *directory;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	directory = opendir(path);
-	assert_non_null(directory);
-	while (readdir(directory))
-		n++;
-	closedir(directory);
-	return n;
-}
-
 /* A daemon doesn't wait for its keeper when clients come: what it hasn't sent dies with it. */
 static void wait_for_fds(unsigned n)
 {
-	for (unsigned i = 0; i < 12000 && count_fds(parent.pid) < n; i++)
+	for (unsigned i = 0; i < 12000 && hakt_process_count_fds(parent.pid) < n; i++)
 		hakt_supervised_pause();
-	assert_int_equal(count_fds(parent.pid), n);
+	assert_int_equal(hakt_process_count_fds(parent.pid), n);
 }
 
 static void test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them(void **state)
@@ -111,7 +96,7 @@ static void test_two_thousand_clients_outlive_a_daemon_by_what_is_kept_of_them(v
 	if (files.rlim_cur < 3 * N + 100)
 		skip();
 	hakt_supervised_by(&parent); /* it serves, so the pool is kept */
-	n_fds = count_fds(parent.pid);
+	n_fds = hakt_process_count_fds(parent.pid);
 	for (unsigned i = 0; i < N; i++)
 		attach(&clients[i]);
 	wait_for_fds(n_fds + 2 * N); /* pidfd and lease */

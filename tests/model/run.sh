@@ -5,6 +5,7 @@
 # Two searches at a time, 2 GiB each. Ends with "N passed, N failed".
 set -uo pipefail
 source=$(realpath "$(dirname "$0")")/ownership.pml
+. "$(dirname "$source")/../support/two.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
@@ -42,10 +43,9 @@ search() {
 # line EXPECTED NAME SCENARIO [-D...]: one line, once fewer than two are being searched.
 line() {
 	[ "$only" = "  " ] || [[ $only == *" $2 "* ]] || return 0
-	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
 	started=$((started + 1))
 	mkdir "$work/$started"
-	search "$1" "$2" "$work/$started" "${@:3}" &
+	beside search "$1" "$2" "$work/$started" "${@:3}"
 }
 
 holds() { line 0 "$@"; }

@@ -6,6 +6,7 @@
 set -uo pipefail
 build=$(realpath "$1") source=$(realpath "$(dirname "$0")/../..")
 shift
+. "$source/tests/support/two.sh"
 library=$build/lib/libhakmem_malloc.so
 [ -f "$library" ] || { echo "no $library: build the release preset" >&2 && exit 1; }
 work=$(mktemp -d)
@@ -234,8 +235,7 @@ run() {
 }
 
 for name in "${cases[@]}"; do
-	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
-	run "$name" &
+	beside run "$name"
 done
 wait
 count() { find "$work" -maxdepth 1 -name "*.$1" | wc -l; }

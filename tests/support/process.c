@@ -7,6 +7,7 @@
  */
 #include "tests/support/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -164,6 +165,21 @@ const char *hakt_process_output(struct hakt_process *process, int fd)
 	free(process->output[fd]);
 	process->output[fd] = text;
 	return text;
+}
+
+unsigned hakt_process_count_fds(pid_t pid)
+{
+	char path[64];
+	unsigned n = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	directory = opendir(path);
+	assert_non_null(directory);
+	for (struct dirent *entry; (entry = readdir(directory));)
+		n += entry->d_name[0] != '.';
+	closedir(directory);
+	return n;
 }
 
 static void pause_2ms(void)

@@ -85,6 +85,9 @@ pid_t hakt_process_parent(pid_t pid);
 
 /* In a forked child: */
 
+/* The descriptors that a process has, of this user's. */
+unsigned hakt_process_count_fds(pid_t pid);
+
 /* From now on the end of parent, which forked it, kills it. */
 void hakt_process_die_with(pid_t parent);
 
