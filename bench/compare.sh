@@ -332,7 +332,9 @@ libc=$(ldd "$build/bin/bench-pair64-malloc" | awk '/libc\.so/ { print $3 }')
 directory=$(mktemp -d)
 : >"$directory/raw"
 find_libraries
-[ $profiled -eq 0 ] || printf '[pool profiled]\nprofile = 512K\n' >"$directory/hakmemd.conf"
+# A run of --quick may allocate too little for a sample at 512K.
+interval=$([ $quick -eq 0 ] && echo 512K || echo 4K)
+[ $profiled -eq 0 ] || printf '[pool profiled]\nprofile = %s\n' "$interval" >"$directory/hakmemd.conf"
 start_daemon
 run_all
 [ $profiled -eq 0 ] || check_samples
