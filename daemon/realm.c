@@ -240,7 +240,7 @@ static void on_closed(uv_handle_t *handle)
 	if (realm->liveness.inotify_fd >= 0)
 		close(realm->liveness.inotify_fd);
 	realm->daemon->has_number[realm->number] = false;
-	free(realm->orphans.list);
+	hakd_orphans_deinit(realm);
 	hakd_pool_free(realm->pool);
 	free(realm);
 }

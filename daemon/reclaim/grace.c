@@ -94,6 +94,12 @@ static bool is_under_way(const struct hakd_crossing *crossing, const struct hak_
 	return hak_crossing_load(crossing->counter) == crossing->count;
 }
 
+void hakd_grace_end(struct hakd_grace *grace)
+{
+	free(grace->crossings);
+	*grace = (struct hakd_grace){.has_begun = false};
+}
+
 bool hakd_grace_is_over(struct hakd_grace *grace, const struct hakd_crossers *crossers)
 {
 	if (!grace->has_begun)
@@ -103,8 +109,7 @@ bool hakd_grace_is_over(struct hakd_grace *grace, const struct hakd_crossers *cr
 			grace->crossings[i] = grace->crossings[--grace->n];
 	if (!grace->has_begun || grace->n > 0)
 		return false;
-	free(grace->crossings);
-	*grace = (struct hakd_grace){.has_begun = false};
+	hakd_grace_end(grace);
 	return true;
 }
 

@@ -52,8 +52,11 @@ struct hakd_crossers {
 /* After W's last change. */
 void hakd_grace_begin(struct hakd_grace *grace, const struct hakd_crossers *crossers);
 
-/* Is it over? Then it holds no memory, and may be begun again. */
+/* Is it over? Then it has ended, too. */
 bool hakd_grace_is_over(struct hakd_grace *grace, const struct hakd_crossers *crossers);
+
+/* Nobody waits for it any more: it holds no memory, and may be begun again. */
+void hakd_grace_end(struct hakd_grace *grace);
 
 /* What grace.c remembers. */
 struct hakd_graces {

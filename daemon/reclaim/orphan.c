@@ -24,6 +24,12 @@ void hakd_orphans_init(struct hakd_realm *realm)
 	realm->orphans.timer.data = realm;
 }
 
+void hakd_orphans_deinit(struct hakd_realm *realm)
+{
+	hakd_grace_end(&realm->orphans.grace);
+	free(realm->orphans.list);
+}
+
 /* Relaxed: the loop's own store. */
 static uint64_t registry_word(const struct hakd_realm *realm, uint32_t head)
 {

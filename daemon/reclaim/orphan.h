@@ -43,6 +43,9 @@ struct hakd_orphans {
 
 void hakd_orphans_init(struct hakd_realm *realm);
 
+/* Its timer is closed. */
+void hakd_orphans_deinit(struct hakd_realm *realm);
+
 /* A run that the registry says to be an orphan. */
 void hakd_orphans_add(struct hakd_realm *realm, uint32_t head);
 

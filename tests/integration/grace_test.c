@@ -195,6 +195,31 @@ static void test_who_needs_an_orphan_waits_for_its_grace(void **state)
 	hakt_daemon_wait_orphans(&hakt_mortal_daemon, 0);
 }
 
+/* The daemon's end would show what is left of it (LeakSanitizer). */
+static void test_a_pool_that_is_reset_in_a_grace_goes_whole(void **state)
+{
+	pid_t pid = hakt_mortal_daemon.pid;
+	struct hakt_process stopped = {0}, x = {0}, ctl = {0};
+	unsigned n_fds;
+	void *block;
+
+	(void)state;
+	assert_true(hakt_daemon_is_empty(&hakt_mortal_daemon)); /* and at work */
+	n_fds = hakt_process_count_fds(pid);
+	hakt_mortal_start_child(&x, make_full, "made");
+	hakt_mortal_start_child(&stopped, cross, "crossing");
+	for (unsigned i = 0; i < 8 && hakt_mortal_shared->refs[i]; i++)
+		assert_int_equal(hakmem_take(hakt_mortal_shared->refs[i], &block), 0);
+	hakt_mortal_kill(&x);
+	assert_null(hakmem_malloc(1000)); /* it has waited for the grace */
+	hakt_process_run(&ctl, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "reset", "default"));
+	assert_int_equal(ctl.exit_code, 0);
+	hakt_process_end(&ctl);
+	hakmem_detach();
+	hakt_mortal_kill(&stopped);
+	hakt_process_wait_fds(pid, n_fds);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		test_one_stopped_in_a_crossing_delays_reuse_and_nothing_else, hakt_mortal_setup,
@@ -205,6 +230,8 @@ static const struct CMUnitTest tests[] = {
 					start_small, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_who_needs_an_orphan_waits_for_its_grace, start_small,
 					hakt_mortal_stop),
+	cmocka_unit_test_setup_teardown(test_a_pool_that_is_reset_in_a_grace_goes_whole,
+					start_small, hakt_mortal_stop),
 	cmocka_unit_test_setup_teardown(test_an_orphan_is_no_heirs_during_its_grace,
 					hakt_mortal_setup, hakt_mortal_stop),
 };

@@ -189,6 +189,16 @@ static void pause_2ms(void)
 	nanosleep(&pause, NULL);
 }
 
+void hakt_process_wait_fds(pid_t pid, unsigned n)
+{
+	unsigned tries = 0;
+
+	while (hakt_process_count_fds(pid) > n) {
+		assert_true(tries++ < HANG_TRIES);
+		pause_2ms();
+	}
+}
+
 /* It is left to be waited for. */
 static bool has_ended(const struct hakt_process *process)
 {

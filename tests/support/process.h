@@ -83,10 +83,11 @@ int hakt_process_wait_orphan(pid_t pid);
 /* The parent of a process that runs. */
 pid_t hakt_process_parent(pid_t pid);
 
-/* In a forked child: */
-
-/* The descriptors that a process has, of this user's. */
+/* The descriptors that a process has, of this user's; and waits until they are n at most. */
 unsigned hakt_process_count_fds(pid_t pid);
+void hakt_process_wait_fds(pid_t pid, unsigned n);
+
+/* In a forked child: */
 
 /* From now on the end of parent, which forked it, kills it. */
 void hakt_process_die_with(pid_t parent);
