@@ -260,6 +260,11 @@ static void close_handles(struct hakd_realm *realm)
 		uv_close(handles[i], on_closed);
 }
 
+bool hakd_realm_is_going(const struct hakd_realm *realm)
+{
+	return realm->n_handles > 0;
+}
+
 void hakd_realm_get(struct hakd_realm *realm)
 {
 	realm->n_refs++;

@@ -135,9 +135,13 @@ void hakd_realm_end(struct hakd_realm *realm);
  */
 void hakd_realm_delete(struct hakd_realm *realm);
 
-/* Somebody uses it, or does no longer. */
+/*
+ * Somebody uses it, or does no longer. Who has let go of it may look at it until the loop's next turn, but
+ * if it is going there is nothing more to begin in it.
+ */
 void hakd_realm_get(struct hakd_realm *realm);
 void hakd_realm_put(struct hakd_realm *realm);
+bool hakd_realm_is_going(const struct hakd_realm *realm);
 
 /* A client came or went. */
 void hakd_realm_count_client(struct hakd_realm *realm, int change);

@@ -14,8 +14,11 @@
 struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs)
 {
-	struct hakd_job *job = calloc(1, sizeof(*job) + n_runs * sizeof(job->runs[0]));
+	struct hakd_job *job;
 
+	if (hakd_realm_is_going(realm)) /* nobody would see what it did */
+		return NULL;
+	job = calloc(1, sizeof(*job) + n_runs * sizeof(job->runs[0]));
 	if (!job)
 		return NULL;
 	hakd_realm_get(realm);

@@ -71,7 +71,7 @@ struct hakd_job {
 	struct hakd_run runs[]; /* SuperSlabs that are taken */
 };
 
-/* A job with room for so many runs; NULL: no memory. */
+/* A job with room for so many runs; NULL: no memory, or the realm is going. */
 struct hakd_job *hakd_job_new(struct hakd_realm *realm, struct hakd_peer *peer,
 			      struct hakd_client *client, uint32_t n_runs);
 

@@ -191,6 +191,38 @@ static void test_a_limit_under_what_is_granted_refuses_until_there_is_room(void 
 	hakt_process_end(&client);
 }
 
+/* In a child: holds 40 MiB. */
+static int hold_much(const void *context)
+{
+	(void)context;
+	for (unsigned i = 0; i < 40; i++)
+		HAKT_EXPECT(hakmem_malloc(MIB));
+	hakt_child_say("has it");
+	hakt_child_wait();
+	return 0;
+}
+
+/* What lies warm in the end is more than it may have; nobody is there any more who would care. */
+static void test_a_pool_may_end_above_its_limit(void **state)
+{
+	struct hakt_process client = {0};
+	unsigned n_fds;
+
+	(void)state;
+	start("[pool default]\nlimit = 128M\n", NULL, NULL);
+	assert_int_equal(limit(), 128); /* it is at work */
+	n_fds = hakt_process_count_fds(hakt_keeper.daemon.pid);
+	hakt_process_fork(&client, hold_much, NULL);
+	hakt_process_wait_output(&client, 1, "has it");
+	reload("[pool default]\nlimit = 4M\n");
+	hakt_keeper_run(&hakt_keeper, 0, HAKT_LIST(HAKT_HAKMEMCTL, "pool", "reset", "default"), 0,
+			"pool default is empty");
+	hakt_process_kill(&client);
+	hakt_process_end(&client);
+	hakt_process_wait_fds(hakt_keeper.daemon.pid, n_fds);
+	hakt_keeper_expect_clean(&hakt_keeper);
+}
+
 static void test_the_next_daemon_reads_the_file_as_it_is_then(void **state)
 {
 	(void)state;
@@ -237,6 +269,7 @@ static const struct CMUnitTest tests[] = {
 				  hakt_keeper_teardown),
 	cmocka_unit_test_teardown(test_a_limit_under_what_is_granted_refuses_until_there_is_room,
 				  hakt_keeper_teardown),
+	cmocka_unit_test_teardown(test_a_pool_may_end_above_its_limit, hakt_keeper_teardown),
 	cmocka_unit_test_teardown(test_the_next_daemon_reads_the_file_as_it_is_then,
 				  hakt_keeper_teardown),
 	cmocka_unit_test(test_without_a_keeper_it_reloads_too),
