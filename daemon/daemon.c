@@ -128,6 +128,8 @@ static int init_realms(struct hakd_daemon *daemon)
 
 		if (files->registry_fd >= 0 && files->heap_fd >= 0)
 			r = hakd_realm_open(daemon, i);
+		else /* one without the other: nobody attached to it yet, or it has ended */
+			hakd_keeper_drop_pool(&daemon->keeper, i);
 	}
 	if (r == 0) {
 		drop_doubles(daemon);

@@ -37,8 +37,6 @@ static int make_pool(struct hakd_realm *realm)
 		fprintf(stderr, "hakmemd: cannot make pool %s: %s\n", config->name, strerror(-r));
 		return r;
 	}
-	/* One without the other is of a daemon that died in here: nobody attached to it. */
-	hakd_keeper_drop_pool(keeper, realm->number);
 	hakd_keeper_drop_kept(keeper, realm->number); /* their generations mean nothing here */
 	hakd_keeper_store_pool(keeper, realm->number, realm->pool->registry_fd,
 			       realm->pool->heap_fd);

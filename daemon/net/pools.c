@@ -10,8 +10,9 @@
  * | gone    | its last client has left               | is free    | is free                      |
  *
  * A daemon that dies amid a creation leaves a registry without a heap to the keeper, or both: then the
- * pool is there. Amid a deletion likewise: its clients are told by the registry before the keeper
- * lets go of it, so the next daemon does not take it for one that is there.
+ * pool is there. Amid a deletion a heap without a registry, or both: its clients are told by the registry
+ * before the keeper lets go of it, so the next daemon does not take it for one that is there. One without
+ * the other goes when the next daemon starts, as the files do of pools that are no more.
  *
  * A reset, by its steps, and what there is if the daemon dies after each:
  *

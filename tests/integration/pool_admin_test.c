@@ -275,6 +275,23 @@ static void test_of_two_of_a_name_the_one_that_has_ended_goes(void **state)
 	assert_int_equal(hakmem_pool_close(next), 0);
 }
 
+/* Of a daemon that died amid a creation, or a deletion. */
+static void test_one_of_which_half_is_kept_goes(void **state)
+{
+	static const char *const names[] = {"registry.1", "heap.1"};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
+		hakt_keeper_kill(&hakt_keeper);
+		hakt_keeper_remove(&hakt_keeper, names[i]);
+		hakt_keeper_start(&hakt_keeper);
+		hakt_keeper_take(&hakt_keeper);
+		assert_int_equal(hakt_keeper_find(&hakt_keeper, names[1 - i]), -1);
+		assert_int_equal(number_of("lab", "clients"), -1);
+	}
+}
+
 /* The daemon has descriptors for a connection, but not for another pool. */
 static void test_a_reset_that_finds_no_room_leaves_the_pool_as_it_was(void **state)
 {
@@ -480,6 +497,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_one_that_has_ended_is_not_made_again, start, stop),
 	cmocka_unit_test_setup_teardown(test_of_two_of_a_name_the_one_that_has_ended_goes, start,
 					stop),
+	cmocka_unit_test_setup_teardown(test_one_of_which_half_is_kept_goes, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_reset_that_finds_no_room_leaves_the_pool_as_it_was,
 					start, stop),
 	cmocka_unit_test_setup_teardown(test_of_two_of_a_name_the_one_in_use_stays, start, stop),
