@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/net/events.h"
 #include "daemon/net/figures.h"
 #include "daemon/net/pace.h"
 #include "daemon/net/peer.h"
@@ -151,7 +152,11 @@ static int start_realms(struct hakd_daemon *daemon)
 		/* What nobody took is of clients that have left, or that never heard of it. */
 		hakd_keeper_drop_kept(&daemon->keeper, i);
 	}
-	return r;
+	if (r < 0)
+		return r;
+	hakd_figures_tidy(daemon);
+	hakd_events_tidy(daemon);
+	return 0;
 }
 
 /* Sections that are new. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/mem/shown_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
@@ -114,6 +116,30 @@ void hakd_shown_file_remove(const struct hakd_shown_file *file, const char *path
 	if (fstat(file->fd, &ours) == 0 && lstat(path, &there) == 0 &&
 	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
 		(void)unlink(path);
+}
+
+void hakd_shown_files_tidy(const char *begin,
+			   bool (*is_stale)(const void *context, const char *path,
+					    const char *behind),
+			   const void *context)
+{
+	const char *name = strrchr(begin, '/') + 1;
+	char path[PATH_BYTES + NAME_MAX];
+	const struct dirent *entry;
+	size_t n = strlen(name);
+	DIR *stream;
+
+	snprintf(path, sizeof(path), "%.*s", (int)(name - begin), begin);
+	stream = opendir(path);
+	while (stream && (entry = readdir(stream))) {
+		if (strncmp(entry->d_name, name, n) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%.*s%s", (int)(name - begin), begin, entry->d_name);
+		if (is_stale(context, path, entry->d_name + n))
+			(void)unlink(path);
+	}
+	if (stream)
+		closedir(stream);
 }
 
 void hakd_shown_file_close(struct hakd_shown_file *file)

@@ -7,6 +7,7 @@
  * and mode let read. It gets its name when its content is complete, in place of an older one.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -37,6 +38,15 @@ int hakd_shown_file_let_read(const struct hakd_shown_file *file, uid_t owner, gi
 
 /* Takes its name from it, unless another one has it by now. */
 void hakd_shown_file_remove(const struct hakd_shown_file *file, const char *path);
+
+/*
+ * Takes their names from all whose path begins so and that are stale; behind: what their names have
+ * behind that.
+ */
+void hakd_shown_files_tidy(const char *begin,
+			   bool (*is_stale)(const void *context, const char *path,
+					    const char *behind),
+			   const void *context);
 
 /* Unmaps and closes; the name stays. */
 void hakd_shown_file_close(struct hakd_shown_file *file);

@@ -46,6 +46,23 @@ void hakd_events_begin(struct hakd_realm *realm)
 	hakd_shown_file_close(file);
 }
 
+static bool is_nobodys(const void *context, const char *path, const char *pool)
+{
+	static struct hak_events events; /* the loop's thread only */
+	ssize_t n = hakd_shown_file_read(path, &events, sizeof(events));
+
+	return n > 0 && hak_events_are_known(&events, (size_t)n, pool) &&
+	       !hakd_daemon_find(context, pool);
+}
+
+void hakd_events_tidy(const struct hakd_daemon *daemon)
+{
+	char begin[HAK_SHOWN_PATH_MAX];
+
+	hak_shown_path(daemon->config.socket, "events", "", begin);
+	hakd_shown_files_tidy(begin, is_nobodys, daemon);
+}
+
 void hakd_events_let_read(struct hakd_realm *realm)
 {
 	/* What can't be said who may read it figures.c tells. */

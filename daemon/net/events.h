@@ -10,6 +10,9 @@
 /* The file of a pool that begins its work: goes on from that of an earlier daemon, or pool. */
 void hakd_events_begin(struct hakd_realm *realm);
 
+/* All pools have begun: the files of others, that a dead daemon has left, go. */
+void hakd_events_tidy(const struct hakd_daemon *daemon);
+
 /* Who may read the pool may be others now. */
 void hakd_events_let_read(struct hakd_realm *realm);
 

@@ -137,6 +137,23 @@ void hakd_figures_begin(struct hakd_realm *realm)
 	hakd_shown_file_close(file);
 }
 
+static bool is_nobodys(const void *context, const char *path, const char *pool)
+{
+	struct hak_figures figures;
+	ssize_t n = hakd_shown_file_read(path, &figures, sizeof(figures));
+
+	return n > 0 && hak_figures_are_known(&figures, (size_t)n) &&
+	       strcmp(figures.pool, pool) == 0 && !hakd_daemon_find(context, pool);
+}
+
+void hakd_figures_tidy(const struct hakd_daemon *daemon)
+{
+	char begin[HAK_SHOWN_PATH_MAX];
+
+	hak_shown_path(daemon->config.socket, "stats", "", begin);
+	hakd_shown_files_tidy(begin, is_nobodys, daemon);
+}
+
 void hakd_figures_let_read(struct hakd_realm *realm)
 {
 	int r = realm->figures.bytes

@@ -21,6 +21,9 @@ void hakd_figures_init(struct hakd_daemon *daemon);
 /* The file of a pool that begins its work: goes on from that of an earlier daemon. */
 void hakd_figures_begin(struct hakd_realm *realm);
 
+/* All pools have begun: the files of others, that a dead daemon has left, go. */
+void hakd_figures_tidy(const struct hakd_daemon *daemon);
+
 /* Who may read the pool may be others now. */
 void hakd_figures_let_read(struct hakd_realm *realm);
 

@@ -229,6 +229,35 @@ static void test_a_pool_that_has_ended_says_nothing(void **state)
 	free(CTL(1, 2, "--pool", "lab", "stats"));
 }
 
+/* Their daemon died, and the keeper has not got them. */
+static void test_what_is_left_of_pools_that_are_no_more_goes(void **state)
+{
+	static const char *const parts[] = {"stats", "events"};
+	char lab[HAK_SHOWN_PATH_MAX], other[HAK_SHOWN_PATH_MAX], own[HAK_SHOWN_PATH_MAX];
+
+	(void)state;
+	free(CTL(0, 1, "pool", "create", "lab", "--limit", "8M"));
+	hakt_keeper_kill(&hakt_keeper);
+	hakt_keeper_remove(&hakt_keeper, "registry.1");
+	hakt_keeper_remove(&hakt_keeper, "heap.1");
+	for (unsigned i = 0; i < 2;
+	     i++) { /* lab of a daemon whose socket is another one, as ours and ".x" */
+		hak_shown_path(hakt_keeper.daemon.socket, parts[i], "lab", lab);
+		hak_shown_path(hakt_keeper.daemon.socket, parts[i], "x.lab", other);
+		assert_int_equal(link(lab, other), 0);
+	}
+	hakt_keeper_start(&hakt_keeper);
+	for (unsigned i = 0; i < 2; i++) {
+		hak_shown_path(hakt_keeper.daemon.socket, parts[i], "lab", lab);
+		hak_shown_path(hakt_keeper.daemon.socket, parts[i], "x.lab", other);
+		hak_shown_path(hakt_keeper.daemon.socket, parts[i], "default", own);
+		assert_int_equal(access(lab, F_OK), -1);
+		assert_int_equal(access(other, F_OK), 0);
+		assert_int_equal(access(own, F_OK), 0);
+		assert_int_equal(unlink(other), 0);
+	}
+}
+
 static void test_rates_are_shown_again_and_again(void **state)
 {
 	char *said;
@@ -313,6 +342,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_the_next_daemon_counts_on, start, stop),
 	cmocka_unit_test_setup_teardown(test_another_pool_of_the_name_counts_from_0, start, stop),
 	cmocka_unit_test_setup_teardown(test_a_pool_that_has_ended_says_nothing, start, stop),
+	cmocka_unit_test_setup_teardown(test_what_is_left_of_pools_that_are_no_more_goes, start,
+					stop),
 	cmocka_unit_test_setup_teardown(test_rates_are_shown_again_and_again, start, stop),
 	cmocka_unit_test_setup_teardown(test_what_is_not_counted_is_wrong_usage, start, stop),
 	cmocka_unit_test_setup_teardown(test_those_may_read_it_who_may_read_the_pool, start, stop),
