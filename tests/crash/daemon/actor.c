@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ static struct block {
 	uint64_t bytes, seed;
 } blocks[BLOCKS];
 static unsigned n_blocks;
+static struct hakmem_pool *lab;
 
 static void doze(void)
 {
@@ -146,6 +148,37 @@ static void withdraw(void)
 		count(&me()->broken);
 }
 
+static void administer(const char *const *arguments)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(126);
+		execv(HAKT_HAKMEMCTL, (char *const *)(uintptr_t)arguments);
+		_exit(127);
+	}
+	hakt_stage->exit_code = -1;
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		hakt_stage->exit_code = WEXITSTATUS(status);
+}
+
+static void open_lab(void)
+{
+	if (hakmem_pool_open("lab", NULL, &lab) == 0)
+		add(hakmem_malloc_in(lab, 100), 100);
+}
+
+/* More than what it keeps of lab. */
+static void grow_lab(void)
+{
+	void *at = lab ? hakmem_malloc_in(lab, 2 * MIB) : NULL;
+
+	hakt_stage->grown = !lab ? ENOENT : at ? 0 : errno;
+	hakmem_free(at);
+}
+
 static void work_as_giver(void)
 {
 	struct block b = {.bytes = 200};
@@ -229,6 +262,22 @@ static void obey(enum hakt_command command, uint32_t argument)
 		break;
 	case HAKT_WITHDRAW:
 		withdraw();
+		break;
+	case HAKT_POOL_CREATE:
+		administer(HAKT_LIST("hakmemctl", "pool", "create", "lab", "--limit", "16M",
+				     "--capacity", "16M"));
+		break;
+	case HAKT_POOL_RESET:
+		administer(HAKT_LIST("hakmemctl", "pool", "reset", "lab"));
+		break;
+	case HAKT_POOL_DELETE:
+		administer(HAKT_LIST("hakmemctl", "pool", "delete", "lab", "--drain"));
+		break;
+	case HAKT_POOL_OPEN:
+		open_lab();
+		break;
+	case HAKT_POOL_GROW:
+		grow_lab();
 		break;
 	case HAKT_DETACH:
 		n_blocks = 0;

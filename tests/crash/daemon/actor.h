@@ -14,6 +14,8 @@
  * | broken   | actor      | blocks that were not what they must be                 |
  * | progress | actor      | blocks that a worker has passed on                     |
  * | mailbox  | workers    | a ref on its way from the one to the other; 0: none    |
+ * | exit_code| actor      | of the last hakmemctl; 0 before it                     |
+ * | grown    | actor      | the errno of the last HAKT_POOL_GROW, or 0             |
  */
 
 #include <stdbool.h>
@@ -35,6 +37,11 @@ enum hakt_command {
 	HAKT_TAKE,     /* all that were given */
 	HAKT_PUBLISH,  /* its last blocks, argument: how many, as one name */
 	HAKT_WITHDRAW,
+	HAKT_POOL_CREATE, /* of lab; it and the next two by hakmemctl */
+	HAKT_POOL_RESET,
+	HAKT_POOL_DELETE,
+	HAKT_POOL_OPEN, /* and has a block of it */
+	HAKT_POOL_GROW,
 	HAKT_DETACH,
 	HAKT_VERIFY,
 	HAKT_WORK, /* worker: goes on until it is told something else */
@@ -56,6 +63,7 @@ struct hakt_stage {
 	uint32_t n_given;
 	struct hakt_given given[HAKT_GIVEN];
 	hak_u64 mailbox;
+	int32_t exit_code, grown;
 };
 
 extern struct hakt_stage *hakt_stage;

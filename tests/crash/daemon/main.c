@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/crash/daemon/lab.h"
 #include "tests/crash/daemon/options.h"
 #include "tests/crash/daemon/pool.h"
 #include "tests/crash/daemon/scenario.h"
@@ -294,6 +295,15 @@ static void blame(const struct hakt_scenario *s, const char *what)
 		t ? hakt_places[t->place].from : "-", t ? t->hit : 0, t ? t->step : 0, what);
 }
 
+/* Counts a fault, if there is one. */
+static bool is_right(const struct hakt_scenario *s, const char *fault)
+{
+	if (fault)
+		blame(s, fault);
+	totals.anomalies += fault != NULL;
+	return true;
+}
+
 /*
  * A client may have asked ahead of need, and the daemon be at work on that: what is wrong is so
  * after a second, too.
@@ -332,7 +342,9 @@ static bool check_living(const struct hakt_scenario *s)
 		blame(s, "anomalies, lost or broken blocks");
 	totals.anomalies += anomalies + broken;
 	totals.leaked += lost;
-	return true;
+	if (hakt_lab_is_opened_in(s) && !order(HAKT_B, HAKT_POOL_GROW, 0))
+		return false;
+	return !hakt_lab_is_in(s) || is_right(s, hakt_lab_fault(&keeper, s));
 }
 
 /* Somebody has to take what is published: it outlives all. */
@@ -367,7 +379,7 @@ static bool check_end(const struct hakt_scenario *s)
 	if (anomalies > 0)
 		blame(s, "the empty pool isn't clean");
 	totals.anomalies += anomalies;
-	return true;
+	return !hakt_lab_is_in(s) || is_right(s, hakt_lab_end(&keeper));
 }
 
 /* Whatever the first daemon came to; a second one takes over. */
@@ -541,16 +553,6 @@ static bool has_all_places(void)
 	return all;
 }
 
-static bool may_trace(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
 static void say_last(void)
 {
 	if (getpid() != tracer)
@@ -568,7 +570,7 @@ int main(int argc, char **argv)
 
 	if (!hakt_crash_options_read(&wish, argc, argv))
 		return 2;
-	if (!may_trace()) {
+	if (!hakt_trace_is_allowed()) {
 		printf("skipped: a process may not be traced here\n");
 		return 77;
 	}

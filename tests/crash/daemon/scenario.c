@@ -40,6 +40,9 @@
 	ORDER(A, TINY, 3), ORDER(A, GIVE, 2), ORDER(B, TAKE, 0), ORDER(A, HUGE, 3), \
 		ORDER(A, GIVE, 1), ORDER(B, TAKE, 0), FROM_HERE
 
+/* B has a block of a second pool, which A has made. */
+#define LAB ORDER(A, POOL_CREATE, 0), ORDER(B, POOL_OPEN, 0), FROM_HERE
+
 const struct hakt_scenario hakt_scenarios[] = {
 	{.name = "attach", .acts = {ORDER(A, ATTACH, 0), ORDER(B, ATTACH, 0)}},
 	{.name = "grant", .acts = {ORDER(A, SMALL, 100), ORDER(B, SMALL, 40)}},
@@ -68,6 +71,9 @@ const struct hakt_scenario hakt_scenarios[] = {
 	 .acts = {ORDER(A, TINY, 3), FROM_HERE, ORDER(A, PUBLISH, 3), DIES(A), AWAIT_ORPHANS(1),
 		  ORDER(B, WITHDRAW, 0)},
 	 .dies_too = HAKT_B + 1},
+	{.name = "pool-create", .acts = {ORDER(A, POOL_CREATE, 0)}},
+	{.name = "pool-reset", .acts = {LAB, ORDER(A, POOL_RESET, 0)}},
+	{.name = "pool-delete", .acts = {LAB, ORDER(A, POOL_DELETE, 0)}},
 	{.name = "resume", .acts = {SURVIVORS, DIES_UNSEEN(A), RESTART, AWAIT_ORPHANS(2)}},
 	{.name = "resume-orphans",
 	 .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2), DIES_UNSEEN(B), RESTART, AWAIT_ORPHANS(0)}},

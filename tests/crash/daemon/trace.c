@@ -62,6 +62,11 @@ const struct hakt_place hakt_places[] = {
 	/* roots */
 	{"hak_roots_publish", NULL},
 	{"hak_roots_withdraw", NULL},
+	/* pools */
+	{"hakd_keeper_store_pool", NULL},
+	{"hakd_shown_file_name", NULL},
+	{"hakd_realm_tell_end", NULL},
+	{"hakd_realm_delete", NULL},
 	/* a start */
 	{"hakd_backing_punch", NULL},
 	{"hakd_backing_zero_tags", NULL},
@@ -420,6 +425,16 @@ static void on_stop(struct hakt_trace *t, pid_t tid, int status)
 	}
 	if (walk(t, tid, p))
 		go_on(tid, 0);
+}
+
+bool hakt_trace_is_allowed(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 void hakt_trace_pump(struct hakt_trace *t)

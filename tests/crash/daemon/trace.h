@@ -46,6 +46,9 @@ struct hakt_trace {
 	void (*on_child)(pid_t pid); /* another child, or a thread of the daemon, has ended */
 };
 
+/* May a process be traced here? */
+bool hakt_trace_is_allowed(void);
+
 /* In the child that is to be the daemon, before it is executed. */
 void hakt_trace_enter(void *context);
 
