@@ -21,6 +21,7 @@
 
 #include "tests/crash/symbols.h"
 #include "tests/support/ctl.h"
+#include "tests/support/now.h"
 #include "tests/support/process.h"
 
 #define EMPTY_LOOKS 300u /* of 10 ms: then what is left is lost */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/crash/names.h"
+#include "tests/support/now.h"
 #include "tests/support/process.h"
 
 static struct hakt_victim victim;

@@ -18,6 +18,7 @@
 #include "proto/shm/check.h"
 #include "proto/shm/roots.h"
 #include "tests/crash/world.h"
+#include "tests/support/now.h"
 
 #define ROUND_TRIPS 4u	/* by then the daemon has heard what was sent before the first */
 #define TOLD_MAX    20u /* findings that are told */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "client_lib/thread.h"
 
@@ -89,12 +88,4 @@ bool hakt_thing_is_whole(const void *block, const struct hakt_thing *thing)
 		return is_filled(block, thing, 0, thing->size);
 	return is_filled(block, thing, 0, END) &&
 	       is_filled(block, thing, (thing->size - END) & ~UINT64_C(7), thing->size);
-}
-
-int64_t hakt_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

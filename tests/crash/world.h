@@ -203,9 +203,6 @@ bool hakt_thing_give(struct hakt_thing *thing);
 /* Is it still there? */
 bool hakt_thing_is_whole(const void *block, const struct hakt_thing *thing);
 
-/* A glimpse of the time, ms. */
-int64_t hakt_now_ms(void);
-
 #define HAKT_HANG_MS 30000 /* nothing that is waited for takes so long, unless it hangs */
 
 #endif

@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/crash/daemon/lab.h"
@@ -29,6 +28,7 @@
 #include "tests/crash/daemon/scenario.h"
 #include "tests/crash/daemon/trace.h"
 #include "tests/support/keeper.h"
+#include "tests/support/now.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 
@@ -54,14 +54,6 @@ static int dies_too;
 static struct hakt_crash_options wish = {.seconds = 150};
 static pid_t tracer;
 static bool is_over; /* the run has come to its end, good or bad */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void on_child(pid_t pid)
 {
@@ -94,12 +86,12 @@ typedef bool condition(unsigned argument);
 /* Pumps until it holds. False: the daemon was killed at the target meanwhile, or it hangs. */
 static bool await(condition *holds, unsigned argument, const char *what)
 {
-	int64_t end_ms = now_ms() + HANG_MS;
+	int64_t end_ms = hakt_now_ms() + HANG_MS;
 
 	while (!holds(argument)) {
 		if (trace.is_killed)
 			return false;
-		if (trace.is_hung || trace.is_lost || now_ms() > end_ms)
+		if (trace.is_hung || trace.is_lost || hakt_now_ms() > end_ms)
 			return hang(what);
 		pump();
 	}
@@ -144,6 +136,13 @@ static bool is_empty(unsigned argument)
 
 	(void)argument;
 	return n.attached + n.reclaiming_holders + n.granted + n.reclaiming + n.orphans == 0;
+}
+
+/* The keeper has no descriptor of a client of the first pool. */
+static bool is_forgotten(unsigned argument)
+{
+	(void)argument;
+	return hakt_keeper_count(&keeper, "c-") + hakt_keeper_count(&keeper, "l-") == 0;
 }
 
 static unsigned n_attached(void)
@@ -229,9 +228,9 @@ static bool rest(void)
 
 static bool nap(uint32_t ms)
 {
-	int64_t end_ms = now_ms() + (int64_t)ms * n_tries;
+	int64_t end_ms = hakt_now_ms() + (int64_t)ms * n_tries;
 
-	while (now_ms() < end_ms && !trace.is_killed && !trace.is_lost)
+	while (hakt_now_ms() < end_ms && !trace.is_killed && !trace.is_lost)
 		pump();
 	return !trace.is_killed;
 }
@@ -375,6 +374,8 @@ static bool check_end(const struct hakt_scenario *s)
 		totals.leaked += n.granted + n.reclaiming + n.orphans;
 		return false;
 	}
+	if (!await(is_forgotten, 0, "all are dead, and the keeper has something of them"))
+		return false;
 	anomalies = audit(&lost) + hakt_crash_pool_has_tags();
 	if (anomalies > 0)
 		blame(s, "the empty pool isn't clean");
@@ -464,7 +465,7 @@ static bool run_points(const struct hakt_scenario *s, int64_t end_ms, uint64_t s
 	for (uint32_t i = 0, at = (uint32_t)(seed % n_points); i < n_points; i++) {
 		if (!run_point(s, &points[at]))
 			return false;
-		if (!wish.is_full && now_ms() > end_ms)
+		if (!wish.is_full && hakt_now_ms() > end_ms)
 			break;
 		at = (uint32_t)(((uint64_t)at + step) % n_points);
 	}
@@ -474,13 +475,13 @@ static bool run_points(const struct hakt_scenario *s, int64_t end_ms, uint64_t s
 static bool run_scenario(const struct hakt_scenario *s, int64_t share_ms, uint64_t seed)
 {
 	uint64_t before = totals.points, missed = totals.missed;
-	int64_t start_ms = now_ms(), record_ms;
+	int64_t start_ms = hakt_now_ms(), record_ms;
 	bool goes_on;
 
 	if (wish.only.hit > 0)
 		return run_point(s, &wish.only);
 	goes_on = record(s);
-	record_ms = now_ms() - start_ms;
+	record_ms = hakt_now_ms() - start_ms;
 	if (goes_on && n_points == 0) {
 		blame(s, "no points");
 		totals.anomalies++;
@@ -488,12 +489,12 @@ static bool run_scenario(const struct hakt_scenario *s, int64_t share_ms, uint64
 	}
 	/* A long recording doesn't take all of its time. */
 	share_ms = share_ms > record_ms + share_ms / 2 ? share_ms - record_ms : share_ms / 2;
-	goes_on = goes_on && run_points(s, now_ms() + share_ms, seed);
+	goes_on = goes_on && run_points(s, hakt_now_ms() + share_ms, seed);
 	printf("%-14s %5" PRIu64 " of %5" PRIu32 " points, %" PRIu64
 	       " not met; recorded in %.1f s, "
 	       "%.1f s in all\n",
 	       s->name, totals.points - before, n_points, totals.missed - missed,
-	       (double)record_ms / 1e3, (double)(now_ms() - start_ms) / 1e3);
+	       (double)record_ms / 1e3, (double)(hakt_now_ms() - start_ms) / 1e3);
 	fflush(stdout);
 	return goes_on;
 }
@@ -501,14 +502,14 @@ static bool run_scenario(const struct hakt_scenario *s, int64_t share_ms, uint64
 static bool run_all(uint64_t seed)
 {
 	unsigned left = 0;
-	int64_t end_ms = now_ms() + wish.seconds * 1000;
+	int64_t end_ms = hakt_now_ms() + wish.seconds * 1000;
 
 	for (unsigned i = 0; i < hakt_n_scenarios; i++)
 		left += !wish.wants_some || wish.is_wanted[i];
 	for (unsigned i = 0; i < hakt_n_scenarios; i++) {
 		if (wish.wants_some && !wish.is_wanted[i])
 			continue;
-		if (!run_scenario(&hakt_scenarios[i], (end_ms - now_ms()) / left--,
+		if (!run_scenario(&hakt_scenarios[i], (end_ms - hakt_now_ms()) / left--,
 				  hakt_random(&seed)))
 			return false;
 	}

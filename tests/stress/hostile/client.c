@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tests/support/now.h"
 #include "tests/support/random.h"
 
 #define ANSWER_MS 5000u
@@ -121,14 +121,6 @@ uint32_t hostile_superslab(struct hostile_client *client)
 	return at;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void rest(struct hostile_client *client)
 {
 	uint64_t r = hostile_pick(client);
@@ -173,15 +165,15 @@ int hostile_live(struct hostile_table *table, const char *socket, uint64_t seed)
 					.seed = seed,
 					.conn = {.fd = -1},
 					.fds = {-1, -1, -1}};
-	uint64_t end;
+	int64_t end;
 
 	if (!hostile_attach(&client)) {
 		hostile_talk(&client);
 		usleep(20000);
 		return 0;
 	}
-	end = now_ms() + 20 + hostile_pick(&client) % 3000;
-	while (now_ms() < end && !hak_load_relaxed(&table->stop)) {
+	end = hakt_now_ms() + 20 + (int64_t)(hostile_pick(&client) % 3000);
+	while (hakt_now_ms() < end && !hak_load_relaxed(&table->stop)) {
 		if (hostile_pick(&client) % 3)
 			hostile_scribble(&client);
 		else

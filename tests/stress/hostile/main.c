@@ -25,11 +25,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/stress/hostile/hostile.h"
 #include "tests/support/keeper.h"
+#include "tests/support/now.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 #include "tests/support/slowness.h"
@@ -65,14 +65,6 @@ struct driver {
 	struct worker hostile[CLIENTS_MAX], honest[CLIENTS_MAX], tools[TOOLS];
 	uint64_t deaths, daemon_deaths, hangs, answers, restarts, resets, slowest_ms;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* A child: what it says is of no interest, nor are the cores that it leaves. */
 static pid_t start_child(struct driver *d, struct worker *worker)
@@ -252,7 +244,7 @@ static void end_workers(struct worker *workers, unsigned n)
 static void stop_daemon(struct driver *d)
 {
 	pid_t pid = d->keeper.daemon.pid;
-	uint64_t end = now_ms() + PATIENCE_MS;
+	int64_t end = hakt_now_ms() + PATIENCE_MS;
 	int status;
 
 	if (kill(pid, SIGINT) != 0)
@@ -260,7 +252,7 @@ static void stop_daemon(struct driver *d)
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		hakt_keeper_take(&d->keeper);
 		usleep(1000);
-		if (now_ms() < end)
+		if (hakt_now_ms() < end)
 			continue;
 		fprintf(stderr, "hostile: the daemon does not stop; its log ends with:\n");
 		show_log(d);
@@ -294,7 +286,7 @@ static void audit(struct driver *d, struct hostile_pool *pool)
 
 static void run(struct driver *d, uint64_t ms)
 {
-	d->now = now_ms();
+	d->now = (uint64_t)hakt_now_ms();
 	d->end = d->now + ms;
 	d->next_restart = d->now + d->restart_ms;
 	d->next_reset = d->now + d->reset_ms;
@@ -309,10 +301,10 @@ static void run(struct driver *d, uint64_t ms)
 		look_after_tools(d);
 		look_after_daemon(d);
 		usleep(1000);
-		d->now = now_ms();
+		d->now = (uint64_t)hakt_now_ms();
 	}
 	/* What has been asked is answered before all ends. */
-	for (d->end = d->now + 2 * PATIENCE_MS; d->now < d->end; d->now = now_ms()) {
+	for (d->end = d->now + 2 * PATIENCE_MS; d->now < d->end; d->now = (uint64_t)hakt_now_ms()) {
 		unsigned n = 0;
 
 		for (unsigned i = 0; i < TOOLS; i++)

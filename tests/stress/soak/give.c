@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/stress/contents.h"
+#include "tests/support/now.h"
 
 #define NUMBER_MASK ((UINT64_C(1) << 23) - 1)
 #define REVOKE_NS   UINT64_C(30000000) /* and up to 7 times as long */
@@ -29,7 +30,7 @@ static int find_entry(struct soak_worker *w)
 		if (w->is_out[k])
 			continue;
 		if ((hak_load_acquire(&give->word) & SOAK_NOBODY) == SOAK_FREE_ENTRY ||
-		    soak_now() - hak_load_acquire(&give->since) > REUSE_NS)
+		    hakt_now_ns() - hak_load_acquire(&give->since) > REUSE_NS)
 			return (int)k;
 	}
 	return -1;
@@ -64,7 +65,7 @@ void soak_give(struct soak_worker *w)
 	item.name = SOAK_GIVEN_AWAY | (uint64_t)soak_name_size(item.name) << 2 | entry << 26 |
 		    number << 41;
 	hakt_contents_fill(item.block, soak_name_size(item.name), item.name);
-	hak_store_release(&give->since, soak_now());
+	hak_store_release(&give->since, hakt_now_ns());
 	hak_store_release(&give->word, number << 16 | SOAK_OUT); /* before the ref, see claim */
 	hak_store_release(&give->ref, ref);
 	w->is_out[k] = true;
@@ -180,14 +181,14 @@ static bool take_back(struct soak_worker *w, struct soak_give *give, uint64_t wo
 		soak_fail(w, SOAK_E_STALE,
 			  "ref %llx, given by us %llu ms ago, is void and nobody took it",
 			  (unsigned long long)ref,
-			  (unsigned long long)(soak_now() - hak_load_acquire(&give->since)) /
+			  (unsigned long long)(hakt_now_ns() - hak_load_acquire(&give->since)) /
 				  1000000);
 	return true;
 }
 
 bool soak_give_settle(struct soak_worker *w, bool is_final)
 {
-	uint64_t now = soak_now();
+	uint64_t now = hakt_now_ns();
 
 	for (unsigned k = 0; k < SOAK_GIVES && w->n_out > 0; k++) {
 		struct soak_give *give = &w->thread->gives[k];

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/stress/contents.h"
+#include "tests/support/now.h"
 
 #define TAKE_BACK_NS UINT64_C(50000000)
 #define FREED_NS     UINT64_C(100000000) /* by then it is probably flushed */
@@ -39,7 +40,7 @@ void soak_lend(struct soak_worker *w)
 	hak_store_release(&loan->name, item.name);
 	hak_store_release(&loan->ref, 0);
 	hak_store_release(&loan->may_free, item.is_made);
-	hak_store_release(&loan->since, soak_now());
+	hak_store_release(&loan->since, hakt_now_ns());
 	if (!soak_is_lent_only(soak_name_size(item.name))) {
 		hakmem_ref_t ref = hakmem_ref(item.block);
 
@@ -171,7 +172,7 @@ static bool settle(struct soak_worker *w, struct soak_loan *loan, bool is_final)
 
 	switch ((enum soak_loan_state)(word & 0xff)) {
 	case SOAK_LENT:
-		if (!is_final && soak_now() - hak_load_acquire(&loan->since) < TAKE_BACK_NS)
+		if (!is_final && hakt_now_ns() - hak_load_acquire(&loan->since) < TAKE_BACK_NS)
 			return false;
 		if (!hak_cas_acq_rel(&loan->word, &word, (word & ~UINT64_C(0xff)) | SOAK_RETURNED))
 			return false;
@@ -186,7 +187,7 @@ static bool settle(struct soak_worker *w, struct soak_loan *loan, bool is_final)
 		break;
 	case SOAK_FREED:
 		if (!is_final && hak_load_acquire(&loan->ref) &&
-		    soak_now() - hak_load_acquire(&loan->since) < FREED_NS)
+		    hakt_now_ns() - hak_load_acquire(&loan->since) < FREED_NS)
 			return false;
 		settle_freed(w, loan);
 		break;

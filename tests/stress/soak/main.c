@@ -23,6 +23,7 @@
 #include "tests/stress/soak/dump.h"
 #include "tests/stress/soak/worker.h"
 #include "tests/support/keeper.h"
+#include "tests/support/now.h"
 #include "tests/support/process.h"
 #include "tests/support/random.h"
 #include "tests/support/slowness.h"
@@ -116,12 +117,12 @@ static void go_on(struct soak_driver *d, unsigned i)
 /* Waits until a client that was told to has ended. */
 static void wait_ended(struct soak_driver *d, unsigned i)
 {
-	uint64_t end = soak_now() + PATIENCE_NS;
+	uint64_t end = hakt_now_ns() + PATIENCE_NS;
 
 	while (!has_ended(d, i, true, false)) {
 		hakt_keeper_take(&d->keeper); /* a daemon that has just begun waits for that */
 		usleep(500);
-		if (soak_now() < end)
+		if (hakt_now_ns() < end)
 			continue;
 		soak_say(d->table, SOAK_NOBODY, SOAK_E_HANG, "client %u does not end", i);
 		return;
@@ -191,7 +192,7 @@ static void strike(struct soak_driver *d)
 		tell_to_end(d, i, kind < 2 ? SOAK_DETACH : SOAK_EXIT);
 	} else if (kind < 7 && d->pids[i] > 0 && !d->is_killed[i]) {
 		kill(d->pids[i], SIGSTOP);
-		d->stopped_until[i] = soak_now() + hakt_random(&d->random) % (SECOND / 5) + 1;
+		d->stopped_until[i] = hakt_now_ns() + hakt_random(&d->random) % (SECOND / 5) + 1;
 	} else if (kind < 8) {
 		for (unsigned k = 0; k < n / 2; k++)
 			kill_client(d, (i + k) % n);
@@ -204,9 +205,9 @@ static void strike(struct soak_driver *d)
 static void strike_daemon(struct soak_driver *d)
 {
 	hakt_keeper_take(&d->keeper);
-	if (d->daemon_rate <= 0 || (double)soak_now() < d->next_daemon_strike)
+	if (d->daemon_rate <= 0 || (double)hakt_now_ns() < d->next_daemon_strike)
 		return;
-	d->next_daemon_strike = (double)soak_now() + pause_ns(d, d->daemon_rate / 60);
+	d->next_daemon_strike = (double)hakt_now_ns() + pause_ns(d, d->daemon_rate / 60);
 	hakt_keeper_kill(&d->keeper);
 	hakt_keeper_fork(&d->keeper, NULL, NULL); /* who connects meanwhile waits */
 	d->n_daemon_kills++;
@@ -215,7 +216,7 @@ static void strike_daemon(struct soak_driver *d)
 static void show(struct soak_driver *d)
 {
 	const struct soak_seen *seen = &d->table->seen; /* relaxed: for people */
-	uint64_t now = soak_now();
+	uint64_t now = hakt_now_ns();
 
 	if (now < d->next_line)
 		return;
@@ -242,7 +243,7 @@ static bool is_wrong(struct soak_driver *d)
 
 static void work(struct soak_driver *d, uint64_t until)
 {
-	for (uint64_t now; (now = soak_now()) < until && !is_wrong(d);) {
+	for (uint64_t now; (now = hakt_now_ns()) < until && !is_wrong(d);) {
 		for (unsigned i = 0; i < d->table->n_clients; i++)
 			if (d->stopped_until[i] && now > d->stopped_until[i])
 				go_on(d, i);
@@ -264,7 +265,7 @@ static void work(struct soak_driver *d, uint64_t until)
 /* Waits until all threads have finished the phase. */
 static void wait_phase(struct soak_driver *d)
 {
-	uint64_t phase = hak_load_acquire(&d->table->phase), end = soak_now() + PATIENCE_NS;
+	uint64_t phase = hak_load_acquire(&d->table->phase), end = hakt_now_ns() + PATIENCE_NS;
 
 	for (unsigned i = 0; i < d->table->n_clients; i++)
 		for (unsigned t = 0; t < soak_n_threads(i);) {
@@ -279,7 +280,7 @@ static void wait_phase(struct soak_driver *d)
 			strike_daemon(d);
 			look_after_all(d);
 			usleep(1000);
-			if (soak_now() > end)
+			if (hakt_now_ns() > end)
 				soak_say(d->table, thread, SOAK_E_HANG, "phase %llu",
 					 (unsigned long long)phase % SOAK_PHASES);
 		}
@@ -294,7 +295,7 @@ static void next_phase(struct soak_driver *d)
 /* Waits until the daemon has nothing any more that nobody has. */
 static struct soak_state wait_empty(struct soak_driver *d, bool is_final)
 {
-	uint64_t end = soak_now() + EMPTY_NS;
+	uint64_t end = hakt_now_ns() + EMPTY_NS;
 	struct soak_state state;
 
 	hakt_keeper_wait_ready(&d->keeper);
@@ -304,7 +305,7 @@ static struct soak_state wait_empty(struct soak_driver *d, bool is_final)
 		    state.orphans == 0 &&
 		    (!is_final || (state.clients == 0 && state.superslabs == 0)))
 			break;
-		if (soak_now() > end)
+		if (hakt_now_ns() > end)
 			break;
 		usleep(100000);
 	}
@@ -363,7 +364,7 @@ static void settle(struct soak_driver *d)
 	state = wait_empty(d, false);
 	count_leaks(d, &state, false);
 	d->n_rounds++;
-	if (soak_now() < d->end)
+	if (hakt_now_ns() < d->end)
 		next_phase(d);
 }
 
@@ -493,17 +494,17 @@ int main(int argc, char **argv)
 	printf("seed %llu\n", (unsigned long long)seed);
 	d.random = seed;
 	d.is_terminal = isatty(STDOUT_FILENO);
-	d.begin = soak_now();
+	d.begin = hakt_now_ns();
 	d.end = d.begin + (uint64_t)(atof(argv[optind]) * 60e9);
 	start(&d, limit);
-	d.next_daemon_strike = (double)soak_now() + 1e9;
+	d.next_daemon_strike = (double)hakt_now_ns() + 1e9;
 	do {
-		uint64_t until = soak_now() + ROUND_NS;
+		uint64_t until = hakt_now_ns() + ROUND_NS;
 
 		work(&d, until < d.end ? until : d.end);
 		if (!is_wrong(&d))
 			settle(&d);
-	} while (soak_now() < d.end && !is_wrong(&d));
+	} while (hakt_now_ns() < d.end && !is_wrong(&d));
 	finish(&d);
 	return report(&d);
 }

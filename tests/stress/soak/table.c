@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const error_texts[SOAK_ERRORS] = {
@@ -127,14 +126,6 @@ uint64_t soak_table_errors(const struct soak_table *table)
 	for (unsigned i = 0; i < SOAK_ERRORS; i++)
 		sum += hak_load_acquire(&table->errors[i]);
 	return sum;
-}
-
-uint64_t soak_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void soak_say(struct soak_table *table, unsigned thread, enum soak_error error, const char *format,

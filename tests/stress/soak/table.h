@@ -195,8 +195,6 @@ bool soak_table_is_wanted(const struct soak_table *table, uint64_t ref, bool *re
 uint64_t soak_table_count(const struct soak_table *table, enum soak_count count);
 uint64_t soak_table_errors(const struct soak_table *table);
 
-uint64_t soak_now(void);
-
 /* Says what is wrong, with the seed, and counts it; `thread` SOAK_NOBODY: the driver. */
 void soak_say(struct soak_table *table, unsigned thread, enum soak_error error, const char *format,
 	      ...) __attribute__((format(printf, 4, 5)));

@@ -16,6 +16,7 @@
 
 #include "tests/stress/contents.h"
 #include "tests/stress/soak/dump.h"
+#include "tests/support/now.h"
 #include "tests/support/random.h"
 
 #define SETTLE_NS (UINT64_C(60) * 1000000000) /* by then something hangs */
@@ -317,7 +318,7 @@ static void step(struct soak_worker *w)
 
 static void settle(struct soak_worker *w)
 {
-	uint64_t end = soak_now() + SETTLE_NS;
+	uint64_t end = hakt_now_ns() + SETTLE_NS;
 	struct soak_item item;
 	bool is_busy;
 
@@ -326,7 +327,7 @@ static void settle(struct soak_worker *w)
 		is_busy |= soak_loan_settle(w, true);
 		while (soak_item_pick(w, &item))
 			soak_item_free(w, &item);
-		if (soak_now() > end)
+		if (hakt_now_ns() > end)
 			soak_fail(w, SOAK_E_HANG, "%u tickets and %u loans don't come back",
 				  w->n_out, w->n_lent);
 		if (is_busy)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client_lib/include/hakmem.h"
+#include "tests/support/now.h"
 #include "tests/support/random.h"
 
 #define KIB	   ((size_t)1 << 10)
@@ -34,14 +34,6 @@ struct worker {
 	unsigned n;
 	struct block blocks[BLOCKS_MAX];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t below(struct worker *w, uint64_t end)
 {
@@ -107,13 +99,13 @@ static void count_wait(struct worker *w, uint64_t wait)
 static void *allocate_timed(struct worker *w, void *old, size_t size)
 {
 	bool is_zeroed = !old && below(w, ZEROED_OF) == 0;
-	uint64_t begin = now_ns(), wait;
+	uint64_t begin = hakt_now_ns(), wait;
 	void *p = old	      ? hakmem_realloc(old, size)
 		  : is_zeroed ? hakmem_calloc(1, size)
 			      : hakmem_malloc(size);
 	int error = errno;
 
-	wait = now_ns() - begin;
+	wait = hakt_now_ns() - begin;
 	count_wait(w, wait);
 	if (!p)
 		fail(w, old ? "hakmem_realloc" : "an allocation", error);
