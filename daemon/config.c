@@ -283,7 +283,7 @@ int hakd_config_init(struct hakd_config *config, int argc, char **argv)
 				       .argc = argc,
 				       .argv = argv};
 	hakd_config_usual_pool(&config->pools[0]);
-	strcpy(config->pools[0].name, "default");
+	strcpy(config->pools[0].name, HAK_POOL_FIRST);
 	if (level && hakd_log_level_of(level) >= 0)
 		config->log_level = hakd_log_level_of(level);
 	r = read_flags(config, argc, argv, given);

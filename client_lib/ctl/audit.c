@@ -193,7 +193,7 @@ int hakc_verb_leaks(struct hakc_query *query, bool as_json, bool *ret_degraded)
 
 	if (r != 0)
 		return r;
-	r = hakc_query_clients(query, &all);
+	r = hakc_query_clients(query, hakc_query_pool(query), &all);
 	if (r == 0) {
 		struct hak_share nobody = {check.sums.lost_blocks, check.sums.lost_bytes};
 

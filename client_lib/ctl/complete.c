@@ -15,6 +15,7 @@
 #include "client_lib/ctl/verb.h"
 #include "proto/shm/counters.h"
 #include "proto/shm/events.h"
+#include "proto/shm/registry.h"
 #include "proto/wire/socket_path.h"
 
 #define TIMEOUT_MS 500u
@@ -94,14 +95,13 @@ static void offer_pids(const struct line *line, struct hakc_query *query)
 {
 	struct hakc_query_clients all;
 
-	if (hakc_query_clients(query, &all) != 0)
+	if (hakc_query_clients(query, line->pool ? line->pool : HAK_POOL_FIRST, &all) != 0)
 		return;
 	for (size_t i = 0; i < all.n_clients; i++) {
 		char pid[16];
 
 		snprintf(pid, sizeof(pid), "%" PRId32, all.clients[i]->pid);
-		if (!line->pool || strcmp(all.clients[i]->pool, line->pool) == 0)
-			offer(line, pid);
+		offer(line, pid);
 	}
 	hakc_query_clients_deinit(&all);
 }

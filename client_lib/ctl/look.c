@@ -71,7 +71,6 @@ static void read_counters(const struct hakc_view *view, struct hakc_look_client 
 		memset(client->counters, 0, sizeof(client->counters));
 }
 
-/* Those of the pool that was walked over. */
 static int take_clients(struct hakc_look *look, const struct hakc_query_clients *all)
 {
 	look->clients = calloc(all->n_clients + 1, sizeof(*look->clients));
@@ -81,8 +80,6 @@ static int take_clients(struct hakc_look *look, const struct hakc_query_clients 
 		const Hak__Client *from = all->clients[i];
 		struct hakc_look_client *to;
 
-		if (strcmp(from->pool, look->view.pool) != 0)
-			continue;
 		to = &look->clients[look->n_clients++];
 		*to = (struct hakc_look_client){.holder = from->holder,
 						.generation = from->generation,
@@ -102,10 +99,11 @@ static int take_clients(struct hakc_look *look, const struct hakc_query_clients 
 	return 0;
 }
 
+/* Those of the pool that was walked over. */
 static int ask_clients(struct hakc_look *look, struct hakc_query *query)
 {
 	struct hakc_query_clients all;
-	int r = hakc_query_clients(query, &all);
+	int r = hakc_query_clients(query, look->view.pool, &all);
 
 	if (r != 0)
 		return r;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "proto/error.h"
+#include "proto/shm/registry.h"
 
 static void note_reason(struct hakc_query *query, int r, const char *from_daemon)
 {
@@ -49,6 +50,11 @@ int hakc_query_init(struct hakc_query *query, const char *path, const char *pool
 	*query = (struct hakc_query){
 		.conn.fd = -1, .path = path, .pool_name = pool, .timeout_ms = timeout_ms};
 	return connect_to(query);
+}
+
+const char *hakc_query_pool(const struct hakc_query *query)
+{
+	return query->pool_name ? query->pool_name : HAK_POOL_FIRST;
 }
 
 bool hakc_query_asks_for(const struct hakc_query *query, const char *name)
@@ -341,7 +347,19 @@ static int add_clients(void *context, Hak__Reply *page, uint32_t *ret_next)
 	return 0;
 }
 
-int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients)
+static void keep_those_of(struct hakc_query_clients *all, const char *pool)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n_clients; i++)
+		if (strcmp(all->clients[i]->pool, pool) == 0 &&
+		    strcmp(all->clients[i]->state, "ended") != 0)
+			all->clients[n++] = all->clients[i];
+	all->n_clients = n;
+}
+
+int hakc_query_clients(struct hakc_query *query, const char *pool,
+		       struct hakc_query_clients *ret_clients)
 {
 	struct hakc_query_clients all = {0};
 	Hak__Request request = HAK__REQUEST__INIT;
@@ -352,11 +370,14 @@ int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_
 	request.clients = &clients;
 	r = ask_pages(query, &request, &clients.from_holder, HAK__REPLY__BODY_CLIENTS, add_clients,
 		      &all);
-	if (r != 0)
+	if (r != 0) {
 		hakc_query_clients_deinit(&all);
-	else
-		*ret_clients = all;
-	return r;
+		return r;
+	}
+	if (pool)
+		keep_those_of(&all, pool);
+	*ret_clients = all;
+	return 0;
 }
 
 void hakc_query_clients_deinit(struct hakc_query_clients *clients)

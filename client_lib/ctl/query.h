@@ -24,6 +24,9 @@ struct hakc_query {
 	char reason[256];			/* of the last call that failed, for people */
 };
 
+/* The pool that a question is about. */
+const char *hakc_query_pool(const struct hakc_query *query);
+
 /* All pages of the table of clients; the clients live in the pages. */
 struct hakc_query_clients {
 	Hak__Reply **pages;
@@ -95,7 +98,11 @@ int hakc_query_trim(struct hakc_query *query, Hak__Reply **ret_reply);
  */
 int hakc_query_read(struct hakc_query *query, int *ret_registry_fd, int *ret_heap_fd);
 
-int hakc_query_clients(struct hakc_query *query, struct hakc_query_clients *ret_clients);
+/*
+ * Those of a pool; NULL: of all, also of those that have ended, which may have the names of others.
+ */
+int hakc_query_clients(struct hakc_query *query, const char *pool,
+		       struct hakc_query_clients *ret_clients);
 void hakc_query_clients_deinit(struct hakc_query_clients *clients);
 
 /* With the owners of blocks, or with anomalies; sums.more_anomalies: those that are not listed. */

@@ -181,7 +181,7 @@ static int run_clients(struct hakc_query *query, bool as_json, bool *ret_degrade
 {
 	struct hakc_query_clients all;
 	struct hakc_json json;
-	int r = hakc_query_clients(query, &all);
+	int r = hakc_query_clients(query, NULL, &all);
 
 	(void)ret_degraded;
 	if (r != 0)

@@ -62,7 +62,8 @@
 #define HAK_REGISTRY_SUPERSLABS_AT (HAK_REGISTRY_ROOTS_AT + UINT64_C(65536))
 
 #define HAK_UUID_BYTES	    16
-#define HAK_POOL_NAME_BYTES 32 /* with its NUL */
+#define HAK_POOL_NAME_BYTES 32	      /* with its NUL */
+#define HAK_POOL_FIRST	    "default" /* each daemon has one of this name */
 
 struct hak_registry {
 	uint64_t magic;

@@ -262,11 +262,47 @@ static void test_blocks_of_a_taker_that_died_are_free(void **state)
 	hakmem_trim();
 }
 
+/* In a child: is in another pool as well, where it has another slot. */
+static int hold_in_two(const void *context)
+{
+	struct hakmem_pool *lab;
+
+	(void)context;
+	HAKT_EXPECT(hakmem_pool_open("lab", NULL, &lab) == 0 && hakmem_malloc_in(lab, 100000));
+	hakt_child_say("holds");
+	hakt_child_wait();
+	return 0;
+}
+
+static void test_an_owner_in_another_pool_is_not_listed(void **state)
+{
+	const char *const create[] = {HAKT_HAKMEMCTL, "--socket", hakd.socket, "pool", "create",
+				      "lab",	      "--limit",  "16M",       NULL};
+	struct hakt_process ctl = {0}, child = {0};
+	json_t *leaks;
+
+	(void)state;
+	hakt_process_run(&ctl, create);
+	assert_int_equal(ctl.exit_code, 0);
+	hakt_process_end(&ctl);
+	hakmem_free(hakmem_malloc(16));
+	hakt_process_fork(&child, hold_in_two, NULL);
+	hakt_process_wait_output(&child, 1, "holds");
+	leaks = hakt_ctl(hakd.socket, "leaks");
+	assert_int_equal(json_array_size(json_object_get(leaks, "owners")), 1);
+	(void)owner_of_pid(leaks, getpid());
+	json_decref(leaks);
+	hakt_process_kill(&child);
+	hakt_process_end(&child);
+	hakt_ctl_wait_pool_of(hakd.socket, "lab", "clients", 0);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_leaks_lists_owners_with_their_blocks),
 	cmocka_unit_test(test_blocks_are_listed_under_who_took_them),
 	cmocka_unit_test(test_blocks_that_outlive_their_sender_are_their_takers),
 	cmocka_unit_test(test_blocks_of_a_taker_that_died_are_free),
+	cmocka_unit_test(test_an_owner_in_another_pool_is_not_listed),
 };
 
 HAKT_MAIN(tests, start, stop)
