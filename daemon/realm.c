@@ -253,6 +253,7 @@ static void close_handles(struct hakd_realm *realm)
 		(uv_handle_t *)&realm->liveness.events};
 	unsigned n = sizeof(handles) / sizeof(handles[0]);
 
+	realm->daemon->ended[realm->number] = NULL;
 	realm->n_handles = n - (realm->liveness.inotify_fd < 0);
 	for (unsigned i = 0; i < realm->n_handles; i++)
 		uv_close(handles[i], on_closed);
@@ -279,6 +280,7 @@ void hakd_realm_delete(struct hakd_realm *realm)
 	hakd_realm_get(realm);
 	hakd_realm_end(realm);
 	realm->daemon->realms[realm->number] = NULL;
+	realm->daemon->ended[realm->number] = realm;
 	realm->is_deleted = true;
 	hakd_upkeep_shrink(realm);
 	hakd_realm_put(realm);

@@ -217,6 +217,7 @@ static void fill_client(const struct hakd_client *client, const struct hak_censu
 	const struct hakd_pool *pool = client->realm->pool;
 	const struct hak_holder *holder = &pool->holders[client->holder];
 	static char attached[] = "attached", gone[] = "disconnected", leaving[] = "reclaiming";
+	static char ended[] = "ended";
 
 	memcpy(name, holder->name, 16);
 	name[16] = 0;
@@ -228,6 +229,8 @@ static void fill_client(const struct hakd_client *client, const struct hak_censu
 	ret->name = name;
 	ret->pool = (char *)(uintptr_t)pool->name;
 	ret->state = client->is_leaving ? leaving : client->peer ? attached : gone;
+	if (client->realm->is_deleted)
+		ret->state = ended;
 	ret->granted_superslabs = census->superslabs;
 	ret->live_blocks = census->live_blocks;
 	ret->allocated_bytes = census->live_bytes;
@@ -241,6 +244,14 @@ static void run_clients(struct hakd_job *job)
 			  job->censuses);
 }
 
+/* The pool of a number, also one that has ended and has clients; NULL: none. */
+static struct hakd_realm *realm_of(const struct hakd_daemon *daemon, uint32_t number)
+{
+	if (number >= HAKD_POOLS_MAX)
+		return NULL;
+	return daemon->realms[number] ? daemon->realms[number] : daemon->ended[number];
+}
+
 /*
  * Where a page of clients begins: a slot, and its pool's number above that. What follows a slot of a
  * pool, in the next one if that was the last; 0: nothing.
@@ -250,7 +261,7 @@ static uint32_t next_place(const struct hakd_daemon *daemon, uint32_t number, ui
 	if (slot < HAK_HOLDER_COUNT)
 		return number * HAK_HOLDER_COUNT + slot;
 	while (++number < HAKD_POOLS_MAX)
-		if (daemon->realms[number])
+		if (realm_of(daemon, number))
 			return number * HAK_HOLDER_COUNT;
 	return 0;
 }
@@ -313,7 +324,7 @@ static void skip_pool(struct hakd_peer *peer, uint64_t id, uint32_t number)
 bool hakd_query_clients(struct hakd_peer *peer, uint64_t id, uint32_t from_holder)
 {
 	uint32_t number = from_holder / HAK_HOLDER_COUNT;
-	struct hakd_realm *realm = number < HAKD_POOLS_MAX ? peer->daemon->realms[number] : NULL;
+	struct hakd_realm *realm = realm_of(peer->daemon, number);
 	struct hakd_job *job = realm ? hakd_job_new(realm, peer, NULL, 0) : NULL;
 
 	if (!realm) {

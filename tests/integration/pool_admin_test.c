@@ -45,6 +45,20 @@ static long long number_of(const char *pool, const char *name)
 	return hakt_ctl_pool_of(hakt_keeper.daemon.socket, pool, name);
 }
 
+/* Those that `clients` has with a pool of that name, in a state. */
+static unsigned count_clients(const char *pool, const char *state)
+{
+	json_t *json = hakt_ctl(hakt_keeper.daemon.socket, "clients"), *client;
+	unsigned n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "clients"), i, client)
+		n += strcmp(hakt_json_string(client, "pool"), pool) == 0 &&
+		     strcmp(hakt_json_string(client, "state"), state) == 0;
+	json_decref(json);
+	return n;
+}
+
 /* Grows until it can't; the errno. */
 static int grow(struct hakmem_pool *pool)
 {
@@ -135,6 +149,7 @@ static void test_one_that_drains_goes_with_its_last_client(void **state)
 	p = hakmem_malloc_in(pool, MIB);
 	strcpy(p, "kept");
 	CTL(0, "is deleted", "pool", "delete", "lab", "--drain");
+	CTL(0, "ended", "clients");
 	assert_int_equal(grow(pool), ESTALE);
 	assert_string_equal(p, "kept");
 	hakmem_free(p);
@@ -173,6 +188,7 @@ static void test_a_reset_ends_one_and_touches_no_other(void **state)
 	strcpy(p, "lab");
 	strcpy(q, "beside");
 	CTL(0, "pool lab is empty", "pool", "reset", "lab");
+	assert_int_equal(count_clients("lab", "ended"), 1);
 	assert_string_equal(p, "lab");
 	assert_int_equal(grow(lab), ESTALE);
 	assert_int_equal(number_of("lab", "clients"), 0);
@@ -180,6 +196,9 @@ static void test_a_reset_ends_one_and_touches_no_other(void **state)
 	assert_int_equal(hakmem_pool_close(lab), 0);
 	assert_int_equal(hakmem_pool_open("lab", NULL, &next), 0);
 	assert_non_null(hakmem_malloc_in(next, MIB));
+	assert_int_equal(count_clients("lab", "attached"), 1);
+	while (count_clients("lab", "ended") > 0)
+		usleep(1000);
 	assert_string_equal(q, "beside");
 	assert_int_equal(grow(beside), ENOMEM);
 	assert_int_equal(hakmem_pool_close(next), 0);
