@@ -17,6 +17,7 @@
 #include "client_lib/include/hakmem.h"
 #include "proto/shm/atomic.h"
 #include "tests/support/daemon.h"
+#include "tests/support/forks.h"
 #include "tests/support/process.h"
 
 #define MIB (1ull << 20)
@@ -230,6 +231,7 @@ static int fork_among_threads(const void *context)
 static void test_a_fork_among_busy_threads_leaves_both_sides_working(void **state)
 {
 	(void)state;
+	HAKT_SKIP_WITHOUT_FORKS();
 	hakt_process_run_child(fork_among_threads, NULL);
 	hakt_daemon_wait_empty(&hakd);
 	assert_int_equal(hakt_daemon_status(&hakd).anomalies, 0);

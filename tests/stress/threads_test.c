@@ -16,6 +16,7 @@
 #include "tests/stress/mailbox.h"
 #include "tests/stress/party.h"
 #include "tests/support/daemon.h"
+#include "tests/support/forks.h"
 #include "tests/support/process.h"
 
 #define THREADS_MAX 8u
@@ -313,6 +314,7 @@ static void test_a_child_of_a_fork_beside_busy_threads_allocates(void **state)
 	char *inherited = hakmem_malloc(100);
 
 	(void)state;
+	HAKT_SKIP_WITHOUT_FORKS();
 	strcpy(inherited, "of the parent");
 	hak_store_relaxed(&is_done, 0); /* no thread has been started */
 	for (uintptr_t i = 0; i < 3; i++)
