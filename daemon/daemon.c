@@ -78,7 +78,7 @@ unsigned hakd_daemon_number(const struct hakd_daemon *daemon)
 {
 	unsigned number = 0;
 
-	while (number < HAKD_POOLS_MAX && daemon->has_number[number])
+	while (number < HAKD_POOLS_MAX && (daemon->realms[number] || daemon->ended[number]))
 		number++;
 	return number;
 }

@@ -77,9 +77,8 @@ struct hakd_daemon {
 	struct hakd_shortage shortage;
 	struct hakd_paces paces;
 	struct hakd_realm *realms[HAKD_POOLS_MAX]; /* by their numbers; NULL: none */
-	struct hakd_realm *ended[HAKD_POOLS_MAX];  /* likewise: they go with their last client */
-	bool has_number[HAKD_POOLS_MAX]; /* also of one that is deleted and not gone yet */
-	unsigned n_clients;		 /* of all */
+	struct hakd_realm *ended[HAKD_POOLS_MAX];  /* likewise: deleted, and not gone yet */
+	unsigned n_clients;			   /* of all */
 	struct hakd_counters counters;
 	uint64_t started_at; /* ms of the loop's clock */
 };

@@ -126,7 +126,6 @@ static int enter(struct hakd_realm *realm, int r)
 		return r;
 	}
 	realm->daemon->realms[realm->number] = realm;
-	realm->daemon->has_number[realm->number] = true;
 	return 0;
 }
 
@@ -176,7 +175,6 @@ int hakd_realm_start(struct hakd_realm *realm)
 void hakd_realm_free(struct hakd_realm *realm)
 {
 	realm->daemon->realms[realm->number] = NULL;
-	realm->daemon->has_number[realm->number] = false;
 	hakd_pool_free(realm->pool);
 	free(realm);
 }
@@ -237,7 +235,7 @@ static void on_closed(uv_handle_t *handle)
 		return;
 	if (realm->liveness.inotify_fd >= 0)
 		close(realm->liveness.inotify_fd);
-	realm->daemon->has_number[realm->number] = false;
+	realm->daemon->ended[realm->number] = NULL;
 	hakd_orphans_deinit(realm);
 	hakd_pool_free(realm->pool);
 	free(realm);
@@ -253,7 +251,6 @@ static void close_handles(struct hakd_realm *realm)
 		(uv_handle_t *)&realm->liveness.events};
 	unsigned n = sizeof(handles) / sizeof(handles[0]);
 
-	realm->daemon->ended[realm->number] = NULL;
 	realm->n_handles = n - (realm->liveness.inotify_fd < 0);
 	for (unsigned i = 0; i < realm->n_handles; i++)
 		uv_close(handles[i], on_closed);

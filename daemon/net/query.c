@@ -247,9 +247,14 @@ static void run_clients(struct hakd_job *job)
 /* The pool of a number, also one that has ended and has clients; NULL: none. */
 static struct hakd_realm *realm_of(const struct hakd_daemon *daemon, uint32_t number)
 {
+	struct hakd_realm *ended;
+
 	if (number >= HAKD_POOLS_MAX)
 		return NULL;
-	return daemon->realms[number] ? daemon->realms[number] : daemon->ended[number];
+	ended = daemon->ended[number];
+	if (ended && !hakd_realm_is_going(ended))
+		return ended;
+	return daemon->realms[number];
 }
 
 /*
