@@ -40,14 +40,14 @@ uint64_t bench_refill(struct bench_refill *client)
 	Hak__Request request = HAK__REQUEST__INIT;
 	Hak__Refill refill = HAK__REFILL__INIT;
 	Hak__Giveback giveback = HAK__GIVEBACK__INIT;
-	uint64_t start = bench_now_ns(), ns;
+	uint64_t start = hakt_now_ns(), ns;
 	Hak__Reply *reply;
 
 	refill.count = 1;
 	request.body_case = HAK__REQUEST__BODY_REFILL;
 	request.refill = &refill;
 	reply = call(client, &request);
-	ns = bench_now_ns() - start;
+	ns = hakt_now_ns() - start;
 	giveback.n_superslabs = 1;
 	giveback.superslabs = reply->grant->superslabs;
 	request.body_case = HAK__REQUEST__BODY_GIVEBACK;

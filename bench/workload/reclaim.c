@@ -159,12 +159,12 @@ int main(int argc, char **argv)
 
 		for (unsigned k = 0; k < CALM; k++)
 			sample(&calm);
-		killed = bench_now_ns();
+		killed = hakt_now_ns();
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 		while (is_away())
 			sample(&during);
-		back_ns[i] = bench_now_ns() - killed;
+		back_ns[i] = hakt_now_ns() - killed;
 	}
 	report("refill-calm", &calm, 50);
 	report("refill-calm", &calm, 99);

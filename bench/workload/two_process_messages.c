@@ -60,7 +60,7 @@ static bool receive(struct bench_page *page, uint64_t *ret_first, uint64_t *ret_
 		bench_fail("finding a message");
 	*ret_first = bench_message_read(message);
 	if (ret_time)
-		*ret_time = bench_now_ns();
+		*ret_time = hakt_now_ns();
 	bench_free(message);
 	return true;
 }
@@ -108,7 +108,7 @@ void bench_work_latency(struct bench_page *page, int i, const struct bench_optio
 	while (bench_now() < end) {
 		unsigned spins = 0;
 
-		send(page, bench_now_ns());
+		send(page, hakt_now_ns());
 		while (!bench_ring_is_empty(&page->ring))
 			bench_relax(&spins);
 		for (int j = 0; j < PAUSE; j++)
