@@ -8,6 +8,7 @@
 
 #include "client_lib/include/hakmem.h"
 #include "tests/support/audit.h"
+#include "tests/support/ctl.h"
 #include "tests/support/process.h"
 
 /*
@@ -84,8 +85,21 @@ static void test_values_that_are_known_are_offered(void **state)
 	expect("offered events a", "adopted\nattached\n");
 }
 
+/* In a child: is in lab alone. */
+static int be_in_lab(const void *context)
+{
+	struct hakmem_pool *lab;
+
+	(void)context;
+	HAKT_EXPECT(hakmem_pool_open("lab", NULL, &lab) == 0);
+	hakt_child_say("is in");
+	hakt_child_wait();
+	return 0;
+}
+
 static void test_pools_and_pids_are_the_daemon_s(void **state)
 {
+	struct hakt_process child = {0};
 	char expected[32];
 
 	(void)state;
@@ -94,7 +108,12 @@ static void test_pools_and_pids_are_the_daemon_s(void **state)
 	expect("\"$ctl\" pool create lab --limit 4M >/dev/null; offered --pool ''; "
 	       "offered pool delete l; offered map --pool = de; offered map --pool =",
 	       "default\nlab\nlab\ndefault\ndefault\nlab\n");
-	expect("offered kick ''", expected);
+	hakt_process_fork(&child, be_in_lab, NULL);
+	hakt_process_wait_output(&child, 1, "is in");
+	expect("offered kick ''", expected); /* nobody of lab: that takes --pool */
+	hakt_process_kill(&child);
+	hakt_process_end(&child);
+	hakt_ctl_wait_pool_of(getenv("HAKMEM_SOCKET"), "lab", "clients", 0);
 	expect("offered --pool default kick ''", expected);
 	expect("offered --pool lab kick ''; \"$ctl\" pool delete lab >/dev/null", "\n");
 	expect("offered --socket $nowhere --pool ''; offered --socket = $nowhere kick ''", "\n\n");

@@ -262,8 +262,8 @@ static void test_blocks_of_a_taker_that_died_are_free(void **state)
 	hakmem_trim();
 }
 
-/* In a child: is in another pool as well, where it has another slot. */
-static int hold_in_two(const void *context)
+/* In a child: is in another pool, in the slot that the test has in the first one. */
+static int hold_in_lab(const void *context)
 {
 	struct hakmem_pool *lab;
 
@@ -286,7 +286,7 @@ static void test_an_owner_in_another_pool_is_not_listed(void **state)
 	assert_int_equal(ctl.exit_code, 0);
 	hakt_process_end(&ctl);
 	hakmem_free(hakmem_malloc(16));
-	hakt_process_fork(&child, hold_in_two, NULL);
+	hakt_process_fork(&child, hold_in_lab, NULL);
 	hakt_process_wait_output(&child, 1, "holds");
 	leaks = hakt_ctl(hakd.socket, "leaks");
 	assert_int_equal(json_array_size(json_object_get(leaks, "owners")), 1);

@@ -59,6 +59,18 @@ static unsigned count_clients(const char *pool, const char *state)
 	return n;
 }
 
+/* Opens lab, and has a block there. */
+static char *take_of_lab(struct hakmem_pool **ret_pool)
+{
+	char *p;
+
+	assert_int_equal(hakmem_pool_open("lab", NULL, ret_pool), 0);
+	p = hakmem_malloc_in(*ret_pool, MIB);
+	assert_non_null(p);
+	strcpy(p, "kept");
+	return p;
+}
+
 /* Grows until it can't; the errno. */
 static int grow(struct hakmem_pool *pool)
 {
@@ -145,9 +157,7 @@ static void test_one_that_drains_goes_with_its_last_client(void **state)
 
 	(void)state;
 	CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
-	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
-	p = hakmem_malloc_in(pool, MIB);
-	strcpy(p, "kept");
+	p = take_of_lab(&pool);
 	CTL(0, "is deleted", "pool", "delete", "lab", "--drain");
 	CTL(0, "ended", "clients");
 	assert_int_equal(grow(pool), ESTALE);
@@ -321,9 +331,7 @@ static void test_a_reset_that_finds_no_room_leaves_the_pool_as_it_was(void **sta
 
 	(void)state;
 	CTL(0, "is made", "pool", "create", "lab", "--limit", "16M");
-	assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
-	p = hakmem_malloc_in(pool, MIB);
-	strcpy(p, "kept");
+	p = take_of_lab(&pool);
 	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
 	few = limit;
 	few.rlim_cur = hakt_process_count_fds(pid) + 2;
@@ -360,9 +368,7 @@ static void test_of_two_of_a_name_the_one_in_use_stays(void **state)
 		CTL(0, "is made", "pool", "create", "lab", "--limit", "32M");
 		for (unsigned i = 0; i < used; i++)
 			CTL(0, "is deleted", "pool", "delete", "one");
-		assert_int_equal(hakmem_pool_open("lab", NULL, &pool), 0);
-		p = hakmem_malloc_in(pool, MIB);
-		strcpy(p, "kept");
+		p = take_of_lab(&pool);
 		hakt_keeper_kill(&hakt_keeper);
 		assert_true(hakt_keeper_find(&hakt_keeper, names[used][1]) >= 0);
 		hakt_keeper_put(&hakt_keeper, other[0], unused.registry);

@@ -11,24 +11,6 @@
 
 #define END_TRIES 1000u /* of 10 ms */
 
-static bool has(const struct hakt_scenario *s, enum hakt_command command)
-{
-	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
-		if (s->acts[i].command == command)
-			return true;
-	return false;
-}
-
-bool hakt_lab_is_in(const struct hakt_scenario *s)
-{
-	return has(s, HAKT_POOL_CREATE);
-}
-
-bool hakt_lab_is_opened_in(const struct hakt_scenario *s)
-{
-	return has(s, HAKT_POOL_OPEN);
-}
-
 /* -1: there is none. */
 static long long count_clients(const struct hakt_keeper *keeper)
 {
@@ -56,21 +38,28 @@ static bool has_files(const struct hakt_keeper *keeper)
 const char *hakt_lab_fault(struct hakt_keeper *keeper, const struct hakt_scenario *s)
 {
 	bool is_done = hakt_stage->exit_code == 0;
-	long long clients = count_clients(keeper);
+	long long clients;
 
+	if (!hakt_scenario_orders(s, HAKT_POOL_CREATE))
+		return NULL;
+	clients = count_clients(keeper);
 	if (!keeps(keeper, clients >= 0))
 		return "the keeper has another number of pools than the daemon";
-	if (has(s, HAKT_POOL_DELETE) ? is_done && clients >= 0 : is_done && clients < 0)
+	if (hakt_scenario_orders(s, HAKT_POOL_DELETE) ? is_done && clients >= 0
+						      : is_done && clients < 0)
 		return "what was done to lab is undone";
-	if (has(s, HAKT_POOL_RESET) && (clients < 0 || (is_done && clients > 0)))
+	if (hakt_scenario_orders(s, HAKT_POOL_RESET) && (clients < 0 || (is_done && clients > 0)))
 		return "the reset left no lab, or the old one";
-	if (hakt_lab_is_opened_in(s) && hakt_stage->grown != (clients == 1 ? 0 : ESTALE))
+	if (hakt_scenario_orders(s, HAKT_POOL_OPEN) &&
+	    hakt_stage->grown != (clients == 1 ? 0 : ESTALE))
 		return "who had something of lab isn't told the truth";
 	return NULL;
 }
 
-const char *hakt_lab_end(struct hakt_keeper *keeper)
+const char *hakt_lab_end(struct hakt_keeper *keeper, const struct hakt_scenario *s)
 {
+	if (!hakt_scenario_orders(s, HAKT_POOL_CREATE))
+		return NULL;
 	if (count_clients(keeper) >= 0) {
 		hakt_ctl_wait_pool_of(keeper->daemon.socket, "lab", "clients", 0);
 		hakt_keeper_run(keeper, 0,

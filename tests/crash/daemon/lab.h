@@ -19,15 +19,13 @@
 #include "tests/crash/daemon/scenario.h"
 #include "tests/support/keeper.h"
 
-bool hakt_lab_is_in(const struct hakt_scenario *s);
-
-/* Has B something of it? */
-bool hakt_lab_is_opened_in(const struct hakt_scenario *s);
-
-/* After the next daemon's start, and B's HAKT_POOL_GROW. NULL: all is as above; else what is not. */
+/*
+ * After the next daemon's start, and B's HAKT_POOL_GROW if it opened lab. NULL: all is as above, or the
+ * scenario has none; else what is not.
+ */
 const char *hakt_lab_fault(struct hakt_keeper *keeper, const struct hakt_scenario *s);
 
 /* When all are dead: it is clean, can be deleted, and leaves nothing; else what is wrong. */
-const char *hakt_lab_end(struct hakt_keeper *keeper);
+const char *hakt_lab_end(struct hakt_keeper *keeper, const struct hakt_scenario *s);
 
 #endif

@@ -264,22 +264,14 @@ static bool act(const struct hakt_act *a)
 	return false;
 }
 
-static bool has(const struct hakt_scenario *s, enum hakt_deed deed)
-{
-	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
-		if (s->acts[i].deed == deed)
-			return true;
-	return false;
-}
-
 /* False: it was killed at its target, or something hangs. */
 static bool play(const struct hakt_scenario *s)
 {
-	bool is_traced = !has(s, HAKT_RESTART);
+	bool is_traced = !hakt_scenario_does(s, HAKT_RESTART);
 
 	if (!start_daemon(is_traced) || !attach_all(s) || (!trace.target && !rest()))
 		return false;
-	trace.is_counting = is_traced && !has(s, HAKT_COUNT);
+	trace.is_counting = is_traced && !hakt_scenario_does(s, HAKT_COUNT);
 	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
 		if (!act(&s->acts[i]))
 			return false;
@@ -295,12 +287,11 @@ static void blame(const struct hakt_scenario *s, const char *what)
 }
 
 /* Counts a fault, if there is one. */
-static bool is_right(const struct hakt_scenario *s, const char *fault)
+static void judge(const struct hakt_scenario *s, const char *fault)
 {
 	if (fault)
 		blame(s, fault);
 	totals.anomalies += fault != NULL;
-	return true;
 }
 
 /*
@@ -341,9 +332,10 @@ static bool check_living(const struct hakt_scenario *s)
 		blame(s, "anomalies, lost or broken blocks");
 	totals.anomalies += anomalies + broken;
 	totals.leaked += lost;
-	if (hakt_lab_is_opened_in(s) && !order(HAKT_B, HAKT_POOL_GROW, 0))
+	if (hakt_scenario_orders(s, HAKT_POOL_OPEN) && !order(HAKT_B, HAKT_POOL_GROW, 0))
 		return false;
-	return !hakt_lab_is_in(s) || is_right(s, hakt_lab_fault(&keeper, s));
+	judge(s, hakt_lab_fault(&keeper, s));
+	return true;
 }
 
 /* Somebody has to take what is published: it outlives all. */
@@ -380,7 +372,8 @@ static bool check_end(const struct hakt_scenario *s)
 	if (anomalies > 0)
 		blame(s, "the empty pool isn't clean");
 	totals.anomalies += anomalies;
-	return !hakt_lab_is_in(s) || is_right(s, hakt_lab_end(&keeper));
+	judge(s, hakt_lab_end(&keeper, s));
+	return true;
 }
 
 /* Whatever the first daemon came to; a second one takes over. */

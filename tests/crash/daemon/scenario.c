@@ -79,3 +79,19 @@ const struct hakt_scenario hakt_scenarios[] = {
 	 .acts = {SURVIVORS, DIES(A), AWAIT_ORPHANS(2), DIES_UNSEEN(B), RESTART, AWAIT_ORPHANS(0)}},
 };
 const unsigned hakt_n_scenarios = sizeof(hakt_scenarios) / sizeof(hakt_scenarios[0]);
+
+bool hakt_scenario_does(const struct hakt_scenario *s, enum hakt_deed deed)
+{
+	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
+		if (s->acts[i].deed == deed)
+			return true;
+	return false;
+}
+
+bool hakt_scenario_orders(const struct hakt_scenario *s, enum hakt_command command)
+{
+	for (unsigned i = 0; i < HAKT_ACTS_MAX && s->acts[i].command; i++)
+		if (s->acts[i].deed == HAKT_ORDER && s->acts[i].command == command)
+			return true;
+	return false;
+}

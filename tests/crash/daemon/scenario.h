@@ -31,6 +31,10 @@ struct hakt_scenario {
 	int dies_too; /* who is killed when the window is entered, + 1; 0: nobody */
 };
 
+/* Is there such an act in it; and such an order? */
+bool hakt_scenario_does(const struct hakt_scenario *s, enum hakt_deed deed);
+bool hakt_scenario_orders(const struct hakt_scenario *s, enum hakt_command command);
+
 extern const struct hakt_scenario hakt_scenarios[];
 extern const unsigned hakt_n_scenarios;
 
