@@ -134,8 +134,10 @@ static bool kill_companion(struct hakt_run *run)
 	nanosleep(&moment, NULL);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	return hakt_watch_wait_buried(&run->watch, pid, true) ||
-	       hang(run, "the daemon does not reclaim what the companion had");
+	if (!hakt_watch_wait_buried(&run->watch, pid, true))
+		return hang(run, "the daemon does not reclaim what the companion had");
+	run->totals.anomalies += hakt_watch_early(&run->watch);
+	return true;
 }
 
 /* Everybody lets go, it is killed if it isn't dead, and all that was its comes back. */
@@ -158,6 +160,7 @@ static bool bury(struct hakt_run *run, struct hakt_tracee *t, bool dives, bool i
 		return false;
 	if (!hakt_watch_wait_buried(&run->watch, t->pid, may_come))
 		return hang(run, "the daemon does not reclaim");
+	run->totals.anomalies += hakt_watch_early(&run->watch);
 	run->totals.anomalies += hakt_watch_names(&run->watch);
 	hakt_set(&hakt_world->buried, run->life);
 	return wait_walkers(run, offsetof(struct hakt_walker_state, settled), run->life,

@@ -21,8 +21,8 @@ freeing-left@proto/shm/tag.c@take-free@/^bool hak_tag_scan_held/,/^}/s/return is
 no-hint@daemon/reclaim/scan.c@process-free@s/scan->were_killed |= !job->client->has_detached;/scan->were_killed = false;/
 # A survivor's block goes with the slab that it is in.
 no-orphans@proto/shm/scan.c@give@/^bool hak_scan_own/,/^}/s/if (n > 0)/if (n > 1000)/
-# The slot of the dead is free before their memory is: two steps swapped.
-slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/
+# The slot of the dead is free before their memory is: two steps swapped, and a rest between them.
+slot-too-early@daemon/reclaim/collect.c@unused@/^void hakd_collect_client/,/^}/{s/HAK_HOLDER_RECLAIMING/HAK_HOLDER_FREE/;s/^\ttake_all(job)/\tuv_sleep(5);\n&/}
 # A client that dies while the daemon works for it is forgotten.
 death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
 # What has a name goes with the slab that it is in.

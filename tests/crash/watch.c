@@ -147,6 +147,33 @@ bool hakt_watch_wait_buried(struct hakt_watch *watch, pid_t pid, bool may_come)
 	return false;
 }
 
+uint64_t hakt_watch_early(const struct hakt_watch *watch)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < watch->segment.geometry.n_superslabs; i++) {
+		const hak_u64 *word = &watch->segment.superslabs[i];
+		/* Acquire: the slot as it is after that. */
+		uint64_t s = hak_load_acquire(word);
+		unsigned owner = hak_superslab_owner(s);
+		uint64_t holder;
+
+		if (owner < HAK_HOLDER_FIRST)
+			continue;
+		/* Acquire: FREE is stored after the SuperSlab has moved. */
+		holder = hak_load_acquire(&watch->segment.holders[owner].word);
+		if (hak_holder_state(holder) != HAK_HOLDER_FREE || hak_load_acquire(word) != s)
+			continue;
+		n++;
+		if (n_told++ < TOLD_MAX)
+			fprintf(stderr,
+				"crash: SuperSlab %" PRIu32 ", word %016" PRIx64
+				": is that of %u, whose slot is free\n",
+				i, s, owner);
+	}
+	return n;
+}
+
 static bool report(struct hak_audit *walk, const struct hak_finding *f)
 {
 	struct audit *audit = (struct audit *)walk;

@@ -39,6 +39,13 @@ void hakt_watch_deinit(struct hakt_watch *watch);
 bool hakt_watch_wait_buried(struct hakt_watch *watch, pid_t pid, bool may_come);
 
 /*
+ * SuperSlabs that are still those of a client whose slot is free, so that whoever attaches next
+ * would get them: there are none, at any time. Looked at as soon as a slot is free, it sees one
+ * that is freed too early. The first ones are told on stderr.
+ */
+uint64_t hakt_watch_early(const struct hakt_watch *watch);
+
+/*
  * Looks at the names, and their blocks: what the scans have left of them. How many are not as they
  * are to be; the first ones are told on stderr.
  */
