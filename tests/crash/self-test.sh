@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The kill points find what they are there for: each mutation takes a step out of a copy of the
-# sources, and tests/crash/run.sh must end with 1 there, with points, and with something found.
+# sources, and tests/crash/run.sh must end with 1 there, with points, and with something found; or
+# run-daemon.sh, for those that a daemon needs after its predecessor's death.
 # self-test.sh [NAME]...: those only. Ends with "N passed, N failed"; 77: it can't be traced here.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
 
-# NAME@FILE@SCENARIO@SED: what is to be found, and why, stands above each.
+# NAME@FILE@SCENARIO@SED: what is to be found, and why, stands above each. SCENARIO: of run.sh, or
+# daemon/ and one of run-daemon.sh.
 mutations() {
 	cat <<'EOF'
 # The scan leaves out the first SuperSlab of the dead: free, with slab words of before.
@@ -29,6 +31,12 @@ death-while-busy@daemon/net/job.c@huge@s/if (client->is_leaving)/if (0)/
 root-with-the-dead@proto/shm/tag.c@publish@/^bool hak_tag_scan_own/,/^}/s/is_owners(t, owner); i++)$/(is_owners(t, owner) || hak_tag_is_held(t, HAK_HOLDER_ROOT)); i++)/
 # A ticket can be taken twice.
 take-without-inc@proto/shm/tag.c@hand-on@/^bool hak_tag_take/,/^}/s/inc + 1)/inc)/
+# Words of a grant that a daemon died in stay in what is free.
+words-of-a-grant@daemon/mem/reopen.c@daemon/grant@/case HAK_SUPERSLAB_FREE:/,/break;/s/reset(walk, at);//
+# A client whose collection a daemon died in keeps its slot and its memory.
+half-collected@daemon/reclaim/resume.c@daemon/death@/^static int resume_holder/,/^}/s/is_leaving = true;/is_leaving = false;/
+# What the living were giving back when a daemon died is never free.
+half-given-back@daemon/reclaim/resume.c@daemon/give-back@s/else if (n_begun\[slot\] > 0)/else if (0)/
 EOF
 }
 
@@ -48,11 +56,16 @@ done
 
 build() {
 	cmake -S "$copy" -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-		cmake --build "$copy/build" --target crash
+		cmake --build "$copy/build" --target crash crash-daemon
 }
 
-# run SCENARIO: what run.sh says there, briefly.
-run() { bash tests/crash/run.sh --build "$copy/build" --transition 3 --scenario "$1" 2>&1; }
+# run SCENARIO SECONDS: what run.sh says there, briefly; or run-daemon.sh, in about so long.
+run() {
+	case $1 in
+	daemon/*) bash tests/crash/run-daemon.sh --build "$copy/build" --seconds "$2" --scenario "${1#*/}" ;;
+	*) bash tests/crash/run.sh --build "$copy/build" --transition 3 --scenario "$1" ;;
+	esac 2>&1
+}
 
 if ! build >"$copy/log" 2>&1; then
 	tail -n 30 "$copy/log"
@@ -71,7 +84,7 @@ judge() { # NAME OK WHAT
 
 # What is found below is not found without a mutation.
 for scenario in $(wanted "$@" | cut -d@ -f3 | sort -u); do
-	output=$(run "$scenario") code=$?
+	output=$(run "$scenario" 4) code=$?
 	[ $code -ne 77 ] || { echo "$output"; exit 77; }
 	judge "$scenario as it is" $((code == 0)) "$(tail -n 1 <<<"$output")"
 done
@@ -84,11 +97,11 @@ while IFS=@ read -r name file scenario change; do
 	if ! build >"$copy/log" 2>&1; then
 		judge "$name" 0 "$(grep -m 1 error: "$copy/log")"
 	else
-		output=$(run "$scenario") code=$?
+		output=$(run "$scenario" 20) code=$?
 		last=$(grep '^points=' <<<"$output" | tail -n 1) # who ends late may say something behind it
 		[[ $last =~ ^points=[0-9]+\ leaked=([0-9]+)\ anomalies=([0-9]+)\ hangs=([0-9]+)$ ]]
 		judge "$name" $((code == 1 && BASH_REMATCH[1] + BASH_REMATCH[2] + BASH_REMATCH[3] > 0)) \
-			"$last; $(grep -m 1 '^crash: ' <<<"$output")"
+			"$last; $(grep -m 1 -E '^crash(-daemon)?: ' <<<"$output")"
 	fi
 	cp "$file" "$copy/$file"
 done < <(wanted "$@")
