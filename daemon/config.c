@@ -169,41 +169,58 @@ static int read_file(struct hakd_config *config, const char *path, bool must_exi
 	return -EINVAL;
 }
 
-int hakd_config_check_pool(struct hakd_pool_config *pool)
+static int tell_flaw(const struct hakd_pool_config *pool, enum hakd_setting_number setting,
+		     char ret_flaw[HAKD_FLAW_BYTES])
+{
+	char value[HAKD_SETTING_BYTES];
+
+	(void)hakd_setting_print(NULL, pool, setting, value); /* what a pool has is always set */
+	snprintf(ret_flaw, HAKD_FLAW_BYTES, "%s %s: must be %s", hakd_settings[setting].name, value,
+		 hakd_settings[setting].allowed);
+	return -EINVAL;
+}
+
+int hakd_config_check_pool(struct hakd_pool_config *pool, char ret_flaw[HAKD_FLAW_BYTES])
 {
 	struct hak_geometry geometry;
 	struct sysinfo machine;
 
-	if (hak_geometry_init(&geometry, pool->capacity, pool->superslab_lg) < 0) {
-		fprintf(stderr, "hakmemd: pool %s: capacity %llu: must be %s\n", pool->name,
-			(unsigned long long)pool->capacity,
-			hakd_settings[HAKD_SETTING_CAPACITY].allowed);
-		return -EINVAL;
-	}
+	if (pool->superslab_lg < HAK_SUPERSLAB_LG_MIN || pool->superslab_lg > HAK_SUPERSLAB_LG_MAX)
+		return tell_flaw(pool, HAKD_SETTING_SUPERSLAB_LG, ret_flaw);
+	if (hak_geometry_init(&geometry, pool->capacity, pool->superslab_lg) < 0)
+		return tell_flaw(pool, HAKD_SETTING_CAPACITY, ret_flaw);
 	if (pool->limit == 0) { /* as tmpfs does */
 		pool->limit = pool->capacity;
 		if (sysinfo(&machine) == 0 &&
 		    (uint64_t)machine.totalram * machine.mem_unit / 2 < pool->limit)
 			pool->limit = (uint64_t)machine.totalram * machine.mem_unit / 2;
 	}
-	if (pool->limit > pool->capacity || pool->limit < HAKD_LIMIT_MIN) {
-		fprintf(stderr, "hakmemd: pool %s: limit %llu: must be %s\n", pool->name,
-			(unsigned long long)pool->limit, hakd_settings[HAKD_SETTING_LIMIT].allowed);
-		return -EINVAL;
-	}
-	return pool->keep <= HAKD_KEEP_MAX && pool->retain <= HAKD_RETAIN_MAX &&
-			       pool->mode <= 0777 && hak_sample_is_interval(pool->profile)
-		       ? 0
-		       : -EINVAL;
+	if (pool->limit > pool->capacity || pool->limit < HAKD_LIMIT_MIN)
+		return tell_flaw(pool, HAKD_SETTING_LIMIT, ret_flaw);
+	if (pool->keep > HAKD_KEEP_MAX)
+		return tell_flaw(pool, HAKD_SETTING_KEEP, ret_flaw);
+	if (pool->retain > HAKD_RETAIN_MAX)
+		return tell_flaw(pool, HAKD_SETTING_RETAIN, ret_flaw);
+	if (pool->user_clients > HAK_HOLDER_COUNT)
+		return tell_flaw(pool, HAKD_SETTING_USER_CLIENTS, ret_flaw);
+	if (pool->mode > 0777)
+		return tell_flaw(pool, HAKD_SETTING_MODE, ret_flaw);
+	if (!hak_sample_is_interval(pool->profile))
+		return tell_flaw(pool, HAKD_SETTING_PROFILE, ret_flaw);
+	return 0;
 }
 
 static int check(struct hakd_config *config)
 {
-	int r = 0;
+	char flaw[HAKD_FLAW_BYTES];
 
-	for (unsigned i = 0; i < config->n_pools && r == 0; i++)
-		r = hakd_config_check_pool(&config->pools[i]);
-	return r;
+	for (unsigned i = 0; i < config->n_pools; i++) {
+		if (hakd_config_check_pool(&config->pools[i], flaw) == 0)
+			continue;
+		fprintf(stderr, "hakmemd: pool %s: %s\n", config->pools[i].name, flaw);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 enum {

@@ -86,8 +86,10 @@ const struct hakd_pool_config *hakd_config_pool(const struct hakd_config *config
 /* A section that says nothing, without a name. */
 void hakd_config_usual_pool(struct hakd_pool_config *ret_pool);
 
-/* Is it possible? Sets a limit that isn't set. 0; -EINVAL, said on stderr. */
-int hakd_config_check_pool(struct hakd_pool_config *pool);
+#define HAKD_FLAW_BYTES 256
+
+/* Is it possible? Sets a limit that isn't set. 0; -EINVAL, and which setting must be what. */
+int hakd_config_check_pool(struct hakd_pool_config *pool, char ret_flaw[HAKD_FLAW_BYTES]);
 
 /* May a pool be called that? 1 to 31 letters, digits, '-', '_' and '.', a letter or digit first. */
 bool hakd_config_is_pool_name(const char *name);

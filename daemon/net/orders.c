@@ -90,8 +90,9 @@ bool hakd_orders_kick(struct hakd_peer *peer, uint64_t id, const Hak__Kick *requ
 		pidfd = client->pidfd;
 	}
 	if (kicked.clients == 0) {
-		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
-				 "no client of the pool has that pid");
+		hakd_peer_refuse(
+			peer, id, HAK_E_BAD_ARGUMENT,
+			"no client of the pool has that pid: hakmemctl clients lists them");
 		return true;
 	}
 	reply.id = id;

@@ -50,18 +50,45 @@ static unsigned error_of(int r)
 	return r == -EINVAL ? HAK_E_BAD_ARGUMENT : r == -ENOMEM ? HAK_E_NO_MEMORY : HAK_E_INTERNAL;
 }
 
+/* What isn't said is as usual. */
+static void read_config(const Hak__PoolCreate *request, struct hakd_pool_config *ret)
+{
+	hakd_config_usual_pool(ret);
+	snprintf(ret->name, sizeof(ret->name), "%s", request->name);
+	ret->capacity = request->capacity_bytes ? request->capacity_bytes : ret->capacity;
+	ret->limit = request->limit_bytes;
+	ret->superslab_lg = request->superslab_lg ? request->superslab_lg : ret->superslab_lg;
+	ret->keep = request->sets_keep ? request->keep_seconds : ret->keep;
+	ret->retain = request->sets_retain ? request->retain_bytes : ret->retain;
+	ret->client_limit = request->client_limit_bytes;
+	ret->user_limit = request->user_limit_bytes;
+	ret->user_clients = request->user_clients;
+	ret->is_hardened = request->hardened;
+	ret->profile = request->profile_bytes;
+	ret->owner = request->sets_owner ? request->owner : ret->owner;
+	ret->group = request->sets_group ? request->group : ret->group;
+	ret->mode = request->sets_mode ? request->mode : ret->mode;
+}
+
 bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreate *request)
 {
 	struct hakd_daemon *daemon = peer->daemon;
 	unsigned number = hakd_daemon_number(daemon);
 	struct hakd_pool_config config;
+	char flaw[HAKD_FLAW_BYTES];
 	int r;
 
 	if (!hakd_access_is_admin(peer)) {
 		refuse(peer, id, HAK_E_DENIED);
 		return true;
 	}
-	if (hakd_config_is_pool_name(request->name) && hakd_daemon_find(daemon, request->name)) {
+	if (!hakd_config_is_pool_name(request->name)) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT,
+				 "a pool's name is 1 to 31 letters, digits, '-', '_' and '.', a "
+				 "letter or digit first");
+		return true;
+	}
+	if (hakd_daemon_find(daemon, request->name)) {
 		hakd_peer_refuse(peer, id, HAK_E_EXISTS, "there is a pool of that name");
 		return true;
 	}
@@ -69,30 +96,16 @@ bool hakd_pools_create(struct hakd_peer *peer, uint64_t id, const Hak__PoolCreat
 		refuse(peer, id, HAK_E_POOLS_FULL);
 		return true;
 	}
-	hakd_config_usual_pool(&config);
-	snprintf(config.name, sizeof(config.name), "%s", request->name);
-	config.capacity = request->capacity_bytes ? request->capacity_bytes : config.capacity;
-	config.limit = request->limit_bytes;
-	config.superslab_lg = request->superslab_lg ? request->superslab_lg : config.superslab_lg;
-	config.keep = request->sets_keep ? request->keep_seconds : config.keep;
-	config.retain = request->sets_retain ? request->retain_bytes : config.retain;
-	config.client_limit = request->client_limit_bytes;
-	config.user_limit = request->user_limit_bytes;
-	config.user_clients = request->user_clients;
-	config.is_hardened = request->hardened;
-	config.profile = request->profile_bytes;
-	config.owner = request->sets_owner ? request->owner : config.owner;
-	config.group = request->sets_group ? request->group : config.group;
-	config.mode = request->sets_mode ? request->mode : config.mode;
-	r = hakd_config_is_pool_name(request->name) ? hakd_config_check_pool(&config) : -EINVAL;
-	if (r == 0)
-		r = hakd_realm_new(daemon, number, &config);
+	read_config(request, &config);
+	if (hakd_config_check_pool(&config, flaw) < 0) {
+		hakd_peer_refuse(peer, id, HAK_E_BAD_ARGUMENT, flaw);
+		return true;
+	}
+	r = hakd_realm_new(daemon, number, &config);
 	if (r == 0)
 		r = hakd_realm_start(daemon->realms[number]);
 	if (r < 0) {
-		hakd_peer_refuse(peer, id, error_of(r),
-				 r == -EINVAL ? "no such name, or sizes, are possible for a pool"
-					      : hak_error_text(error_of(r)));
+		refuse(peer, id, error_of(r));
 		return true;
 	}
 	answer(peer, id);

@@ -346,7 +346,7 @@ static void test_a_pool_that_is_not_there_is_named(void **state)
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "pool", "reset", "nowhere"), NULL, 1,
 	      "; hakmemctl pools lists those that are\n");
 	check(HAKT_LIST(HAKT_HAKMEMCTL, "kick", "1"), NULL, 1,
-	      "refuses it: no client of the pool has that pid; hakmemctl kick --help says");
+	      "refuses it: no client of the pool has that pid: hakmemctl clients lists them");
 }
 
 static void test_a_daemon_that_hangs_is_exit_code_3(void **state)

@@ -109,14 +109,16 @@ static void test_what_cannot_be_made_is_refused(void **state)
 	CTL(0, "is made", "pool", "create", "a");
 	CTL(1, "there is a pool of that name", "pool", "create", "a");
 	CTL(1, "there is a pool of that name", "pool", "create", "default");
-	CTL(1, "no such name", "pool", "create", "a b");
-	CTL(1, "no such name", "pool", "create", "01234567890123456789012345678901");
-	CTL(1, "sizes", "pool", "create", "b", "--capacity", "3M");
-	CTL(1, "sizes", "pool", "create", "b", "--capacity", "1G", "--limit", "2G");
-	CTL(1, "sizes", "pool", "create", "b", "--limit", "1M");
-	CTL(1, "sizes", "pool", "create", "b", "--superslab-lg", "19");
-	CTL(1, "sizes", "pool", "create", "b", "--profile", "4095");
-	CTL(1, "sizes", "pool", "create", "b", "--keep", "86401");
+	CTL(1, "a pool's name is 1 to 31 letters", "pool", "create", "a b");
+	CTL(1, "a pool's name is", "pool", "create", "01234567890123456789012345678901");
+	CTL(1, "capacity 3M: must be 2M to 1T", "pool", "create", "b", "--capacity", "3M");
+	CTL(1, "limit 2G: must be 2M to the capacity", "pool", "create", "b", "--capacity", "1G",
+	    "--limit", "2G");
+	CTL(1, "limit 1M: must be", "pool", "create", "b", "--limit", "1M");
+	CTL(1, "superslab_lg 19: must be", "pool", "create", "b", "--superslab-lg", "19");
+	CTL(1, "profile 4095: must be", "pool", "create", "b", "--profile", "4095");
+	CTL(1, "user_clients 4097: must be", "pool", "create", "b", "--user-clients", "4097");
+	CTL(1, "keep 86401: must be", "pool", "create", "b", "--keep", "86401");
 	CTL(2, "it needs to be said: NAME", "pool", "create");
 	CTL(2, "--limit takes SIZE, not much", "pool", "create", "b", "--limit", "much");
 	CTL(2, "no such verb: pool", "pool", "make", "b");
