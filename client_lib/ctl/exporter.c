@@ -229,23 +229,26 @@ static int serve(struct exporter *exporter, int signal_fd)
 	}
 }
 
-/* On a socket that listens, until a signal ends it. */
-static int run(struct exporter *exporter, int fd)
+/* From now on, what would end us is read from there. A descriptor, or a negative errno. */
+static int hold_signals(void)
 {
 	sigset_t signals;
-	int signal_fd, r = -ENOMEM;
+	int fd;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	if (signal_fd < 0) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
+	fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* On a socket that listens, until a signal ends it. */
+static int run(struct exporter *exporter, int fd, int signal_fd)
+{
+	int r = -ENOMEM;
+
 	for (unsigned i = 0; i < VISITORS_MAX; i++)
 		exporter->visitors[i].fd = -1;
 	exporter->http = MHD_start_daemon(
@@ -271,7 +274,7 @@ int hakc_verb_exporter(struct hakc_query *query, bool as_json, bool *ret_degrade
 	const char *listen = query->arguments->listen;
 	struct hakc_listen_address address;
 	char text[HAKC_LISTEN_ADDRESS_TEXT];
-	int fd, r;
+	int fd, signal_fd, r;
 
 	(void)as_json;
 	(void)ret_degraded;
@@ -296,10 +299,11 @@ int hakc_verb_exporter(struct hakc_query *query, bool as_json, bool *ret_degrade
 			"hakmemctl: %s is not this machine's alone: whoever gets there can read "
 			"these figures\n",
 			text);
+	signal_fd = hold_signals(); /* before it says that it serves: who hears that may end it */
 	printf("http://%s/metrics\n", text);
 	fflush(stdout);
 	exporter.query = query;
-	r = run(&exporter, fd);
+	r = signal_fd < 0 ? signal_fd : run(&exporter, fd, signal_fd);
 	if (r == 0)
 		return 0;
 	fprintf(stderr, "hakmemctl: the exporter can't go on (%s)\n", strerror(-r));
