@@ -47,7 +47,7 @@ static void answer(struct hakd_peer *peer, uint64_t id)
 
 static unsigned error_of(int r)
 {
-	return r == -EINVAL ? HAK_E_BAD_ARGUMENT : r == -ENOMEM ? HAK_E_NO_MEMORY : HAK_E_INTERNAL;
+	return r == -ENOMEM ? HAK_E_NO_MEMORY : HAK_E_INTERNAL;
 }
 
 /* What isn't said is as usual. */

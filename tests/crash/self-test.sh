@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The kill points find what they are there for: each mutation takes a step out of a copy of the
-# sources, and tests/crash/run.sh must end with 1 there, with points, and with something found; or
-# run-daemon.sh, for those that a daemon needs after its predecessor's death.
+# sources, and tests/crash/run.sh must end with 1 there, and with something found; or run-daemon.sh, for
+# those that a daemon needs after its predecessor's death. Without one: 0, with points.
 # self-test.sh [NAME]...: those only. Ends with "N passed, N failed"; 77: it can't be traced here.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
@@ -86,7 +86,9 @@ judge() { # NAME OK WHAT
 for scenario in $(wanted "$@" | cut -d@ -f3 | sort -u); do
 	output=$(run "$scenario" 4) code=$?
 	[ $code -ne 77 ] || { echo "$output"; exit 77; }
-	judge "$scenario as it is" $((code == 0)) "$(tail -n 1 <<<"$output")"
+	last=$(tail -n 1 <<<"$output")
+	[[ $last =~ ^points=[1-9] ]] && [ $code -eq 0 ] && ok=1 || ok=0
+	judge "$scenario as it is" $ok "$last"
 done
 while IFS=@ read -r name file scenario change; do
 	sed -i "$change" "$copy/$file"
